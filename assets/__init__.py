@@ -1,0 +1,1 @@
+"""What ships beside the code: recipes, the dataset catalogue and help pages."""

@@ -1,0 +1,1 @@
+"""Text decoding and image grids."""

@@ -1,0 +1,1 @@
+"""The loop, tasks, optimizers, schedules and checkpoints."""
