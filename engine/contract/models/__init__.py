@@ -1,0 +1,1 @@
+"""The settings of each model family, one file a family."""
