@@ -1,0 +1,263 @@
+"""Fetching a file over the network: with progress, cancelling, resuming, a hash and a mirror.
+
+Written on requests and not on pooch, which can neither be cancelled nor go on where a connection broke off.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import BufferedRandom
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from engine.contract.errors import UserError
+from engine.contract.places import data_folder
+
+if TYPE_CHECKING:
+    import requests
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes so far and the bytes in all."""
+Cancelled = Callable[[], bool]
+"""Asked between two pieces; a true answer ends the download."""
+
+ATTEMPTS = 3
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 15.0
+_PIECE = 2**16
+_ABANDONED_SECONDS = 86_400
+
+
+class DownloadCancelled(UserError):
+    """The person cancelled the download."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file elsewhere, known byte for byte: `file` is its name here, `size` its bytes, `sha256` their hash."""
+
+    file: str
+    address: str
+    size: int
+    sha256: str
+
+
+def fetch(
+    remote: RemoteFile,
+    *,
+    instead: str = "",
+    progress: Progress | None = None,
+    cancelled: Cancelled | None = None,
+    connect_seconds: float = CONNECT_SECONDS,
+    read_seconds: float = READ_SECONDS,
+) -> Path:
+    """Return the path of a whole copy of the file, downloading it if the data folder has none.
+
+    `TORCHTTY_MIRROR` takes the place of the file's address: a folder, read in place, or a base URL. There the file is
+    looked up as `remote.file`, then under the last part of its address. `instead` ends the message of a failure: what
+    to do without this file. A broken connection is taken up again where it stopped. Nothing half-written remains.
+    Raises a `UserError`, or `DownloadCancelled`.
+    """
+    target = data_folder() / remote.file
+    if _is_whole(target, remote):
+        return target
+    mirror = os.environ.get("TORCHTTY_MIRROR", "")
+    if mirror and "://" not in mirror:
+        return _in_folder(Path(mirror).expanduser(), remote, instead)
+    transfer = _Transfer(remote, instead, progress, cancelled, (connect_seconds, read_seconds))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{remote.file}.", suffix=".part", dir=target.parent)
+        try:
+            with open(handle, "w+b") as file:
+                transfer.run(_addresses(remote, mirror), file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+    except OSError as error:
+        raise UserError(
+            f"{remote.file} cannot be kept in {target.parent}: {error.strerror or error}. "
+            "Make room there, or set TORCHTTY_DATA to a folder that can be written."
+        ) from None
+    return target
+
+
+def _is_whole(path: Path, remote: RemoteFile) -> bool:
+    try:
+        if path.stat().st_size != remote.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
+    except OSError:
+        return False
+
+
+def _in_folder(folder: Path, remote: RemoteFile, instead: str) -> Path:
+    candidates = [folder / remote.file, folder / _last_part(remote.address)]
+    for path in candidates:
+        if _is_whole(path, remote):
+            return path
+    if any(path.exists() for path in candidates):
+        what = f"holds a {remote.file} with other contents than expected"
+    else:
+        what = f"has no {remote.file}"
+    raise UserError(_sentence(f"The mirror {folder} (TORCHTTY_MIRROR) {what}", instead))
+
+
+def _addresses(remote: RemoteFile, mirror: str) -> list[str]:
+    if not mirror:
+        return [remote.address]
+    base = mirror.rstrip("/")
+    return list(dict.fromkeys([f"{base}/{remote.file}", f"{base}/{_last_part(remote.address)}"]))
+
+
+def _last_part(address: str) -> str:
+    return urlsplit(address).path.rpartition("/")[2]
+
+
+def _sentence(what: str, instead: str) -> str:
+    return f"{what}. {instead}".rstrip()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed download left, once nobody can still be writing it."""
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()
+
+
+class _BrokeOff(Exception):
+    """The connection failed, ended or fell silent; says why."""
+
+
+class _Overloaded(_BrokeOff):
+    """The server answered that it cannot serve just now; says what it answered."""
+
+
+class _NotThere(Exception):
+    """The server has no such file; says what it answered."""
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """One download into an open file, over as many connections as it takes."""
+
+    remote: RemoteFile
+    instead: str
+    progress: Progress | None
+    cancelled: Cancelled | None
+    timeout: tuple[float, float]
+    received: int = 0
+    resumed: bool = False
+
+    def run(self, addresses: list[str], file: BufferedRandom) -> None:
+        for address in addresses[:-1]:
+            with contextlib.suppress(_NotThere):
+                return self._from(address, file)
+        try:
+            return self._from(addresses[-1], file)
+        except _NotThere as error:
+            self._fail(addresses[-1], str(error))
+
+    def _from(self, address: str, file: BufferedRandom) -> None:
+        reason = ""
+        for attempt in range(ATTEMPTS):
+            self._pause(0.3 * attempt)
+            before = self.received
+            try:
+                self._receive(address, file)
+            except _BrokeOff as error:
+                reason = str(error)
+                if attempt == 0 and self.received == before and not isinstance(error, _Overloaded):
+                    break  # nothing ever came: no network, and waiting longer helps nobody
+                continue
+            file.seek(0)
+            if hashlib.file_digest(file, "sha256").hexdigest() == self.remote.sha256:
+                return
+            reason = "what came is not the file expected (its SHA-256 differs)"
+            if not self.resumed:
+                break
+            self._restart(file)  # two halves of different files, perhaps: once more in one piece
+        self._fail(address, reason)
+
+    def _receive(self, address: str, file: BufferedRandom) -> None:
+        import requests
+        import urllib3
+
+        headers = {"Accept-Encoding": "identity", "User-Agent": "torchtty"}
+        if self.received:
+            headers["Range"] = f"bytes={self.received}-"
+        try:
+            with requests.get(address, headers=headers, stream=True, timeout=self.timeout) as response:
+                self._check_status(response, file)
+                while self.received < self.remote.size + 1:
+                    self._check_cancelled()
+                    # read1 returns what is there; read would wait for a whole piece on a slow line.
+                    piece = response.raw.read1(_PIECE)
+                    if not piece:
+                        break
+                    file.write(piece)
+                    self.received += len(piece)
+                    if self.progress:
+                        self.progress(min(self.received, self.remote.size), self.remote.size)
+        except requests.ConnectTimeout:
+            raise _BrokeOff(f"it could not be reached within {self.timeout[0]:g} seconds") from None
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            raise _BrokeOff(f"it did not answer within {self.timeout[1]:g} seconds") from None
+        except (requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+            raise _BrokeOff("its certificate could not be verified") from None
+        except (requests.ConnectionError, urllib3.exceptions.HTTPError):
+            raise _BrokeOff("the connection broke off" if self.received else "no connection") from None
+        except requests.RequestException as error:
+            raise _NotThere(f"the address cannot be used ({type(error).__name__})") from None
+        if self.received < self.remote.size:
+            raise _BrokeOff(f"the connection broke off after {self.received:,} of {self.remote.size:,} bytes")
+
+    def _check_status(self, response: "requests.Response", file: BufferedRandom) -> None:
+        status = response.status_code
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {self.received}-"):
+                self._restart(file)
+                raise _BrokeOff("it sent another part of the file than was asked for")
+            self.resumed = True
+        elif status == HTTPStatus.OK:
+            self._restart(file)
+        elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            self._restart(file)
+            raise _BrokeOff("it has a shorter file than expected")
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _Overloaded(f"it answered {status} {response.reason}")
+        else:
+            raise _NotThere(f"it answered {status} {response.reason}")
+
+    def _restart(self, file: BufferedRandom) -> None:
+        file.seek(0)
+        file.truncate()
+        self.received = 0
+        self.resumed = False
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self._check_cancelled()
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            self._check_cancelled()
+
+    def _check_cancelled(self) -> None:
+        if self.cancelled and self.cancelled():
+            raise DownloadCancelled(f"The download of {self.remote.file} was cancelled. Nothing of it was kept.")
+
+    def _fail(self, address: str, reason: str) -> None:
+        host = urlsplit(address).hostname or address
+        raise UserError(_sentence(f"{self.remote.file} could not be downloaded from {host}: {reason}", self.instead))

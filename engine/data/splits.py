@@ -1,0 +1,43 @@
+"""Splitting a corpus into what is learnt from, what is validated on, and what is kept for the end."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Split(Generic[Part]):
+    """Three parts that share nothing and together are the whole. `val` and `test` may be empty."""
+
+    train: Part
+    val: Part
+    test: Part
+
+
+def split_items(
+    items: Sequence[str], val_fraction: float, test_fraction: float = 0.0, seed: int = 42
+) -> Split[tuple[str, ...]]:
+    """Split by item, after a shuffle that depends on `seed` alone. Parts are counted in whole items, rounded down."""
+    shuffled = list(items)
+    random.Random(seed).shuffle(shuffled)
+    train, val = _bounds(len(shuffled), val_fraction, test_fraction)
+    return Split(tuple(shuffled[:train]), tuple(shuffled[train:val]), tuple(shuffled[val:]))
+
+
+def split_text(text: str, val_fraction: float, test_fraction: float = 0.0) -> Split[str]:
+    """Split by position: the beginning is learnt from, the end is kept aside."""
+    train, val = _bounds(len(text), val_fraction, test_fraction)
+    return Split(text[:train], text[train:val], text[val:])
+
+
+def _bounds(length: int, val_fraction: float, test_fraction: float) -> tuple[int, int]:
+    assert val_fraction >= 0
+    assert test_fraction >= 0
+    assert val_fraction + test_fraction <= 1
+    # Rounded first, or 1 - 0.1 - 0.2 would lose an item to the binary fraction 0.7000000000000001 or 0.69999.
+    train = int(round(1 - val_fraction - test_fraction, 9) * length)
+    val = int(round(1 - test_fraction, 9) * length)
+    return train, val
