@@ -1,7 +1,7 @@
 """Recipes: configurations worth starting from, read from `assets/recipes/*.toml`.
 
 The file's name is the recipe's. It holds a title, a paragraph on what to look at, and then the sections of a run's
-`config.toml` with what differs from the model family's own start: a run's `config.toml` with a title on top is a recipe.
+`config.toml` with what differs from the model family's own start: a `config.toml` with a title on top is a recipe.
 
     title = "A small GPT that invents given names"
     about = "One paragraph: what it shows and what to look at."
