@@ -1,0 +1,144 @@
+"""A corpus made ready for training: tokenized, split, and cut into windows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.contract.catalogue import Normalisation, catalogue
+from engine.contract.data_settings import TextData
+from engine.data.batches import Windows, item_windows, text_windows
+from engine.data.catalogue import load_corpus
+from engine.data.reference_losses import reference_losses
+from engine.data.splits import split_items, split_text
+from engine.data.text import Corpus
+from engine.data.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
+from engine.training.task import SampleRequest
+
+SPLIT_SEED = 42  # the split of items is the same for every run, so that runs can be compared
+ITEMS_AT_ONCE = 10
+
+
+class PreparedText:
+    """A tokenized corpus. `splits` maps train, val and test to what they hold; empty ones are left out.
+
+    Items are separated by a terminator, `start_id`; a running text starts from its newline, or its first token.
+    """
+
+    def __init__(self, corpus: Corpus, tokenizer: Tokenizer, splits: Mapping[str, Any]) -> None:
+        self.corpus, self.tokenizer = corpus, tokenizer
+        self.terminator = tokenizer.terminator_id if corpus.unit == "items" else None
+        self.splits: dict[str, Any] = {}
+        for name, part in splits.items():
+            if part:
+                encoded: Any = (
+                    [tokenizer.encode(item) for item in part]
+                    if corpus.unit == "items"
+                    else tokenizer.encode_array(part)
+                )
+                self.splits[name] = encoded
+        self.known = frozenset(splits.get("train", ())) if corpus.unit == "items" else frozenset()
+        self.notes = (self._summary(), *corpus.notes) if splits else corpus.notes
+        self.start_id = self.terminator if self.terminator is not None else self._newline()
+
+    def _newline(self) -> int:
+        newline = self.tokenizer.encode("\n")
+        if len(newline) == 1 and not self.tokenizer.unknown("\n"):
+            return newline[0]
+        return int(self.splits["train"][0]) if len(self.splits.get("train", ())) else 0
+
+    def _summary(self) -> str:
+        corpus = self.corpus
+        size = (
+            f"{len(corpus.items):,} items, one a line"
+            if corpus.unit == "items"
+            else f"{len(corpus.text):,} characters of running text"
+        )
+        return f"{corpus.name}: {size}; {self.tokenizer.vocab_size:,} different tokens."
+
+    @property
+    def token_counts(self) -> dict[str, int]:
+        """How many tokens each split predicts."""
+        if self.terminator is None:
+            return {name: len(part) for name, part in self.splits.items()}
+        return {name: sum(len(item) + 1 for item in part) for name, part in self.splits.items()}
+
+    def windows(self, split: str, block_size: int, every_position: bool) -> Windows:
+        """Cut a split for a model that sees `block_size` tokens."""
+        part = self.splits[split]
+        if self.terminator is not None:
+            return item_windows(part, self.terminator, block_size, every_position)
+        return text_windows(torch.from_numpy(np.asarray(part, dtype=np.int64)), block_size, every_position)
+
+    def references(self) -> dict[str, float]:
+        """Return chance, unigram and bigram losses in nats, for the reference lines of a chart."""
+        if "train" not in self.splits:
+            return {}
+        train = self._stream("train")
+        found = reference_losses(
+            train, self._stream("val") if "val" in self.splits else train, self.tokenizer.vocab_size
+        )
+        named = {"chance": found.chance, "unigram": found.unigram, "bigram": found.bigram}
+        return {name: round(value, 4) for name, value in named.items() if value is not None}
+
+    def _stream(self, split: str) -> np.ndarray:
+        part = self.splits[split]
+        if self.terminator is None:
+            return np.asarray(part)
+        stream = [self.terminator]
+        for item in part:
+            stream += item
+            stream.append(self.terminator)
+        return np.array(stream, dtype=np.int64)
+
+    def request_from(self, sampling: Any) -> SampleRequest:
+        """Return what a `sampling` section draws."""
+        return SampleRequest(
+            prompt=sampling.prompt,
+            count=sampling.count or (ITEMS_AT_ONCE if self.terminator is not None else 1),
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            seed=None,
+        )
+
+
+def prepare_text(section: TextData, tokens: Any, tokenizer: Tokenizer | None = None) -> PreparedText:
+    """Load, clean, split and tokenize what a `data` and a `tokenizer` section describe; raise `UserError`.
+
+    A tokenizer that came with a checkpoint is used as it is.
+    """
+    entry = catalogue().get(section.dataset)
+    own = entry.normalisation if entry else Normalisation()
+    cleaning = Normalisation(
+        lower_case=section.lower_case or own.lower_case,
+        letters_only=section.letters_only or own.letters_only,
+        drop_headings=section.drop_headings or own.drop_headings,
+        spaces_to_dashes=section.spaces_to_dashes or own.spaces_to_dashes,
+    )
+    corpus = load_corpus(section.dataset, unit=section.unit, normalisation=cleaning)
+    if corpus.unit == "items" and tokens.kind == "word":
+        corpus = Corpus(corpus.name, "text", "\n".join(corpus.items), (), corpus.source, corpus.notes)
+    if corpus.unit == "items":
+        parts: Any = split_items(corpus.items, section.val_fraction, section.test_fraction, SPLIT_SEED)
+    else:
+        parts = split_text(corpus.text, section.val_fraction, section.test_fraction)
+    splits = {"train": parts.train, "val": parts.val, "test": parts.test}
+    return PreparedText(corpus, tokenizer or build_tokenizer(tokens, corpus), splits)
+
+
+def prepared_without_corpus(tokenizer: Tokenizer, items: bool) -> PreparedText:
+    """Return what sampling needs when the text itself is gone."""
+    return PreparedText(Corpus("the text", "items" if items else "text"), tokenizer, {})
+
+
+def build_tokenizer(tokens: Any, corpus: Corpus) -> Tokenizer:
+    """Build the tokenizer of a `tokenizer` section for a corpus."""
+    if tokens.kind == "word":
+        return WordTokenizer.from_text(corpus.text, split=tokens.split, lower_case=tokens.lower_case)
+    assert tokens.kind == "character", tokens.kind
+    if corpus.unit == "items":
+        return CharacterTokenizer.from_items(corpus.items)
+    return CharacterTokenizer.from_text(corpus.text)

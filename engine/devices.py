@@ -1,0 +1,71 @@
+"""Choosing the device and the precision."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.contract.errors import UserError
+
+
+def choose_device(wish: str) -> torch.device:
+    """Return the device called `wish`; `auto` takes a CUDA GPU, then an Apple one, then the CPU."""
+    if wish == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wish)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise UserError(f"training.device {wish}: there is no CUDA GPU here. Use auto or cpu.")
+        device = torch.device("cuda", device.index or 0)
+        if device.index >= count:
+            raise UserError(f"training.device {wish}: this machine has GPUs 0 to {count - 1}.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError("training.device mps: there is no Apple GPU here. Use auto or cpu.")
+    return device
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse bfloat16 where the hardware lacks it: without its instructions a CPU is some twenty times slower."""
+    if precision != "bfloat16":
+        return
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError(
+            f"training.precision bfloat16: {torch.cuda.get_device_name(device)} does not have it. Use float32."
+        )
+    if device.type == "cpu" and not _cpu_has_bfloat16():
+        raise UserError(
+            "training.precision bfloat16: this CPU lacks its instructions and would be slower. Use float32."
+        )
+
+
+def _cpu_has_bfloat16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def describe_devices() -> list[dict[str, Any]]:
+    """List the devices that training could use."""
+    found: list[dict[str, Any]] = [
+        {"device": "cpu", "name": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
+    ]
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            found.append({"device": f"cuda:{index}", "name": properties.name, "memory": properties.total_memory})
+    if torch.backends.mps.is_available():
+        found.append({"device": "mps", "name": "Apple GPU"})
+    return found
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,54 @@
+"""The multi-layer perceptron language model (Bengio et al., 2003): embed, join, one hidden layer, predict."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.contract.models.mlp import MLPModel
+
+
+class MLP(nn.Module):
+    """Predicts the token after a window of `block_size` tokens.
+
+    Parameters: V·E + (T·E·H + H) + (H·V + V) for vocabulary V, context T, embedding E, hidden H.
+    """
+
+    predicts_every_position = False
+
+    def __init__(self, config: MLPModel, vocab_size: int) -> None:
+        super().__init__()
+        self.block_size = config.block_size
+        self.embedding = nn.Embedding(vocab_size, config.n_embd)
+        self.hidden = nn.Linear(config.block_size * config.n_embd, config.n_hidden)
+        self.head = nn.Linear(config.n_hidden, vocab_size)
+        self._initialise(config.initialisation)
+
+    def _initialise(self, scheme: str) -> None:
+        """Draw the first weights.
+
+        | scheme   | embedding | hidden weights               | head weights | biases |
+        |----------|-----------|------------------------------|--------------|--------|
+        | fan-in   | N(0, 1)   | N(0, (5/3)²/fan-in) for tanh | N(0, 0.01²)  | 0      |
+        | unscaled | N(0, 1)   | N(0, 1)                      | N(0, 1)      | N(0, 1)|
+
+        Source of the gain 5/3 and the fan-in rule: He et al., 2015, and `torch.nn.init.calculate_gain("tanh")`.
+        """
+        nn.init.normal_(self.embedding.weight)
+        if scheme == "unscaled":
+            for layer in (self.hidden, self.head):
+                nn.init.normal_(layer.weight)
+                nn.init.normal_(layer.bias)
+            return
+        nn.init.normal_(self.hidden.weight, std=5 / 3 / math.sqrt(self.hidden.in_features))
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.hidden.bias)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return logits (B, 1, V) for the token after each window `idx` (B, T), and the mean loss against `targets` (B, 1)."""
+        joined = self.embedding(idx).flatten(1)  # (B, T*E)
+        logits = self.head(torch.tanh(self.hidden(joined)))  # (B, V)
+        loss = None if targets is None else F.cross_entropy(logits, targets.flatten())
+        return logits.unsqueeze(1), loss

@@ -1,0 +1,60 @@
+"""Answering what a configuration amounts to, before it is run."""
+
+import time
+from typing import Any
+
+from engine.contract.configuration import ConfigurationError, parse
+from engine.contract.errors import UserError
+from engine.devices import synchronise
+from engine.tasks import build_task
+
+TIMING = 0.15  # seconds spent on measuring a step
+
+
+def prepare(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters, memory, vocabulary, notes and the seconds a step takes, or the problems that forbid a run."""
+    try:
+        configuration = parse(tree)
+        task = build_task(configuration)
+    except ConfigurationError as error:
+        return {"problems": [[problem.path, problem.message] for problem in error.problems]}
+    except UserError as error:
+        return {"problems": [[_path_in(str(error), tree), str(error)]]}
+    except (RuntimeError, MemoryError) as error:
+        return {"problems": [["model", f"The model cannot be built here: {str(error).splitlines()[0]}"]]}
+    facts = task.facts
+    answer: dict[str, Any] = {
+        "parameters": facts.parameters,
+        "vocab_size": facts.vocab_size,
+        "tokens": facts.tokens,
+        "references": facts.references,
+        "notes": list(facts.notes),
+    }
+    if hasattr(task, "optimizer"):
+        # weights, gradients, and the two running means that Adam-like optimizers keep, four bytes each
+        answer["memory"] = facts.parameters * 4 * (4 if "adam" in tree.get("optimizer", {}).get("kind", "") else 2)
+        answer["seconds_per_step"] = _seconds_per_step(task)
+    return answer
+
+
+def _seconds_per_step(task: Any) -> float:
+    """Time a few real steps on a throw-away model; the first is left out, as it pays for what later ones find ready."""
+    task.train_step(0)
+    synchronise(task.device)
+    steps, began = 0, time.perf_counter()
+    while steps == 0 or time.perf_counter() - began < TIMING:
+        task.train_step(steps + 1)
+        steps += 1
+        if steps % 10 == 0 or task.device.type == "cpu":
+            synchronise(task.device)
+    synchronise(task.device)
+    return (time.perf_counter() - began) / steps
+
+
+def _path_in(message: str, tree: dict[str, Any]) -> str:
+    """Find the setting that a message begins with or speaks of, else the dataset."""
+    for section, fields in tree.items():
+        for field in fields:
+            if f"{section}.{field}" in message:
+                return f"{section}.{field}"
+    return "data.dataset"

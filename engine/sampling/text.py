@@ -1,0 +1,63 @@
+"""Drawing text: a prompt in, streamed text out."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from engine.contract.errors import UserError
+from engine.contract.printable import symbol_name
+from engine.data.prepared import PreparedText
+from engine.sampling.decoder import decode
+from engine.sampling.settings import Choice
+from engine.training.task import SamplePiece, SampleRequest, SampleResult
+
+
+def sample_text(
+    model: nn.Module, data: PreparedText, request: SampleRequest, result: SampleResult, device: torch.device
+) -> Iterator[SamplePiece]:
+    """Draw `request.count` samples at once, yielding text as it comes and filling `result`.
+
+    Samples of items end at the terminator. Raises `UserError` if nothing of the prompt is in the vocabulary.
+    """
+    tokenizer = data.tokenizer
+    result.unknown = sorted(symbol_name(part) if len(part) == 1 else part for part in tokenizer.unknown(request.prompt))
+    prompt = tokenizer.encode(request.prompt)
+    if request.prompt and not prompt:
+        raise UserError(
+            f"Nothing of this prompt is in the model's vocabulary: it has never seen {', '.join(result.unknown[:8])}."
+        )
+    generator = torch.Generator(device)
+    if request.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(request.seed)
+    start = [data.start_id] if data.terminator is not None or not prompt else []
+    context = torch.tensor([start + prompt] * request.count, dtype=torch.int64, device=device).view(request.count, -1)
+    result.texts = [tokenizer.decode(prompt)] * request.count
+    result.known = None
+    streams = [tokenizer.stream() for _ in range(request.count)]
+    for stream in streams:
+        for token in prompt:
+            stream.push(token)
+    for index, text in enumerate(result.texts):
+        yield SamplePiece(index, text)
+    ended = [False] * request.count
+    choice = Choice(request.temperature, request.top_k, request.top_p)
+    for tokens in decode(model, context, request.max_tokens, choice, generator, data.start_id):
+        for index, token in enumerate(tokens.tolist()):
+            if ended[index]:
+                continue
+            ended[index] = token == data.terminator
+            piece = "" if ended[index] else streams[index].push(token)
+            result.texts[index] += piece
+            if piece:
+                yield SamplePiece(index, piece)
+        if all(ended):
+            break
+    for index, stream in enumerate(streams):
+        if rest := stream.finish():
+            result.texts[index] += rest
+            yield SamplePiece(index, rest)
+    if data.terminator is not None:
+        result.known = [text in data.known for text in result.texts]

@@ -1,0 +1,142 @@
+"""Checkpoints: folders of safetensors and JSON that are complete or absent, and that cannot run code when loaded.
+
+steps/000500/model.safetensors   the weights
+             tokenizer.json      the tokenizer they belong to
+             training.pt         optimizer, generators, counters (read with weights_only=True)
+             checkpoint.json     step and losses
+steps/best.json                  the step with the lowest validation loss
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from engine.contract.errors import UserError
+from engine.contract.files import write_atomically
+from engine.contract.run_directory import RunDirectory
+
+KEEP_LATEST = 2
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds. `training` is None where only the weights were kept."""
+
+    step: int
+    weights: dict[str, Tensor]
+    tokenizer: dict[str, Any] | None
+    training: dict[str, Any] | None
+    losses: dict[str, float]
+
+
+def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
+    """Write a checkpoint into a temporary folder, wait for the disk, and rename it into place.
+
+    Raises OSError if the disk refuses; nothing half-written stays, and older checkpoints are untouched.
+    """
+    target = run.checkpoint_path(saved.step)
+    temporary = target.with_name(f".{target.name}.writing")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        # Contiguous copies: safetensors refuses views, and the bytes must not move while they are written.
+        content = {name: tensor.detach().to("cpu").contiguous() for name, tensor in saved.weights.items()}
+        _write(temporary / "model.safetensors", save(content, metadata={"format": "pt"}))
+        if saved.tokenizer is not None:
+            _write(temporary / "tokenizer.json", json.dumps(saved.tokenizer, ensure_ascii=False).encode())
+        if saved.training is not None:
+            with (temporary / "training.pt").open("wb") as file:
+                torch.save(saved.training, file)
+                file.flush()
+                os.fsync(file.fileno())
+        _write(temporary / "checkpoint.json", json.dumps({"step": saved.step, "losses": saved.losses}).encode())
+        if target.exists():
+            replaced = target.with_name(f".{target.name}.replaced")
+            shutil.rmtree(replaced, ignore_errors=True)
+            target.rename(replaced)
+            temporary.rename(target)
+            shutil.rmtree(replaced, ignore_errors=True)
+        else:
+            temporary.rename(target)
+        _sync_folder(run.steps)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return target
+
+
+def mark_best(run: RunDirectory, step: int, val_loss: float) -> None:
+    """Note which checkpoint has the lowest validation loss."""
+    write_atomically(run.steps / "best.json", json.dumps({"step": step, "val_loss": val_loss}), durable=True)
+
+
+def prune(run: RunDirectory) -> None:
+    """Remove all checkpoints but the latest two that training can go on from, and the best."""
+    steps = run.checkpoints()
+    resumable = [step for step in steps if (run.checkpoint_path(step) / "training.pt").is_file()]
+    keep = {*resumable[-KEEP_LATEST:], run.best_step()}
+    for step in steps:
+        if step not in keep:
+            shutil.rmtree(run.checkpoint_path(step), ignore_errors=True)
+
+
+def latest_step(run: RunDirectory, *, resumable: bool) -> int:
+    """Return the step of the newest checkpoint; raise `UserError` if there is none."""
+    for step in reversed(run.checkpoints()):
+        if not resumable or (run.checkpoint_path(step) / "training.pt").is_file():
+            return step
+    raise UserError(
+        f"{run.name} has no checkpoint {'to go on from' if resumable else 'to load'}: it ended before its first one."
+    )
+
+
+def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Saved:
+    """Read a checkpoint; raise `UserError` if one of its files is missing or broken."""
+    folder = run.checkpoint_path(step)
+    try:
+        weights = load_file(folder / "model.safetensors")
+        about = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+        tokenizer_path = folder / "tokenizer.json"
+        tokenizer = json.loads(tokenizer_path.read_text(encoding="utf-8")) if tokenizer_path.is_file() else None
+        training = None
+        if with_training:
+            training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+    except (OSError, ValueError, SafetensorError, RuntimeError, EOFError, KeyError) as error:
+        raise _broken(run, step, error) from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "_pickle" and "Unpickling" not in type(error).__name__:
+            raise
+        raise _broken(run, step, error) from None
+    return Saved(step, weights, tokenizer, training, about.get("losses", {}))
+
+
+def _broken(run: RunDirectory, step: int, error: Exception) -> UserError:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    others = ", ".join(str(other) for other in run.checkpoints() if other != step)
+    advice = f"Remove its folder to use an older one (there are {others})." if others else "There is no other one."
+    return UserError(f"The checkpoint of {run.name} at step {step:,} cannot be read: {reason}. {advice}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems cannot; the rename itself has happened
+    finally:
+        os.close(handle)

@@ -1,0 +1,97 @@
+"""The task of a model that counts: one step over the whole text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.contract.configuration import CountingConfiguration
+from engine.contract.errors import UserError
+from engine.data.batches import Windows
+from engine.data.prepared import PreparedText
+from engine.models.families import build_model, parameter_count
+from engine.sampling.text import sample_text
+from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+
+CHUNK = 4096  # windows a forward pass
+
+
+class CountingTask:
+    """Counts the training split in one step. It also reports the loss of counts over the whole text on the whole text."""
+
+    def __init__(self, configuration: CountingConfiguration, data: PreparedText) -> None:
+        self.configuration, self.data = configuration, data
+        self.model = build_model(configuration.model, data.tokenizer.vocab_size)
+        context: int = self.model.block_size  # type: ignore[assignment]
+        self.windows = {split: data.windows(split, context, every_position=False) for split in data.splits}
+        if not len(self.windows["train"]):
+            raise UserError(f"{data.corpus.name} is too short to count sequences of {context + 1} tokens.")
+        self.tokens_per_step = len(self.windows["train"])
+        self.facts = Facts(0, data.tokenizer.vocab_size, data.token_counts, data.references(), data.notes)
+
+    def configure(self, configuration: CountingConfiguration) -> None:
+        self.configuration = configuration
+
+    def train_step(self, step: int) -> dict[str, Tensor | float]:
+        self.model.count(_whole(self.windows["train"]))  # type: ignore[operator]
+        self.facts = Facts(
+            parameter_count(self.model),
+            self.facts.vocab_size,
+            self.facts.tokens,
+            self.facts.references,
+            self.facts.notes,
+        )
+        return {"train_loss": self._loss([self.windows["train"]])}
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Return `train_eval_loss`, `val_loss`, and `whole_loss`: counted over all splits, evaluated on all splits."""
+        if not len(self.model.counts):  # type: ignore[arg-type]
+            return {}
+        losses = {"train_eval_loss": self._loss([self.windows["train"]])}
+        if "val" in self.windows and len(self.windows["val"]):
+            losses["val_loss"] = self._loss([self.windows["val"]])
+        kept = self.model.codes, self.model.counts
+        everything = list(self.windows.values())
+        self.model.count(torch.cat([_whole(windows) for windows in everything]))  # type: ignore[operator]
+        losses["whole_loss"] = self._loss(everything)
+        self.model.codes, self.model.counts = kept
+        return losses
+
+    def _loss(self, parts: list[Windows]) -> float:
+        total, count = 0.0, 0
+        for windows in parts:
+            for x, y in windows.in_order(CHUNK):
+                loss = self.model(x, y)[1]
+                total, count = total + float(loss) * len(y), count + len(y)
+        return total / count
+
+    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
+        yield from sample_text(self.model, self.data, request, result, torch.device("cpu"))
+
+    def automatic_sample(self) -> SampleRequest | None:
+        return self.data.request_from(self.configuration.sampling)
+
+    def weights(self) -> dict[str, Tensor]:
+        return dict(self.model.state_dict())
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        if set(weights) != {"codes", "counts"} or weights["codes"].shape != weights["counts"].shape:
+            raise UserError("These weights are not those of an n-gram model.")
+        self.model.codes, self.model.counts = weights["codes"], weights["counts"]
+
+    def training_state(self) -> dict[str, Any]:
+        return {}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Counting keeps nothing but its counts."""
+
+    def tokenizer_json(self) -> dict[str, Any] | None:
+        return self.data.tokenizer.to_json()
+
+
+def _whole(windows: Windows) -> Tensor:
+    """Return every window, context and next token, as (N, width + 1)."""
+    x, y = windows.cut(torch.arange(len(windows)))
+    return torch.cat((x, y), 1)

@@ -1,0 +1,208 @@
+"""Language modelling by gradient descent: predict the next token, for every family that does so."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.contract.configuration import LanguageConfiguration
+from engine.contract.errors import UserError
+from engine.data.batches import Windows, moved
+from engine.data.prepared import PreparedText
+from engine.devices import check_precision, choose_device
+from engine.models.families import build_model, parameter_count
+from engine.sampling.text import sample_text
+from engine.training.optimizers import build_optimizer, set_rates
+from engine.training.schedules import rate_factor
+from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from engine.training.threads import use_threads_for
+
+WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
+
+
+class LanguageTask:
+    """Trains a model with `forward(idx, targets) -> (logits, loss)` on windows of tokens.
+
+    Batches, dropout and samples draw from three generators, so that neither evaluating nor sampling changes training:
+    batches from `self._batches`, samples from one of their own, dropout from torch's global generator, which is put aside
+    while anything but a training step runs.
+    """
+
+    def __init__(self, configuration: LanguageConfiguration, data: PreparedText) -> None:
+        self.configuration = configuration
+        self.data = data
+        training = configuration.training
+        self.device = choose_device(training.device)
+        check_precision(training.precision, self.device)
+        torch.manual_seed(training.seed)
+        self.model = build_model(configuration.model, data.tokenizer.vocab_size).to(self.device)
+        self.optimizer = build_optimizer(configuration.optimizer, self.model, self.device)
+        self._batches = torch.Generator(self.device).manual_seed(training.seed)
+        every = bool(self.model.predicts_every_position)
+        block_size: int = self.model.block_size  # type: ignore[assignment]
+        self.windows: dict[str, Windows] = {
+            split: moved(data.windows(split, block_size, every), self.device) for split in data.splits
+        }
+        if not len(self.windows["train"]):
+            raise UserError(_too_short(data, block_size))
+        self._learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.tokens_per_step = training.batch_size * self.windows["train"].predictions
+        notes = list(data.notes)
+        if "val" in self.windows and not len(self.windows["val"]):
+            notes.append(
+                f"The validation split is shorter than model.block_size of {block_size}, so it is not evaluated."
+            )
+        self.facts = Facts(
+            parameters=parameter_count(self.model),
+            vocab_size=data.tokenizer.vocab_size,
+            tokens=data.token_counts,
+            references=data.references(),
+            notes=tuple(notes),
+        )
+        use_threads_for(6 * self.facts.parameters * self.tokens_per_step)
+        self.model.train()
+
+    def configure(self, configuration: LanguageConfiguration) -> None:
+        self.configuration = configuration
+
+    def train_step(self, step: int) -> dict[str, Tensor | float]:
+        training, optimizer = self.configuration.training, self.configuration.optimizer
+        rate = optimizer.learning_rate * rate_factor(self.configuration.schedule, step, training.max_steps)
+        set_rates(self.optimizer, rate, optimizer.weight_decay)
+        x, y = self.windows["train"].draw(training.batch_size, self._batches)
+        with self._autocast():
+            _, loss = self.model(x, y)
+        assert loss is not None
+        loss.backward()
+        metrics: dict[str, Tensor | float] = {"train_loss": loss.detach(), "learning_rate": rate}
+        if training.grad_clip:
+            metrics["grad_norm"] = torch.nn.utils.clip_grad_norm_(self._learned, training.grad_clip)
+        elif (step + 1) % training.log_interval == 0:  # nobody sees the norms in between
+            metrics["grad_norm"] = torch.nn.utils.get_total_norm([p.grad for p in self._learned if p.grad is not None])
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return metrics
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Return `train_eval_loss` and `val_loss` over `eval_batches` batches, the same at every evaluation, or all of a split."""
+        losses = {}
+        with self._aside():
+            for split, name in (("train", "train_eval_loss"), ("val", "val_loss")):
+                windows = self.windows.get(split)
+                if windows is not None and len(windows):
+                    losses[name] = self._mean_loss(windows)
+        return losses
+
+    def _mean_loss(self, windows: Windows) -> float:
+        training = self.configuration.training
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        count = torch.zeros((), dtype=torch.int64, device=self.device)
+        if training.eval_batches:
+            generator = torch.Generator(self.device).manual_seed(training.seed + 1)
+            batches = (windows.draw(training.batch_size, generator) for _ in range(training.eval_batches))
+        else:
+            windows = windows.apart()
+            batches = windows.in_order(max(1, WHOLE_SPLIT_BATCH // windows.predictions))
+        for x, y in batches:
+            with self._autocast():
+                _, loss = self.model(x, y)
+            assert loss is not None
+            predicted = (y >= 0).sum()
+            total += loss.double() * predicted
+            count += predicted
+        return float(total / count)
+
+    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
+        with self._aside():
+            yield from sample_text(self.model, self.data, request, result, self.device)
+
+    def automatic_sample(self) -> SampleRequest | None:
+        return self.data.request_from(self.configuration.sampling)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the model's tensors; one that is the same as another (tied weights) is left out."""
+        seen: set[int] = set()
+        found = {}
+        for name, tensor in self.model.state_dict().items():
+            if tensor.data_ptr() not in seen or not tensor.numel():
+                found[name] = tensor
+                seen.add(tensor.data_ptr())
+        return found
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        load_model_weights(self.model, weights, expected=set(self.weights()))
+
+    def training_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "optimizer": self.optimizer.state_dict(),
+            "batches": self._batches.get_state(),
+            "torch": torch.get_rng_state(),
+        }
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._batches.set_state(state["batches"])
+        torch.set_rng_state(state["torch"])
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+    def tokenizer_json(self) -> dict[str, Any] | None:
+        return self.data.tokenizer.to_json()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.configuration.training.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _aside(self) -> AbstractContextManager[None]:
+        return evaluation_mode(self.model)
+
+
+class evaluation_mode:
+    """Puts a model into evaluation mode, and back with torch's global generators as they were."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._was_training = self._model.training
+        self._fork = torch.random.fork_rng(
+            devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+        )
+        self._fork.__enter__()
+        self._model.eval()
+
+    def __exit__(self, *exception: Any) -> None:
+        self._model.train(self._was_training)
+        self._fork.__exit__(*exception)
+
+
+def load_model_weights(model: torch.nn.Module, weights: dict[str, Tensor], expected: set[str]) -> None:
+    """Load weights by name, every name and shape accounted for; raise `UserError` for the first that does not fit."""
+    own = model.state_dict()
+    for name in sorted(expected ^ set(weights)):
+        lacks = "the checkpoint lacks" if name in expected else "the model has no place for"
+        raise UserError(
+            f"These weights belong to another model: {lacks} '{name}'. Use the configuration they were trained with."
+        )
+    for name, tensor in weights.items():
+        if own[name].shape != tensor.shape and name not in ("codes", "counts"):
+            raise UserError(
+                f"These weights belong to another model: '{name}' is {tuple(tensor.shape)}, and {tuple(own[name].shape)} is "
+                "needed. Use the configuration and tokenizer they were trained with."
+            )
+    model.load_state_dict(weights, strict=False)
+
+
+def _too_short(data: PreparedText, block_size: int) -> str:
+    have = data.token_counts["train"]
+    return (
+        f"model.block_size of {block_size} is longer than the text: {data.corpus.name} has {have:,} tokens to train on. "
+        f"Take a block_size below {max(1, have)}, or a longer text."
+    )

@@ -1,0 +1,90 @@
+"""What the loop knows of a model, its data and its objective."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from engine.contract.configuration import Configuration
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """What is to be drawn, every setting filled in."""
+
+    prompt: str
+    count: int
+    max_tokens: int
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class SamplePiece:
+    """Text that was added to sample `index`."""
+
+    index: int
+    text: str
+
+
+@dataclass
+class SampleResult:
+    """Drawn samples, filled while they are drawn: `texts` one a sample, `known` whether each stands in the training data."""
+
+    texts: list[str] = field(default_factory=list)
+    known: list[bool] | None = None
+    unknown: list[str] = field(default_factory=list)  # symbols of the prompt that the vocabulary lacks
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a person wants to know before the first step."""
+
+    parameters: int
+    vocab_size: int
+    tokens: dict[str, int]  # split -> tokens
+    references: dict[str, float]  # name -> nats
+    notes: tuple[str, ...]
+
+
+class Task(Protocol):
+    """A model tied to its data and objective. Losses are means in nats; tensors stay on the device."""
+
+    facts: Facts
+    tokens_per_step: int
+
+    def configure(self, configuration: Configuration) -> None:
+        """Take over live settings."""
+
+    def train_step(self, step: int) -> dict[str, Tensor | float]:
+        """Do one step and return its metrics, as 0-D tensors that stay on the device where they were computed."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Return the losses on the splits, named as in `METRICS`."""
+
+    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
+        """Draw samples into `result`, yielding what was added as it comes."""
+
+    def automatic_sample(self) -> SampleRequest | None:
+        """Return what is drawn now and then during training."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return what a checkpoint's `model.safetensors` holds."""
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Take over the weights of a checkpoint; raise `UserError` if they do not fit."""
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all else that an exact continuation needs: optimizer and generators, of types `weights_only` loads."""
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Take over what `training_state` returned."""
+
+    def tokenizer_json(self) -> dict[str, Any] | None:
+        """Return the tokenizer that travels with the weights."""
+
+
+ProgressReport = Callable[[str], None]
