@@ -40,7 +40,7 @@ def test_a_file_unknown_to_the_catalogue_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
-    with pytest.raises(UserError, match="no dataset called 'shakespear'.*given-names.*tinyshakespeare"):
+    with pytest.raises(UserError, match=r"no dataset called 'shakespear'.*given-names.*tinyshakespeare"):
         load_corpus("shakespear")
     with pytest.raises(UserError, match=r"There is no file .*corpus\.txt"):
         load_corpus("corpus.txt")

@@ -1,0 +1,144 @@
+"""GPT-2's byte-pair encoding of 50,257 tokens, from local files, tiktoken's cache or the network."""
+
+import base64
+import binascii
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from engine.contract.errors import UserError
+from engine.data.download import Cancelled, Progress, RemoteFile, fetch
+from engine.data.text import read_text
+from engine.data.tokenizers.base import damaged, read_json, stored_flag
+from engine.data.tokenizers.byte_level import ByteLevelTokenizer
+
+_ADDRESS = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
+MERGES = RemoteFile(
+    "gpt2-vocab.bpe",
+    _ADDRESS + "vocab.bpe",
+    456_318,
+    "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+)
+VOCABULARY = RemoteFile(
+    "gpt2-encoder.json",
+    _ADDRESS + "encoder.json",
+    1_042_301,
+    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+)
+_LOCAL_NAMES = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"), (MERGES.file, VOCABULARY.file))
+_INSTEAD = (
+    "Set tokenizer.path to a folder that holds GPT-2's vocab.bpe and encoder.json (or merges.txt and vocab.json), "
+    "or choose the tokenizer bpe, which learns from your own text."
+)
+
+
+class GPT2Tokenizer(ByteLevelTokenizer):
+    """GPT-2's ranks, or another model's in GPT-2's file format; the terminator is `<|endoftext|>`, the last id."""
+
+    kind: ClassVar[str] = "gpt2"
+
+    def __init__(self, ranks: tuple[bytes, ...], terminator: bool = True) -> None:
+        self._ranks = ranks
+        self.terminator_id = len(ranks) if terminator else None
+
+    @property
+    def ranks(self) -> tuple[bytes, ...]:
+        return self._ranks
+
+    @classmethod
+    def load(
+        cls, path: Path | str = "", *, progress: Progress | None = None, cancelled: Cancelled | None = None
+    ) -> "GPT2Tokenizer":
+        """Load GPT-2's tokenizer.
+
+        From the folder `path` if given, else from tiktoken's cache, the data folder or a mirror, else from the network
+        with short timeouts. Raises a `UserError` that says what to do.
+        """
+        if path:
+            return cls.from_folder(Path(path).expanduser())
+        cached = _tiktoken_cache()
+        if cached:
+            return cls.from_files(*cached)
+        return cls.from_files(
+            fetch(MERGES, instead=_INSTEAD, progress=progress, cancelled=cancelled),
+            fetch(VOCABULARY, instead=_INSTEAD, progress=progress, cancelled=cancelled),
+        )
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "GPT2Tokenizer":
+        """From `vocab.bpe` and `encoder.json`, or `merges.txt` and `vocab.json`, in a folder."""
+        for merges, vocabulary in _LOCAL_NAMES:
+            if (folder / merges).is_file() and (folder / vocabulary).is_file():
+                return cls.from_files(folder / merges, folder / vocabulary)
+        raise UserError(f"{folder} holds no GPT-2 vocabulary. {_INSTEAD}")
+
+    @classmethod
+    def from_files(cls, merges: Path, vocabulary: Path) -> "GPT2Tokenizer":
+        """From a file of merges and one of ids, checked against each other."""
+        ids = read_json(vocabulary)
+        lines = read_text(merges)[0].split("\n")
+        pairs = [line.split(" ") for line in lines if line.strip() and not line.startswith("#version")]
+        byte_of = {character: byte for byte, character in _visible_bytes().items()}
+        # In order of merging: the bytes in the order of their visible signs, then one token a merge.
+        order = [*_visible_bytes().values(), *("".join(pair) for pair in pairs)]
+        wrong = f"{merges.name} and {vocabulary.name} in {merges.parent} do not belong together"
+        if any(len(pair) != 2 for pair in pairs) or not set("".join(order)) <= byte_of.keys():
+            raise UserError(f"{merges} is not a file of GPT-2's merges. Give GPT-2's own file.")
+        if not isinstance(ids, dict):
+            raise UserError(f"{vocabulary} is not a vocabulary of tokens and their ids. Give GPT-2's own file.")
+        by_merging = set(order)
+        for rank, token in enumerate(order):
+            if ids.get(token) != rank:
+                raise UserError(f"{wrong}: token {rank:,} differs. Give two files of the same model.")
+        rest = {token: token_id for token, token_id in ids.items() if token not in by_merging}
+        if rest not in ({}, {cls.terminator_text: len(order)}):
+            raise UserError(f"{wrong}: {len(rest):,} tokens have no merge. Give two files of the same model.")
+        return cls(tuple(bytes(byte_of[sign] for sign in token) for token in order), terminator=bool(rest))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "ranks": [base64.b64encode(token).decode("ascii") for token in self.ranks],
+            "terminator": self.terminator_id is not None,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "GPT2Tokenizer":
+        stored = data.get("ranks")
+        try:
+            if not isinstance(stored, list):
+                raise ValueError
+            ranks = tuple(base64.b64decode(token, validate=True) for token in stored)
+        except (ValueError, TypeError, binascii.Error):
+            raise damaged("ranks is not a list of base64 strings") from None
+        if len(set(ranks)) != len(ranks) or not {bytes([byte]) for byte in range(256)} <= set(ranks) or b"" in ranks:
+            raise damaged("ranks lack a byte or repeat a token")
+        return cls(ranks, stored_flag(data, "terminator"))
+
+
+def _visible_bytes() -> dict[int, str]:
+    """GPT-2's way to write bytes as visible characters: Latin-1 where that is visible, else U+0100 and up.
+
+    In the order of GPT-2's first 256 ids.
+    """
+    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in visible]
+    return {byte: chr(byte) for byte in visible} | {byte: chr(256 + place) for place, byte in enumerate(others)}
+
+
+def _tiktoken_cache() -> tuple[Path, Path] | None:
+    """The two files in tiktoken's cache, which names them by the SHA-1 of their address, if they are whole."""
+    chosen = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    if chosen == "":
+        return None
+    folder = Path(chosen) if chosen else Path(tempfile.gettempdir()) / "data-gym-cache"
+    paths = tuple(folder / hashlib.sha1(file.address.encode()).hexdigest() for file in (MERGES, VOCABULARY))
+    for path, file in zip(paths, (MERGES, VOCABULARY), strict=True):
+        try:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+                return None
+        except OSError:
+            return None
+    return paths[0], paths[1]

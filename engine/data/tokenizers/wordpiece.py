@@ -1,0 +1,163 @@
+"""BERT's WordPiece, from a vocabulary file that the user gives."""
+
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from engine.contract.errors import UserError
+from engine.data.text import read_text
+from engine.data.tokenizers.base import (
+    TextStream,
+    Tokenizer,
+    check_id,
+    damaged,
+    first_repeated,
+    stored_flag,
+    stored_strings,
+)
+from engine.data.tokenizers.joining import space_between
+
+UNKNOWN = "[UNK]"
+_LONGEST_WORD = 100
+# Chinese characters stand alone; the blocks are those of BERT's tokenization.py.
+_CHINESE = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+
+
+def basic_words(text: str, lower_case: bool) -> list[str]:
+    """BERT's basic tokenization (Devlin et al. 2019, tokenization.py).
+
+    Controls go, white space and punctuation divide, Chinese characters stand alone; `lower_case` also strips accents.
+    """
+    characters = []
+    for character in text:
+        if _is_chinese(character):
+            characters.append(f" {character} ")
+        elif character in "\t\n\r" or unicodedata.category(character) == "Zs":
+            characters.append(" ")
+        elif character not in "\0\ufffd" and not unicodedata.category(character).startswith("C"):
+            characters.append(character)
+    text = "".join(characters)
+    if lower_case:
+        # Accents go first, so that a capital with one becomes the same small letter.
+        text = "".join(
+            sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn"
+        ).lower()
+    return "".join(f" {sign} " if _is_punctuation(sign) else sign for sign in text).split()
+
+
+def _is_chinese(character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in _CHINESE)
+
+
+def _is_punctuation(character: str) -> bool:
+    # All ASCII signs count, also those that Unicode calls symbols, such as $ and ^.
+    ascii_sign = character.isascii() and character.isprintable() and not character.isalnum() and character != " "
+    return ascii_sign or unicodedata.category(character).startswith("P")
+
+
+class WordPieceTokenizer(Tokenizer):
+    """A vocabulary of words and of continuations that begin with `##`.
+
+    A word is cut greedily into the longest pieces (Wu et al. 2016). One that cannot be cut becomes `[UNK]` and is
+    reported by `unknown`. White space does not survive the round trip, nor do case and accents with `lower_case`.
+    """
+
+    kind: ClassVar[str] = "wordpiece"
+
+    def __init__(self, tokens: Iterable[str], lower_case: bool = True) -> None:
+        self.tokens = tuple(tokens)
+        self.lower_case = lower_case
+        self._ids = {token: position for position, token in enumerate(self.tokens)}
+        assert UNKNOWN in self._ids
+        assert len(self._ids) == len(self.tokens)
+        self.unknown_id = self._ids[UNKNOWN]
+
+    @classmethod
+    def from_file(cls, path: Path, lower_case: bool = True) -> "WordPieceTokenizer":
+        """From a file with one token a line; the line's number, from 0, is the token's id."""
+        text, _ = read_text(path)
+        tokens = text.removesuffix("\n").split("\n")
+        if UNKNOWN not in tokens:
+            raise UserError(
+                f"{path} is no WordPiece vocabulary: it has no line {UNKNOWN}. Give a file such as BERT's vocab.txt."
+            )
+        if (repeated := first_repeated(tokens)) is not None:
+            raise UserError(
+                f"{path} has the token {repeated!r} twice. Give a vocabulary in which each line is different."
+            )
+        return cls(tokens, lower_case)
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.tokens)
+
+    def encode(self, text: str) -> list[int]:
+        known: dict[str, list[int]] = {}
+        ids: list[int] = []
+        for word in basic_words(text, self.lower_case):
+            if word not in known:
+                known[word] = self._pieces(word) or [self.unknown_id]
+            ids += known[word]
+        return ids
+
+    def _pieces(self, word: str) -> list[int] | None:
+        if len(word) > _LONGEST_WORD:
+            return None
+        pieces, start = [], 0
+        while start < len(word):
+            prefix = "##" if start else ""
+            for end in range(len(word), start, -1):
+                if (piece := self._ids.get(prefix + word[start:end])) is not None:
+                    pieces.append(piece)
+                    start = end
+                    break
+            else:
+                return None
+        return pieces
+
+    def decode_token(self, token_id: int) -> str:
+        check_id(token_id, self.vocab_size)
+        return self.tokens[token_id]
+
+    def stream(self) -> TextStream:
+        return _JoinedPieces(self)
+
+    def unknown(self, text: str) -> set[str]:
+        return {word for word in set(basic_words(text, self.lower_case)) if self._pieces(word) is None}
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "tokens": list(self.tokens), "lower_case": self.lower_case}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "WordPieceTokenizer":
+        tokens = stored_strings(data, "tokens")
+        if UNKNOWN not in tokens:
+            raise damaged(f"tokens lack {UNKNOWN}")
+        return cls(tokens, stored_flag(data, "lower_case"))
+
+
+class _JoinedPieces(TextStream):
+    """Sets continuations to their word, and spaces between words as in running text."""
+
+    def __init__(self, tokenizer: WordPieceTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.before: str | None = None
+
+    def push(self, token_id: int) -> str:
+        piece = self.tokenizer.decode_token(token_id)
+        before, self.before = self.before, piece
+        if before is None:
+            return piece.removeprefix("##") if len(piece) > 2 else piece
+        if piece.startswith("##") and len(piece) > 2:
+            return piece[2:]
+        return space_between(before, piece) + piece
