@@ -232,7 +232,7 @@ class Session:
                 self.record.event(EventKind.SAMPLE_FAILED, id=command.id, message="The run has not started yet.")
         return self._stop_early
 
-    def _on_signal(self, signum: int, frame: Any) -> None:
+    def _on_signal(self, *_: Any) -> None:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
         self._stop_early = True
         if self.loop is not None:

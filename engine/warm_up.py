@@ -1,5 +1,6 @@
 """Paying the first-time costs of torch before anyone waits for them."""
 
+import atexit
 import gc
 import os
 import platform
@@ -32,6 +33,7 @@ def warm_up() -> dict[str, Any]:
     import engine.session  # noqa: F401 - so that a hand-over imports nothing
 
     gc.collect()
+    atexit.register(gc.unfreeze)
     gc.freeze()  # what is here stays: the collector need not walk through torch again in every long loop
     return {
         "pid": os.getpid(),

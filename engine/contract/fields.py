@@ -57,9 +57,10 @@ def setting(
     `live` settings can change while training runs. `path` marks a text that names a file or folder.
     A text with a `pattern` says in `allowed` what the pattern lets through.
     """
-    extra = {"unit": unit, "stepping": stepping, "step": step, "live": live, "path": path}
+    extra: dict[str, Any] = {"unit": unit, "stepping": stepping, "step": step, "live": live, "path": path}
     extra |= {"pattern": pattern, "allowed": allowed}
-    return Field(default, description=help, ge=ge, le=le, gt=gt, lt=lt, pattern=pattern, json_schema_extra=extra)
+    bounds: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class FieldSpec:
         moved = self._moved(value, direction)
         if not self._in_range(moved):
             return None if self.optional and direction < 0 else value
-        return int(round(moved)) if self.type is int else moved
+        return round(moved) if self.type is int else moved
 
     def _moved(self, value: float, direction: int) -> float:
         if self.stepping is Stepping.POWERS:

@@ -96,6 +96,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("train_loss", "train", "nats"),
         Metric("val_loss", "val", "nats"),
+        Metric("whole_loss", "whole text", "nats"),
         Metric("train_eval_loss", "train, evaluated", "nats"),
         Metric("learning_rate", "learning rate"),
         Metric("grad_norm", "gradient norm"),

@@ -29,7 +29,7 @@ def probabilities(logits: Tensor, choice: Choice) -> Tensor:
         scaled = torch.full_like(scaled, -torch.inf).scatter_(1, kept, scaled.gather(1, kept))
     result = scaled.softmax(1)
     if choice.top_p is not None and choice.top_p < 1:
-        ordered, order = result.sort(1, descending=True, stable=True)
+        ordered, order = result.sort(stable=True, dim=1, descending=True)
         before = ordered.cumsum(1) - ordered  # probability of all likelier tokens
         ordered = ordered.masked_fill(before >= choice.top_p, 0.0)
         result = torch.zeros_like(result).scatter_(1, order, ordered)

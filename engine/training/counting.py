@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contract.configuration import CountingConfiguration
+from engine.contract.configuration import Configuration, CountingConfiguration
 from engine.contract.errors import UserError
 from engine.data.batches import Windows
 from engine.data.prepared import PreparedText
@@ -30,10 +30,11 @@ class CountingTask:
         self.tokens_per_step = len(self.windows["train"])
         self.facts = Facts(0, data.tokenizer.vocab_size, data.token_counts, data.references(), data.notes)
 
-    def configure(self, configuration: CountingConfiguration) -> None:
+    def configure(self, configuration: Configuration) -> None:
+        assert isinstance(configuration, CountingConfiguration)
         self.configuration = configuration
 
-    def train_step(self, step: int) -> dict[str, Tensor | float]:
+    def train_step(self, step: int) -> dict[str, Tensor | float]:  # noqa: ARG002 - there is but one step
         self.model.count(_whole(self.windows["train"]))  # type: ignore[operator]
         self.facts = Facts(
             parameter_count(self.model),

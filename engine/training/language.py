@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contract.configuration import LanguageConfiguration
+from engine.contract.configuration import Configuration, LanguageConfiguration
 from engine.contract.errors import UserError
 from engine.data.batches import Windows, moved
 from engine.data.prepared import PreparedText
@@ -64,7 +64,8 @@ class LanguageTask:
         use_threads_for(6 * self.facts.parameters * self.tokens_per_step)
         self.model.train()
 
-    def configure(self, configuration: LanguageConfiguration) -> None:
+    def configure(self, configuration: Configuration) -> None:
+        assert isinstance(configuration, LanguageConfiguration)
         self.configuration = configuration
 
     def train_step(self, step: int) -> dict[str, Tensor | float]:
@@ -102,7 +103,7 @@ class LanguageTask:
         count = torch.zeros((), dtype=torch.int64, device=self.device)
         if training.eval_batches:
             generator = torch.Generator(self.device).manual_seed(training.seed + 1)
-            batches = (windows.draw(training.batch_size, generator) for _ in range(training.eval_batches))
+            batches: Iterator[tuple[Tensor, Tensor]] = (windows.draw(training.batch_size, generator) for _ in range(training.eval_batches))
         else:
             windows = windows.apart()
             batches = windows.in_order(max(1, WHOLE_SPLIT_BATCH // windows.predictions))
