@@ -1,0 +1,369 @@
+"""The chart widget: it collects points, has frames built off the UI thread and repaints the lines that changed."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import monotonic, thread_time
+
+from rich.style import Style
+from textual import events
+from textual.color import Color
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from tui.charts import cursor
+from tui.charts.axes import nice_step
+from tui.charts.bindings import BINDINGS
+from tui.charts.frame import Frame, FrameBuilder
+from tui.charts.look import Look, terminal_shows_unicode
+from tui.charts.pacing import Pace, frames_per_second
+from tui.charts.palette import colour
+from tui.charts.picture import Mark, Picture, Reference
+from tui.charts.repaint import changed_columns, strip
+from tui.charts.series import STEP, Series
+
+_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="charts")
+"""All charts build here, one frame at a time: plotext is not made for two threads, and charts shall never take two cores."""
+
+SMOOTHING_STEPS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""The time constants on offer, as parts of the x axis."""
+
+
+class Chart(Widget, can_focus=True):
+    """Curves that grow, on axes that hold still.
+
+    Points may be appended as fast as they come, from the UI thread; frames follow at a rate that the terminal and the
+    processor can bear.
+    """
+
+    COMPONENT_CLASSES = {
+        "chart--title",
+        "chart--label",
+        "chart--axis",
+        "chart--reference",
+        "chart--mark",
+        "chart--cursor",
+    }
+    DEFAULT_CSS = """
+    Chart {
+        height: 1fr;
+        min-height: 5;
+    }
+    Chart > .chart--title { text-style: bold; color: $foreground; }
+    Chart > .chart--label { color: $foreground 80%; }
+    Chart > .chart--axis { color: $foreground 45%; }
+    Chart > .chart--reference { color: $foreground 45%; }
+    Chart > .chart--mark { color: $foreground 60%; }
+    Chart > .chart--cursor { color: $foreground; text-style: bold; }
+    Chart:focus > .chart--title { color: $accent; }
+    """
+    BINDINGS = BINDINGS
+
+    @dataclass
+    class CursorMoved(Message):
+        """The cursor stands at another step, or is gone (None)."""
+
+        chart: "Chart"
+        step: float | None
+
+        @property
+        def control(self) -> "Chart":
+            """The chart, for `on` with a selector."""
+            return self.chart
+
+    def __init__(
+        self,
+        title: str = "",
+        *,
+        series: Iterable[Series] = (),
+        placeholder: str = "",
+        x_max: float | None = None,
+        log_y: bool = False,
+        smoothing: float = 0.01,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """Make a chart.
+
+        `x_max` is the step the x axis ends at; `smoothing` the time constant as a part of the x axis, 0 for none;
+        `placeholder` says what will appear while there are no points.
+        """
+        super().__init__(name=name, id=id, classes=classes)
+        self._series: dict[str, Series] = {}
+        self._references: dict[str, Reference] = {}
+        self._picture = Picture(0, 0, title, x_max=x_max, log_y=log_y, placeholder=placeholder)
+        self._smoothing = smoothing
+        self._builder = FrameBuilder()
+        self._frame = Frame(0, ())
+        self._strips: list[Strip] = []
+        self._pace = Pace(frames_per_second(), monotonic())
+        self._stale = True
+        self._timer: Timer | None = None
+        self._building = False
+        for one in series:
+            self.add_series(one)
+
+    # what the chart is told
+
+    @property
+    def frame(self) -> Frame:
+        """The frame on display."""
+        return self._frame
+
+    @property
+    def picture(self) -> Picture:
+        """What the next frame will show."""
+        return self._picture
+
+    def add_series(self, series: Series) -> Series:
+        """Show a series, last in the legend and on top; one without a colour gets the palette's next."""
+        if series.colour is None:
+            series.colour = colour(len(self._series))
+        self._series[series.name] = series
+        self._change(series=tuple(self._series.values()))
+        return series
+
+    def remove_series(self, name: str) -> None:
+        """Take a series away; the others keep their colours."""
+        self._series.pop(name, None)
+        self._change(series=tuple(self._series.values()))
+
+    def series(self, name: str) -> Series:
+        """Return the series of a name, made if there is none."""
+        return self._series[name] if name in self._series else self.add_series(Series(name))
+
+    def append(self, name: str, step: float, value: float, **coordinates: float) -> None:
+        """Append a point to a series; `seconds` and `tokens` may be given to count along x by them."""
+        self.series(name).append(step, value, **coordinates)
+        self.points_changed()
+
+    def extend(
+        self,
+        name: str,
+        steps: Sequence[float],
+        values: Sequence[float],
+        coordinates: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        """Append many points to a series."""
+        self.series(name).extend(steps, values, coordinates)
+        self.points_changed()
+
+    def points_changed(self) -> None:
+        """Say that a series has new points, for those who append to a `Series` themselves."""
+        self._stale = True
+        self._schedule()
+
+    def set_reference(self, title: str, value: float | None) -> None:
+        """Draw a horizontal line at a value, or take it away (None)."""
+        if value is None:
+            self._references.pop(title, None)
+        else:
+            self._references[title] = Reference(title, value)
+        self._change(references=tuple(self._references.values()))
+
+    def mark(self, step: float, title: str = "") -> None:
+        """Draw a vertical line at a step where something was changed."""
+        self._change(marks=(*self._picture.marks, Mark(step, title)))
+
+    def set_x_max(self, x_max: float | None) -> None:
+        """Let the x axis end at a step, or follow the data (None)."""
+        self._change(x_max=x_max)
+
+    def clear(self) -> None:
+        """Forget all points and marks, as for a new run; series, references and settings stay."""
+        for series in self._series.values():
+            series.clear()
+        self._builder = FrameBuilder()
+        self._change(marks=(), cursor=None)
+
+    def _change(self, **changes: object) -> None:
+        changed = replace(self._picture, **changes)  # type: ignore[arg-type]
+        if changed != self._picture:
+            self._picture = changed
+            self.points_changed()
+
+    # when frames are built
+
+    @property
+    def _shown(self) -> bool:
+        return self.is_attached and bool(self.size) and self.screen.is_current and self.is_on_screen
+
+    def _schedule(self, *, at_once: bool = False) -> None:
+        """See to it that a frame is built if there is something new and somebody to see it."""
+        if self._building or not self._stale or not self._shown:
+            return
+        if self._timer is not None:
+            if not at_once:
+                return
+            self._timer.stop()
+            self._timer = None
+        delay = 0.0 if at_once else self._pace.delay(monotonic())
+        if delay > 0:
+            self._timer = self.set_timer(delay, self._start)
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        self._timer = None
+        if self._stale and not self._building and self._shown:
+            self._stale = False
+            self._building = True
+            # A worker, so that an error in a frame ends the app with its traceback instead of freezing the chart.
+            self.run_worker(self._build(), name="frame", group="frames")
+
+    async def _build(self) -> None:
+        began = monotonic()
+        try:
+            picture = self._sized_picture()
+            frame, seconds = await asyncio.get_running_loop().run_in_executor(_THREAD, _timed, self._builder, picture)
+        finally:
+            self._building = False
+        self._pace.spend(began, seconds)
+        if frame.width == self.size.width and len(frame.lines) == self.size.height:
+            self._show(frame)
+        else:
+            self._stale = True
+        self._schedule(at_once=frame.width != self.size.width)
+
+    def _sized_picture(self) -> Picture:
+        width, height = self.size
+        return replace(self._picture, width=width, height=height, look=self._look(), smoothing=self._time_constant())
+
+    def _look(self) -> Look:
+        def style(part: str) -> Style:
+            # Only the foreground: the chart takes whatever background it is put on.
+            found = self.get_component_rich_style(f"chart--{part}")
+            return Style(color=found.color, bold=found.bold, dim=found.dim)
+
+        backdrop: Color = self.background_colors[1]
+        return Look(
+            title=style("title"),
+            label=style("label"),
+            axis=style("axis"),
+            reference=style("reference"),
+            mark=style("mark"),
+            cursor=style("cursor"),
+            backdrop=None if backdrop.ansi is not None else backdrop.hex6,
+            colour=not self.app.no_color,
+            unicode=terminal_shows_unicode(),
+        )
+
+    def _time_constant(self) -> float:
+        """Return the smoothing in steps: a part of the x axis where its end is known, else of a nice number above the last step."""
+        end = self._picture.x_max or 0.0
+        if not end:
+            lasts = [bounds[1] for series in self._series.values() if (bounds := series.bounds())]
+            last = max(lasts, default=0.0)
+            end = nice_step(last, 1) if last > 0 else 0.0
+        return self._smoothing * end
+
+    # what is on display
+
+    def _show(self, frame: Frame) -> None:
+        """Take a frame over and repaint the cells that differ, no others."""
+        before, self._frame = self._frame.lines, frame
+        if len(before) != len(frame.lines) or len(self._strips) != len(before):
+            self._strips = [strip(line) for line in frame.lines]
+            self.refresh()
+            return
+        regions = []
+        for y, (old, new) in enumerate(zip(before, frame.lines, strict=True)):
+            if old != new:
+                self._strips[y] = strip(new)
+                first, last = changed_columns(old, new)
+                regions.append(Region(first, y, last - first, 1))
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        """Return a line of the frame on display."""
+        width = self.size.width
+        if y >= len(self._strips):
+            return Strip.blank(width, self.rich_style)
+        return self._strips[y].adjust_cell_length(width).apply_style(self.rich_style)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Render as every widget does; being painted is also how a chart learns that it can be seen again."""
+        if self._stale and not self._building and self._timer is None:
+            self.call_later(self._schedule)
+        return super().render_lines(crop)
+
+    def on_resize(self) -> None:
+        """Draw the new size at once."""
+        self._stale = True
+        self._schedule(at_once=True)
+
+    def notify_style_update(self) -> None:
+        """Draw in the new theme's colours."""
+        super().notify_style_update()
+        if self.is_attached:
+            self.points_changed()
+
+    # keys and mouse
+
+    def action_log_y(self) -> None:
+        """Switch the logarithmic y axis."""
+        self._set(log_y=not self._picture.log_y)
+
+    def action_next_x(self) -> None:
+        """Count along x by the next coordinate that every series has."""
+        having = [set(series.coordinates) for series in self._series.values() if len(series)]
+        common = set.intersection(*having) if having else {STEP}
+        offered = [name for name in (STEP, "seconds", "tokens") if name in common]
+        at = offered.index(self._picture.coordinate) if self._picture.coordinate in offered else -1
+        self._set(coordinate=offered[(at + 1) % len(offered)])
+
+    def action_smooth(self, by: int) -> None:
+        """Smooth less (-1) or more (1)."""
+        nearest = min(range(len(SMOOTHING_STEPS)), key=lambda i: abs(SMOOTHING_STEPS[i] - self._smoothing))
+        self._smoothing = SMOOTHING_STEPS[min(max(nearest + by, 0), len(SMOOTHING_STEPS) - 1)]
+        self._stale = True
+        self._schedule(at_once=True)
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor by a column, and at least by a point."""
+        self._move_cursor(cursor.moved(self._picture, self._frame, by))
+
+    def action_cursor_end(self, end: int) -> None:
+        """Move the cursor to the first (0) or the last (1) step."""
+        self._move_cursor(cursor.end(self._picture, end))
+
+    def action_no_cursor(self) -> None:
+        """Take the cursor away."""
+        self._move_cursor(None)
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is."""
+        step = cursor.at_column(self._picture, self._frame, event.x)
+        if step is not None:
+            self._move_cursor(step)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let escape through to others while there is no cursor to take away."""
+        return not (action == "no_cursor" and self._picture.cursor is None)
+
+    def _move_cursor(self, step: float | None) -> None:
+        if step != self._picture.cursor:
+            self._set(cursor=step)
+            self.refresh_bindings()
+            self.post_message(self.CursorMoved(self, step))
+
+    def _set(self, **changes: object) -> None:
+        """Change what is shown on a person's wish: at once."""
+        self._picture = replace(self._picture, **changes)  # type: ignore[arg-type]
+        self._stale = True
+        self._schedule(at_once=True)
+
+
+def _timed(builder: FrameBuilder, picture: Picture) -> tuple[Frame, float]:
+    """Build a frame and return the processor time it took, in seconds."""
+    import plotext  # noqa: F401  (not counted: its import would cost the next ten seconds' frames)
+
+    began = thread_time()
+    frame = builder.build(picture)
+    return frame, thread_time() - began
