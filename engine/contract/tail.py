@@ -35,7 +35,7 @@ class JsonLinesTail:
                 if stat.st_size == self._offset:
                     return []
                 file.seek(self._offset)
-                data = file.read(limit)
+                data = file.read(min(limit, stat.st_size - self._offset))  # a buffer of `limit` may be too large
         except OSError:  # not there yet, or for a moment not readable: the next look will tell
             return []
         self._offset += len(data)
