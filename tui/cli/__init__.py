@@ -1,0 +1,1 @@
+"""The command line: what the app can do, a command can do."""

@@ -1,0 +1,126 @@
+"""Where commands write, and how they end: exit codes, errors, pipes, and terminals that cannot show everything."""
+
+import codecs
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from engine.contract.errors import UserError
+from engine.contract.printable import printable
+
+
+class Exit(IntEnum):
+    """What a command's exit code means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INTERRUPTED = 130
+
+
+class UsageError(UserError):
+    """A command that was called in a wrong way."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:  # Rich would exit with 1 on its own
+        raise BrokenPipeError
+
+
+# What our own words use beyond ASCII, for streams that cannot carry it. Braille and the rest become '?'.
+_ASCII = {
+    "…": "...", "·": "-", "–": "-", "—": "-", "─": "-", "━": "=", "╸": "=", "╺": "-", "│": "|", "┤": "|", "└": "+",
+    "┴": "+", "┬": "+", "→": "->", "×": "x", "✓": "v", "⏎": "\\n", "⇥": "\\t", "≤": "<=", "≥": ">=", "ø": "o",
+}  # fmt: skip
+
+
+def _transliterated(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("torchtty.transliterate", _transliterated)
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """Whether a stream can carry box lines and braille."""
+    return (stream.encoding or "ascii").lower().replace("-", "").startswith("utf")
+
+
+def output() -> Console:
+    """Return a console on stdout for results."""
+    return _console(sys.stdout)
+
+
+def messages() -> Console:
+    """Return a console on stderr for progress and errors."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    return _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def say(text: str) -> None:
+    """Write a message for the person to stderr, safe to show whatever it quotes."""
+    messages().print(Text(printable(text)), soft_wrap=True)
+
+
+def fail(text: str) -> None:
+    """Write an error to stderr: its first line is marked, further ones stand below it."""
+    console = messages()
+    console.print(Text("error: ", "bold red") + Text(printable(text), "default"), soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON object or list to stdout; numbers that JSON lacks become null."""
+    import json
+    import math
+
+    def finite(item: Any) -> Any:
+        if isinstance(item, float) and not math.isfinite(item):
+            return None
+        if isinstance(item, dict):
+            return {str(key): finite(part) for key, part in item.items()}
+        if isinstance(item, list | tuple):
+            return [finite(part) for part in item]
+        return item
+
+    sys.stdout.write(json.dumps(finite(value), indent=2) + "\n")
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command and turn what it raises into a message and an exit code; never a traceback for a person's mistake."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace" if speaks_unicode(stream) else "torchtty.transliterate")
+    try:
+        code = command()
+        sys.stdout.flush()
+    except UsageError as error:
+        fail(str(error))
+        return Exit.USAGE
+    except UserError as error:
+        fail(str(error))
+        return Exit.FAILED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        _drop_output()
+        return Exit.DONE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    return code
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere instead of failing once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            os.dup2(nowhere, stream.fileno())

@@ -1,0 +1,147 @@
+"""`torchtty data`: the datasets there are, and a look into one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.contract.catalogue import Dataset, catalogue
+from engine.contract.errors import UserError
+from engine.contract.places import data_folder
+from engine.contract.printable import printable_line, symbol_name
+from tui.cli.choices import close_names
+from tui.cli.console import Exit, output, print_json
+from tui.cli.wording import count, size
+
+KINDS = {"items": "list", "text": "text", "images": "pictures"}
+
+
+def data(name: str | None, *, as_json: bool) -> int:
+    """List the datasets, or look into one; return the exit code."""
+    if name is None:
+        return _list(as_json=as_json)
+    entry = catalogue().get(name)
+    if entry is None and not Path(name).expanduser().exists():
+        raise UserError(
+            f"There is no dataset called '{name}', nor a file of that name.{close_names(name, catalogue())} "
+            "'torchtty data' lists the datasets."
+        )
+    found = _statistics(name) if entry is None or (entry.kind != "images" and where(entry) != "to download") else {}
+    about = _entry(entry) if entry else {"name": Path(name).name, "path": str(Path(name).expanduser().absolute())}
+    if as_json:
+        print_json(about | {"statistics": found or None})
+    else:
+        _print_look(output(), about, found)
+    return Exit.DONE
+
+
+def where(entry: Dataset) -> str:
+    """Say where a dataset is: embedded, here, or to download."""
+    if entry.embedded:
+        return "embedded"
+    mirror = os.environ.get("TORCHTTY_MIRROR", "")
+    folders = [data_folder(), *([Path(mirror).expanduser()] if mirror and "://" not in mirror else [])]
+    if entry.file and any((folder / entry.file).is_file() for folder in folders):
+        return "here"
+    return "to download"
+
+
+def _entry(entry: Dataset) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "description": entry.description,
+        "kind": entry.kind,
+        "where": where(entry),
+        "download_size": entry.download_size,
+        "licence": entry.licence,
+        "address": entry.address or None,
+    }
+
+
+def _list(*, as_json: bool) -> int:
+    entries = [_entry(entry) for entry in catalogue().values()]
+    if as_json:
+        print_json(entries)
+        return Exit.DONE
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in ("dataset", "kind", "where", "size"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "size" else "left")
+    table.add_column("what it is")
+    for entry in entries:
+        table.add_row(
+            Text(entry["name"], "bold"),
+            KINDS[entry["kind"]],
+            Text(entry["where"], "green" if entry["where"] != "to download" else ""),
+            size(entry["download_size"]) if entry["download_size"] else "–",
+            Text(entry["title"]),
+        )
+    console = output()
+    console.print(table)
+    console.print()
+    console.print(Text("Any UTF-8 text file will do too:  torchtty train gpt --data.dataset path/to/text.txt", "dim"))
+    return Exit.DONE
+
+
+def _statistics(name: str) -> dict[str, Any]:
+    """Ask the engine, in a process of its own, what is in a dataset."""
+    answer = subprocess.run(
+        [sys.executable, "-P", "-m", "engine.data.look", name],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if answer.returncode:
+        raise UserError(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else f"{name} cannot be read.")
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+def _print_look(console: Console, about: dict[str, Any], found: dict[str, Any]) -> None:
+    console.print(Text.assemble((printable_line(about["name"]), "bold"), "  ", about.get("title", "")))
+    if about.get("description"):
+        console.print(Text(about["description"]))
+    console.print()
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    for name in ("path", "where", "licence", "address"):
+        if about.get(name):
+            table.add_row(name, Text(printable_line(str(about[name]))))
+    if about.get("where") == "to download":
+        table.add_row("size", Text(f"{size(about['download_size'])}, downloaded when it is first trained on"))
+    for name, value in _rows(found):
+        table.add_row(name, Text(printable_line(value)))
+    console.print(table)
+    for note in found.get("notes", []):
+        console.print(Text(printable_line(note), "yellow"))
+    if found:
+        console.print()
+        console.print(Text("it begins", "dim"))
+        for line in found["first"]:
+            console.print(Text(f"  {printable_line(line)}"), no_wrap=True, overflow="ellipsis")
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    if not found:
+        return []
+    rows = [("unit", "items, one a line" if found["unit"] == "items" else "one running text")]
+    if found["unit"] == "items":
+        rows.append(("items", f"{count(found['items'])}, {count(found['distinct'])} of them distinct"))
+        rows.append(("length", f"{found['mean_length']:.1f} on average; the longest is {found['longest']}"))
+    else:
+        rows.append(("lines", count(found["lines"])))
+    rows.append(("characters", count(found["characters"])))
+    rows.append(("symbols", f"{len(found['symbols'])}: {found['symbols'][:100]}"))
+    frequent = ", ".join(f"{symbol_name(symbol)} {share:.1%}" for symbol, share in found["frequent"])
+    rows.append(("most frequent", frequent))
+    return rows

@@ -1,0 +1,180 @@
+"""`torchtty doctor`: what was found of everything that torchtty needs."""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from engine.contract.client import WarmWorker
+from engine.contract.places import data_folder, runs_folder, state_folder
+from engine.contract.printable import printable_line
+from tui.cli.console import Exit, messages, output, print_json, speaks_unicode
+from tui.cli.version import installed
+from tui.cli.wording import size
+
+PATIENCE = 90.0  # seconds that a worker gets to import torch: a cold disk takes its time
+PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image", "tiktoken", "safetensors")
+
+
+def doctor(*, as_json: bool) -> int:
+    """Look at terminal, Python, torch and folders; return 1 if training could not work here."""
+    found = {"terminal": _terminal(), "python": _python(), "folders": _folders(), "torch": _torch(quiet=as_json)}
+    complaints = _complaints(found)
+    if as_json:
+        print_json(found | {"problems": complaints})
+    else:
+        _print(found, complaints)
+    return Exit.FAILED if complaints else Exit.DONE
+
+
+def _terminal() -> dict[str, Any]:
+    width, height = shutil.get_terminal_size()
+    console = output()
+    return {
+        "is_terminal": sys.stdout.isatty(),
+        "size": [width, height],
+        "term": os.environ.get("TERM", ""),
+        "colours": console.color_system or "none",
+        "no_color": bool(os.environ.get("NO_COLOR")),
+        "utf8": speaks_unicode(sys.stdout),
+        "images": images_protocol(os.environ),
+        "ssh": "SSH_CONNECTION" in os.environ,
+        "tmux": "TMUX" in os.environ,
+    }
+
+
+def images_protocol(environment: "os._Environ[str] | dict[str, str]") -> str:
+    """Guess from its environment how a terminal shows pictures; only asking the terminal itself would be certain."""
+    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "").lower()
+    if "KITTY_WINDOW_ID" in environment or "kitty" in term or "ghostty" in (*program.split(), term.split("-")[-1]):
+        return "kitty"
+    if program in ("wezterm", "iterm.app", "mintty") or any(name in term for name in ("sixel", "foot", "mlterm")):
+        return "sixel"
+    return "half blocks"
+
+
+def _python() -> dict[str, Any]:
+    return {
+        "version": platform.python_version(),
+        "executable": sys.executable,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "packages": {name: installed(name) for name in PACKAGES},
+    }
+
+
+def _folders() -> dict[str, dict[str, Any]]:
+    places: dict[str, Callable[[], Path]] = {"runs": runs_folder, "data": data_folder, "state": state_folder}
+    return {name: _folder(place()) for name, place in places.items()}
+
+
+def _folder(path: Path) -> dict[str, Any]:
+    standing = path
+    while not standing.exists() and standing != standing.parent:
+        standing = standing.parent
+    try:
+        # Permissions tell less than trying does: a full or read-only disk refuses too.
+        with tempfile.TemporaryFile(dir=standing) as file:
+            file.write(b"torchtty")
+        writable = standing.is_dir()
+    except OSError:
+        writable = False
+    try:
+        free = shutil.disk_usage(standing).free
+    except OSError:
+        free = 0
+    return {"path": str(path), "exists": path.exists(), "writable": writable, "free_bytes": free}
+
+
+def _torch(*, quiet: bool) -> dict[str, Any]:
+    """Ask a worker what it finds: torch is never imported here."""
+    began = time.monotonic()
+    worker = WarmWorker()
+    console = messages()
+    try:
+        if quiet or not console.is_terminal:
+            hello = _wait_for_hello(worker, began)
+        else:
+            with console.status("asking torch"):
+                hello = _wait_for_hello(worker, began)
+        if hello is None:
+            lines = worker.log().strip().splitlines() or ["it gave no answer"]
+            return {"version": installed("torch"), "error": lines[-1][:400], "devices": []}
+        return {
+            "version": hello.get("torch"),
+            "devices": hello.get("devices", []),
+            "default": hello.get("device"),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+    finally:
+        worker.close()
+
+
+def _wait_for_hello(worker: WarmWorker, began: float) -> dict[str, Any] | None:
+    while time.monotonic() - began < PATIENCE:
+        if hello := worker.hello():
+            return hello
+        if not worker.is_alive:
+            return None
+        time.sleep(0.1)
+    return None
+
+
+def _complaints(found: dict[str, Any]) -> list[str]:
+    complaints = [
+        f"The {name} folder {folder['path']} cannot be written: set TORCHTTY_{name.upper()} to one that can."
+        for name, folder in found["folders"].items()
+        if not folder["writable"]
+    ]
+    if error := found["torch"].get("error"):
+        complaints.append(f"torch could not be used: {error}")
+    return complaints
+
+
+def _print(found: dict[str, Any], complaints: list[str]) -> None:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in _rows(found):
+        table.add_row(name, Text(printable_line(value)))
+    console = output()
+    console.print(table)
+    console.print()
+    for complaint in complaints:
+        console.print(Text(printable_line(complaint), "bold red"))
+    if not complaints:
+        console.print(Text("Everything that training needs is here.", "green"))
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    terminal, python, torch = found["terminal"], found["python"], found["torch"]
+    width, height = terminal["size"]
+    kind = terminal["term"] or "unnamed" if terminal["is_terminal"] else "none: the output is a pipe or a file"
+    through = "".join(f", through {name}" for name in ("ssh", "tmux") if terminal[name])
+    rows = [
+        ("terminal", f"{kind}, {width}x{height}{through}"),
+        ("colours", terminal["colours"] + (" (NO_COLOR is set)" if terminal["no_color"] else "")),
+        ("UTF-8", "yes" if terminal["utf8"] else "no: charts are drawn in ASCII"),
+        ("pictures", f"{terminal['images']} (a guess from the environment)"),
+        ("Python", f"{python['version']}, {python['executable']}"),
+        ("system", f"{python['system']}, {python['cores']} cores"),
+        ("packages", ", ".join(f"{name} {version or 'missing'}" for name, version in python["packages"].items())),
+        ("torch", f"{torch['version']}" + (f", ready in {torch['seconds']} s" if "seconds" in torch else "")),
+    ]
+    for device in torch["devices"]:
+        memory = f", {size(device['memory'])}" if device.get("memory") else ""
+        threads = f", {device['threads']} threads" if device.get("threads") else ""
+        default = " (auto takes it)" if device["device"] == torch.get("default") else ""
+        rows.append(("device", f"{device['device']}: {device['name']}{memory}{threads}{default}"))
+    for name, folder in found["folders"].items():
+        state = "writable" if folder["writable"] else "NOT writable"
+        rows.append((name, f"{folder['path']}, {state}, {size(folder['free_bytes'])} free"))
+    return rows

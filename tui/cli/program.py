@@ -1,0 +1,182 @@
+"""The commands and their options. Each imports what it does when it is called, so that `--help` is quick."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from tui.cli.console import UsageError
+
+EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
+TRAIN, LOOK, MACHINE = "Train", "Look", "This machine"
+TAKES_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+app = typer.Typer(
+    name="torchtty",
+    help="A playground for small neural networks. Without a command: the app.",
+    epilog=EPILOG,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, the beginning of one, or latest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Return at once; the run trains on in the background.")]
+
+
+# The errors of the parser; Typer brings its own copy of Click from some version on, and exports no base class.
+ParserError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments ask for; return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("torchtty", list(arguments)) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as end:
+        return int(end.exit_code)
+    except ParserError as error:
+        path = getattr(getattr(error, "ctx", None), "command_path", "torchtty")
+        message = error.format_message()  # type: ignore[attr-defined]
+        raise UsageError(f"{message.rstrip('.')}.\n'{path} --help' shows how.") from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from tui.cli.version import version
+
+        raise typer.Exit(version())
+
+
+@app.callback()
+def _torchtty(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
+def train(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="MODEL|RECIPE [--section.field VALUE …]")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the run is called.")] = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train a model and follow it; 'train gpt --help' lists its settings."""
+    from tui.cli.train import train
+
+    return train(arguments or [], name, detach=detach, as_json=as_json)
+
+
+@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
+def resume(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> int:
+    """Go on with a run that pauses or ended; give a finished one more --training.max_steps."""
+    from tui.cli.resume import resume
+
+    return resume(arguments or [], detach=detach, as_json=as_json)
+
+
+@app.command(rich_help_panel=TRAIN)
+def stop(run: Run) -> int:
+    """End a run with a checkpoint."""
+    from tui.cli.control import stop
+
+    return stop(run)
+
+
+@app.command(rich_help_panel=TRAIN)
+def pause(run: Run) -> int:
+    """Halt a run and free its device until it is resumed."""
+    from tui.cli.control import pause
+
+    return pause(run)
+
+
+@app.command(rich_help_panel=TRAIN)
+def sample(
+    run: Run,
+    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What the text goes on from.")] = None,
+    count: Annotated[str | None, typer.Option(metavar="N", help="How many texts.")] = None,
+    max_tokens: Annotated[str | None, typer.Option(metavar="N", help="Longest text.")] = None,
+    temperature: Annotated[
+        str | None, typer.Option(metavar="X", help="Below 1 keeps to the likely; 0 takes the likeliest.")
+    ] = None,
+    top_k: Annotated[str | None, typer.Option(metavar="K", help="Draw from the K likeliest only, or none.")] = None,
+    top_p: Annotated[
+        str | None, typer.Option(metavar="P", help="Draw from the likeliest that sum to P, or none.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="The same seed draws the same text.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Draw text from a run, also while it trains. What is not given is the run's own sampling setting."""
+    from tui.cli.sample import sample
+
+    given = {
+        "prompt": prompt,
+        "count": count,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+    }
+    return sample(run, given, as_json=as_json)
+
+
+@app.command(rich_help_panel=LOOK)
+def runs(as_json: AsJson = False) -> int:
+    """List every run, the newest first."""
+    from tui.cli.runs import runs
+
+    return runs(as_json=as_json)
+
+
+@app.command(rich_help_panel=LOOK)
+def show(run: Run, as_json: AsJson = False) -> int:
+    """Show a run: losses, samples, settings, where it comes from."""
+    from tui.cli.show import show
+
+    return show(run, as_json=as_json)
+
+
+@app.command(rich_help_panel=LOOK)
+def data(
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to look into.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the datasets, or look into one or into a text file."""
+    from tui.cli.data import data
+
+    return data(dataset, as_json=as_json)
+
+
+@app.command(rich_help_panel=LOOK)
+def models(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL|RECIPE]", help="A model or recipe whose settings are listed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List models and recipes, or the settings of one."""
+    from tui.cli.models import models
+
+    return models(model, as_json=as_json)
+
+
+@app.command(rich_help_panel=MACHINE)
+def doctor(as_json: AsJson = False) -> int:
+    """Look for everything that torchtty needs: terminal, Python, torch, devices, folders."""
+    from tui.cli.doctor import doctor
+
+    return doctor(as_json=as_json)

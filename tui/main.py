@@ -1,0 +1,52 @@
+"""The console entry: the app where nothing is asked for, a command otherwise.
+
+`torchtty` alone must be on screen at once, so it reaches the app without importing anything of the command line.
+"""
+
+import os
+import sys
+
+WITHOUT_TERMINAL = """\
+torchtty is an app for a terminal, and this is none (its input or output is a pipe or a file). Commands that need none:
+
+  torchtty train mlp --json     train a model and print the result as JSON
+  torchtty sample latest        text from the latest run
+  torchtty runs --json          every run
+  torchtty --help               all commands
+"""
+
+
+def main() -> None:
+    """Run the app or a command, and exit with 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    sys.exit(_app() if len(sys.argv) == 1 else _command())
+
+
+def _app() -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        sys.stderr.write(WITHOUT_TERMINAL)
+        return 2
+    from tui.app import run_app
+
+    return run_app()
+
+
+def _command() -> int:
+    from tui.cli.console import guarded
+
+    return guarded(_run_command)
+
+
+def _run_command() -> int:
+    # An argument that is no UTF-8 keeps its readable part: nothing downstream can write lone surrogates.
+    arguments = [argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for argument in sys.argv[1:]]
+    if arguments == ["--version"]:
+        from tui.cli.version import version
+
+        return version()
+    from tui.cli.program import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    main()
