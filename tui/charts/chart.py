@@ -191,7 +191,15 @@ class Chart(Widget, can_focus=True):
 
     @property
     def _shown(self) -> bool:
-        return self.is_attached and bool(self.size) and self.screen.is_current and self.is_on_screen
+        return self.is_attached and bool(self.size) and self._screen_is_seen and self.is_on_screen
+
+    @property
+    def _screen_is_seen(self) -> bool:
+        # Not `Screen.is_current`: that is also true of a screen that lies beneath an opaque one.
+        stack = self.app.screen_stack
+        return self.screen in stack and all(
+            screen.styles.background.a < 1 for screen in stack[stack.index(self.screen) + 1 :]
+        )
 
     def _schedule(self, *, at_once: bool = False) -> None:
         """See to it that a frame is built if there is something new and somebody to see it."""

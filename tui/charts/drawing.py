@@ -9,6 +9,7 @@ from rich.style import Style
 
 from tui.charts.axes import Axis, Tick, count_label, decimal_label, nice_step, seconds_label, seconds_step, ticks
 from tui.charts.canvas import BLANK, Canvas, Cells, Grid
+from tui.charts.extremes import LARGEST
 from tui.charts.holding import GrowingRange, HeldRange
 from tui.charts.legend import Line, printable
 from tui.charts.palette import colour
@@ -18,6 +19,9 @@ from tui.charts.series import STEP, Point
 NULL = Style.null()
 SMALLEST_WITH_AXES = (16, 5)
 """Width and height from which a frame has axes."""
+
+SMALLEST_ON_LOG = 1e-100
+"""The smallest number that a logarithmic axis shows."""
 
 
 class HeldAxes:
@@ -163,9 +167,9 @@ def _positive(points: list[Point]) -> list[Point]:
     kept: list[Point] = []
     broken = False
     for point in points:
-        if point.y > 0:
+        if point.y >= SMALLEST_ON_LOG:
             kept.append(point._replace(connected=False) if broken else point)
-        broken = point.y <= 0
+        broken = point.y < SMALLEST_ON_LOG
     return kept
 
 
@@ -176,7 +180,8 @@ def _bounds(picture: Picture, curves: list[_Curve]) -> tuple[float, float] | Non
         low, high = min(low, min(values, default=inf)), max(high, max(values, default=-inf))
     if low > high:
         return None
-    references = [r.value for r in picture.references if -inf < r.value < inf and (r.value > 0 or not picture.log_y)]
+    smallest = SMALLEST_ON_LOG if picture.log_y else -LARGEST
+    references = [r.value for r in picture.references if smallest <= r.value <= LARGEST]
     return min(low, *references, high), max(high, *references, low)
 
 

@@ -11,6 +11,9 @@ from math import inf, isfinite, nan
 BLOCK = 64
 """Values a block of the first level sums up, and blocks of the first level that one of the second sums up."""
 
+LARGEST = 1e100
+"""The largest size of a number that can be drawn; training in 32-bit floats ends at 3.4e38."""
+
 
 class Extremes:
     """An append-only array of numbers that finds the extremes of a stretch in O(BLOCK · log n).
@@ -26,11 +29,11 @@ class Extremes:
         self._highs = (array("d"), array("d"))
 
     def extend(self, values: Iterable[float]) -> None:
-        """Append numbers; NaN and the infinities become gaps."""
+        """Append numbers; NaN, the infinities and what is larger than LARGEST become gaps."""
         fresh = array("d", values)
-        if not all(map(isfinite, fresh)):
+        if not all(map(isfinite, fresh)) or max(map(abs, fresh), default=0.0) > LARGEST:
             start = len(self.values)
-            holes = array("q", (i for i, value in enumerate(fresh) if not isfinite(value)))
+            holes = array("q", (i for i, value in enumerate(fresh) if not abs(value) <= LARGEST))
             for hole in holes:
                 fresh[hole] = nan
             self._gaps.extend(start + hole for hole in holes)

@@ -8,6 +8,10 @@ EMPTY_SHARE = 0.6
 """A range is drawn closer only when at least this share of it has become empty."""
 
 
+ROOM = 0.4
+"""The room left for values on their way, as a part of their spread."""
+
+
 class HeldRange:
     """The range of the values on an axis, snapped to nice numbers and changed as seldom as possible."""
 
@@ -20,12 +24,8 @@ class HeldRange:
         assert low <= high
         axis = self._axis
         if axis is None or low < axis.low or high > axis.high or self._used(axis, low, high) < 1 - EMPTY_SHARE:
-            axis = _decades(low, high) if self.log else _snapped(low, high)
-            # Snapping anew may give nothing better: a spread much smaller than the numbers themselves, or one value.
-            if self._axis is None or axis != self._axis:
-                self._axis = axis
-        assert self._axis is not None
-        return self._axis
+            axis = self._axis = _decades(low, high) if self.log else _snapped(*_with_room(axis, low, high))
+        return axis
 
     def _used(self, axis: Axis, low: float, high: float) -> float:
         return axis.fraction(high) - axis.fraction(low)
@@ -44,11 +44,21 @@ class GrowingRange:
         return self._high or 1.0
 
 
+def _with_room(axis: Axis | None, low: float, high: float) -> tuple[float, float]:
+    """Leave room on the side where the values have just left the axis: they are on their way, and will be back soon."""
+    if axis is None:
+        return low, high
+    room = ROOM * (high - low)
+    lower = low - room if low < axis.low else low
+    # Losses, norms and speeds do not fall below zero, so neither does their axis.
+    return max(lower, min(low, 0.0)), high + room if high > axis.high else high
+
+
 def _snapped(low: float, high: float) -> Axis:
     size = max(abs(low), abs(high))
-    if high - low <= 1e-9 * size or high == low:
+    if high - low <= max(1e-9 * size, 1e-100):
         # One value: it lies in the middle, with room for what may come.
-        reach = size / 2 or 1.0
+        reach = size / 2 if size > 1e-99 else 1.0
         low, high = low - reach, high + reach
     step = nice_step(high - low, 5)
     return Axis(floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step)

@@ -1,0 +1,97 @@
+"""Axes have nice numbers and hold still."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.charts.axes import Axis, count_label, decimal_label, nice_step, seconds_label, seconds_step, ticks, value_text
+from tui.charts.holding import GrowingRange, HeldRange
+
+
+@given(st.floats(1e-9, 1e12), st.integers(1, 12))
+def test_a_nice_step_divides_into_no_more_parts_than_asked(span, most):
+    step = nice_step(span, most)
+    assert span / step <= most * (1 + 1e-6)
+    assert float(f"{step:.0e}"[0]) in (1, 2, 5)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 10))
+def test_ticks_lie_on_the_axis_and_have_labels_of_their_own(low, span, most):
+    axis = Axis(low, low + span)
+    found = ticks(axis, most, decimal_label)
+    assert len(found) <= most + 2
+    assert all(-1e-3 <= axis.fraction(tick.position) <= 1.001 for tick in found)
+
+
+def test_labels_read_as_people_write_them():
+    assert [tick.label for tick in ticks(Axis(0, 50_000), 5, count_label)] == ["0", "10k", "20k", "30k", "40k", "50k"]
+    assert [tick.label for tick in ticks(Axis(0, 3_000), 6, count_label)] == [
+        "0",
+        "500",
+        "1k",
+        "1.5k",
+        "2k",
+        "2.5k",
+        "3k",
+    ]
+    assert [tick.label for tick in ticks(Axis(1.5, 3.5), 4, decimal_label)] == ["1.5", "2.0", "2.5", "3.0", "3.5"]
+    assert [tick.label for tick in ticks(Axis(0, 3e-4), 3, decimal_label)] == ["0", "1e-4", "2e-4", "3e-4"]
+    assert [tick.label for tick in ticks(Axis(1, 1e4, log=True), 5, count_label)] == ["1", "10", "100", "1k", "10k"]
+    times = ticks(Axis(0, 150), 5, seconds_label, seconds_step)
+    assert [tick.label for tick in times] == ["0", "30s", "1m", "1m30", "2m", "2m30"]
+    assert [seconds_label(s, 3600) for s in (3600, 5400, 86400, 97200)] == ["1h", "1h30", "1d", "1d3"]
+    assert [value_text(v) for v in (1.8421, 27.314, 3e-4, 0.0, 1_250_000, float("nan"))] == [
+        "1.842", "27.31", "3.0e-4", "0.000", "1.25M", "–",
+    ]  # fmt: skip
+
+
+@given(st.floats(1e-12, 1e12), st.floats(1.0001, 1e9), st.integers(1, 10))
+def test_a_logarithmic_axis_of_any_reach_can_be_labelled(low, ratio, most):
+    axis = Axis(low, low * ratio, log=True)
+    assert all(-0.01 <= axis.fraction(tick.position) <= 1.01 for tick in ticks(axis, most, decimal_label))
+    assert axis.value(axis.fraction(low * ratio**0.5)) == pytest.approx(low * ratio**0.5)
+
+
+def test_a_held_range_seldom_moves_under_noise():
+    rng, held, axes = random.Random(0), HeldRange(), []
+    low, high = 9.0, 0.0
+    for i in range(2000):
+        value = 1.5 + 2 * 0.998**i + rng.gauss(0, 0.05)
+        low, high = min(low, value), max(high, value)
+        axes.append(held.hold(low, high))
+    changes = sum(one != other for one, other in pairwise(axes[10:]))
+    assert changes <= 6, "from 3.5 down to 1.4 the range may be widened a few times, not with every point"
+
+
+@given(st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(0, 1e9)), min_size=1, max_size=30))
+def test_a_held_range_always_shows_everything(spans):
+    held = HeldRange()
+    for low, span in spans:
+        axis = held.hold(low, low + span)
+        # Less than a billionth of the axis outside cannot be seen.
+        assert axis.fraction(low) >= -1e-8
+        assert axis.fraction(low + span) <= 1 + 1e-8
+
+
+@given(st.lists(st.tuples(st.floats(1e-9, 1e9), st.floats(1, 1e6)), min_size=1, max_size=30))
+def test_a_held_logarithmic_range_always_shows_everything(spans):
+    held = HeldRange(log=True)
+    for low, ratio in spans:
+        axis = held.hold(low, low * ratio)
+        assert axis.low <= low * (1 + 1e-9)
+        assert low * ratio <= axis.high * (1 + 1e-9)
+
+
+def test_a_held_range_shrinks_only_when_most_of_it_is_empty():
+    held = HeldRange()
+    wide = held.hold(0, 10)
+    assert held.hold(0, 5) == wide
+    assert held.hold(0, 3).high < 5
+
+
+def test_an_open_x_axis_grows_in_few_steps():
+    growing = GrowingRange()
+    assert [growing.hold(x) for x in (0, 1, 3, 80, 99, 101, 400, 50)] == [1, 1, 5, 100, 100, 200, 500, 500]

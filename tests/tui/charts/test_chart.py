@@ -1,0 +1,206 @@
+"""The widget: points go in, frames come out, and only what changed is painted."""
+
+import asyncio
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui.charts.chart import Chart
+from tui.charts.pacing import BURST, LONGEST, SHARE, Pace, frames_per_second
+from tui.charts.palette import PALETTE
+from tui.charts.repaint import changed_columns
+from tui.charts.series import Series
+
+
+class OneChart(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.chart = Chart("loss", placeholder="the loss appears here", x_max=1000, smoothing=0.0)
+        self.moved: list[float | None] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.chart
+        yield Footer()
+
+    def on_chart_cursor_moved(self, message: Chart.CursorMoved) -> None:
+        self.moved.append(message.step)
+
+
+def shown(chart: Chart) -> str:
+    return "\n".join(chart.render_line(y).text for y in range(chart.size.height))
+
+
+async def until(condition, what: str) -> None:
+    for _ in range(250):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"waited in vain for {what}:")
+
+
+async def settled(chart: Chart) -> None:
+    await until(lambda: not chart._stale and not chart._building, "the chart to settle")
+
+
+async def test_a_chart_grows_and_repaints_only_the_changed_cells():
+    app = OneChart()
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart = app.chart
+        await until(lambda: "the loss appears here" in shown(chart), "the placeholder")
+        chart.set_reference("chance", 3.5)
+        chart.extend("train", range(500), [3.5 - i / 500 for i in range(500)])
+        await until(lambda: "── train 2.502" in shown(chart) and "chance" in shown(chart), "the curve")
+        await settled(chart)
+        await pilot.pause()
+
+        painted: list[Region] = []
+        refresh = chart.refresh
+
+        def counting(*regions: Region, **options: bool) -> Chart:
+            painted.extend(regions or [chart.size.region])
+            return refresh(*regions, **options)
+
+        chart.refresh = counting  # type: ignore[method-assign]
+        chart.append("train", 510, 2.5)
+        await until(lambda: "── train 2.500" in shown(chart), "the new value")
+        assert 1 <= len(painted) <= 3, "the legend and the end of the curve"
+        assert sum(region.area for region in painted) <= 20
+        painted.clear()
+        chart.points_changed()
+        await settled(chart)
+        assert painted == [], "a frame like the one before paints nothing"
+
+
+async def test_keys_and_mouse_move_the_cursor_and_change_the_axes():
+    app = OneChart()
+    async with app.run_test(size=(100, 24)) as pilot:
+        chart = app.chart
+        seconds = [i * 0.1 for i in range(1000)]
+        chart.extend("train", range(1000), [3.0 - i / 500 for i in range(1000)], {"seconds": seconds})
+        chart.focus()
+        await until(lambda: chart.frame.field is not None, "a frame")
+        await pilot.press("right")
+        await until(lambda: "step 999" in shown(chart), "the cursor at the last step")
+        await pilot.press("home")
+        await until(lambda: "step 0  ── train 3.000" in shown(chart), "the cursor at the first step")
+        await pilot.press("right")
+        field = chart.frame.field
+        assert field is not None
+        await until(lambda: len(app.moved) == 3, "three messages")
+        assert app.moved[2] == pytest.approx(1000 / field.width * 1.5, abs=2), "a column further"
+        await pilot.click(chart, offset=(field.left + field.width // 2, 5))
+        await until(lambda: app.moved[-1] == pytest.approx(500, abs=8), "the cursor in the middle")
+        await pilot.press("x", "l")
+        await until(
+            lambda: chart.frame.coordinate == "seconds" and "s" in shown(chart).splitlines()[-1], "seconds along x"
+        )
+        await until(lambda: chart.frame.field is not None and chart.frame.field.y.log, "a logarithmic y axis")
+        await pilot.press("escape")
+        await until(lambda: app.moved[-1] is None and "step" not in shown(chart), "the cursor to go")
+
+
+async def test_smoothing_keys_change_the_time_constant_in_steps():
+    app = OneChart()
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart = app.chart
+        chart.extend("train", range(100), [float(i % 2) for i in range(100)])
+        chart.focus()
+        await pilot.press("S", "S")
+        await until(
+            lambda: "0.5" in chart.render_line(0).text or "0.4" in chart.render_line(0).text, "a smoothed value"
+        )
+        assert chart._time_constant() == 5.0
+        await pilot.press("s", "s", "s")
+        assert chart._time_constant() == 0.0
+
+
+async def test_a_chart_follows_its_size_at_once():
+    app = OneChart()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.chart.extend("train", range(100), [1.0 + i for i in range(100)])
+        for size in ((120, 40), (40, 12), (20, 6), (100, 30)):
+            await pilot.resize_terminal(*size)
+            await until(lambda: app.chart.frame.width == app.chart.size.width, f"a frame for {size}")
+            assert len(app.chart.frame.lines) == app.chart.size.height
+
+
+async def test_nothing_is_built_while_the_chart_is_hidden_and_it_is_fresh_when_seen_again():
+    app = OneChart()
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart = app.chart
+        chart.append("train", 0, 1.0)
+        chart.append("train", 1, 2.0)
+        await until(lambda: "2.000" in shown(chart), "the first frame")
+        await settled(chart)
+        for hide, show in (
+            (lambda: app.push_screen(Screen()), app.pop_screen),
+            (lambda: setattr(chart, "display", False), lambda: setattr(chart, "display", True)),
+        ):
+            hide()
+            await pilot.pause(0.2)
+            before, value = chart.frame, 3.0 + len(chart.series("train"))
+            chart.append("train", len(chart.series("train")), value)
+            await pilot.pause(0.3)
+            assert chart.frame is before
+            show()
+            await until(lambda value=value: f"{value:.3f}" in shown(chart), "the newest value")
+
+
+async def test_a_new_run_starts_from_an_empty_chart():
+    app = OneChart()
+    async with app.run_test(size=(80, 24)):
+        app.chart.extend("train", range(10), range(10))
+        app.chart.mark(5, "edit")
+        await until(lambda: "edit" in shown(app.chart), "the mark")
+        app.chart.clear()
+        await until(lambda: "the loss appears here" in shown(app.chart), "the placeholder")
+        assert "edit" not in shown(app.chart)
+
+
+def test_series_get_the_palettes_colours_in_order_and_keep_them():
+    chart = Chart(series=[Series("train"), Series("val"), Series("own", colour="#ffffff")])
+    chart.append("fourth", 0, 1.0)
+    assert [s.colour for s in chart.picture.series] == [PALETTE[0], PALETTE[1], "#ffffff", PALETTE[3]]
+    chart.remove_series("train")
+    assert chart.series("val").colour == PALETTE[1]
+
+
+def test_frames_come_slower_over_ssh():
+    assert frames_per_second({}) == 10
+    assert frames_per_second({"SSH_CONNECTION": "1.2.3.4 5 6.7.8.9 22"}) == 4
+
+
+def test_building_never_costs_more_than_its_share_of_a_core():
+    now, built, frames, cost = 0.0, 0.0, 0, 0.02
+    pace = Pace(10, now)
+    while now < 60:
+        delay = pace.delay(now)
+        if delay > 0:
+            now += delay
+            continue
+        pace.spend(now, cost)
+        built += cost
+        frames += 1
+    assert built <= 60 * SHARE + BURST + cost
+    assert frames >= 60 * SHARE / cost * 0.95, "and no less either"
+
+
+def test_the_first_frame_is_due_at_once_and_a_dear_one_does_not_stop_the_chart():
+    pace = Pace(10, 100.0)
+    assert pace.delay(100.0) == 0
+    pace.spend(100.0, 60.0)
+    assert 0.1 < pace.delay(100.0) <= LONGEST
+
+
+def test_changed_columns_are_found_whatever_the_runs():
+    from rich.style import Style
+
+    red, blue = Style(color="red"), Style(color="blue")
+    old = (("abc", red), ("def", blue))
+    assert changed_columns(old, (("ab", red), ("c", red), ("def", blue))) == (0, 0)
+    assert changed_columns(old, (("abX", red), ("dYf", blue))) == (2, 5)
+    assert changed_columns(old, (("abcd", red), ("ef", blue))) == (3, 4)
+    assert changed_columns((("日本", red),), (("日x ", red),)) == (2, 4)
