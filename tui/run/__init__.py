@@ -1,0 +1,1 @@
+"""Following a run and showing it: its curves, its progress, its samples."""

@@ -1,0 +1,159 @@
+"""The charts of a run, one at a time: loss, learning rate, gradient norm, speed."""
+
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.widgets import ContentSwitcher, Static
+
+from engine.contract.fields import show
+from engine.contract.printable import printable_line
+from tui.charts.chart import Chart
+from tui.run.follower import RunFollower
+from tui.run.record import Edit, Facts
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What one chart shows: the metrics on its axes."""
+
+    id: str
+    title: str
+    metrics: tuple[str, ...]
+
+
+QUANTITIES = (
+    Quantity("loss", "loss", ("train_loss", "val_loss")),
+    Quantity("learning-rate", "learning rate", ("learning_rate",)),
+    Quantity("gradient", "gradient norm", ("grad_norm",)),
+    Quantity("speed", "speed", ("steps_per_second",)),
+)
+
+
+class Tab(Static):
+    """The name of a chart; a click shows it."""
+
+    @dataclass
+    class Chosen(Message):
+        """The tab was clicked."""
+
+        quantity: str
+
+    def __init__(self, quantity: Quantity) -> None:
+        super().__init__(Content(quantity.title), id=f"tab-{quantity.id}")
+        self.quantity = quantity
+        self.tooltip = f"Show the {quantity.title}"
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.post_message(self.Chosen(self.quantity.id))
+
+
+class Curves(Vertical):
+    """Charts on the run's curves. Each is built once; those that are not in view cost nothing."""
+
+    DEFAULT_CSS = """
+    Curves { height: 3fr; width: 1fr; }
+    Curves #tabs { height: 1; }
+    Curves Tab { width: auto; padding: 0 2 0 0; color: $foreground 55%; }
+    Curves Tab:hover { color: $foreground; }
+    Curves Tab.-current { color: $text-accent; text-style: bold; }
+    Curves ContentSwitcher { height: 1fr; }
+    Curves.-untabbed #tabs { display: none; }
+    """
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="tabs"):
+            for quantity in QUANTITIES:
+                yield Tab(quantity)
+        with ContentSwitcher(initial=f"chart-{QUANTITIES[0].id}"):
+            for quantity in QUANTITIES:
+                yield Chart(id=f"chart-{quantity.id}", placeholder=f"The {quantity.title} appears here.")
+
+    def on_mount(self) -> None:
+        self._follower: RunFollower | None = None
+        self._marked = 0
+        self._references: set[str] = set()
+        self.query_one(f"#tab-{QUANTITIES[0].id}").add_class("-current")
+
+    @property
+    def current(self) -> Quantity:
+        """What the chart in view shows."""
+        shown = self.query_one(ContentSwitcher).current
+        return next(quantity for quantity in QUANTITIES if f"chart-{quantity.id}" == shown)
+
+    def chart(self, id: str) -> Chart:
+        """Return the chart of a quantity."""
+        return self.query_one(f"#chart-{id}", Chart)
+
+    def attach(self, follower: RunFollower | None) -> None:
+        """Show the curves of another run, or none."""
+        self._follower = follower
+        for quantity in QUANTITIES:
+            chart = self.chart(quantity.id)
+            for metric in quantity.metrics:
+                chart.remove_series(metric)
+            chart.clear()
+            chart.set_x_max(None)
+        for title in self._references:
+            self.chart("loss").set_reference(title, None)
+        self._references.clear()
+        self._marked = 0
+        self._want(self.current)
+
+    def _want(self, quantity: Quantity) -> None:
+        """Have the curves of a quantity drawn: those that nobody looks at are not."""
+        if self._follower is None:
+            return
+        self._follower.want(quantity.metrics)
+        chart = self.chart(quantity.id)
+        for metric in quantity.metrics:
+            chart.add_series(self._follower.series[metric])
+
+    def show(self, id: str) -> bool:
+        """Bring a chart into view; say whether it needs curves that were not drawn before."""
+        had_focus = self.chart(self.current.id).has_focus
+        self.query_one(ContentSwitcher).current = f"chart-{id}"
+        for tab in self.query(Tab):
+            tab.set_class(tab.quantity.id == id, "-current")
+        known = self._follower is None or self.current.metrics[0] in self._follower.series
+        self._want(self.current)
+        if had_focus:
+            self.chart(id).focus()
+        return not known
+
+    def show_next(self) -> bool:
+        """Bring the next chart into view, after the last the first; see `show`."""
+        at = QUANTITIES.index(self.current)
+        return self.show(QUANTITIES[(at + 1) % len(QUANTITIES)].id)
+
+    def points_changed(self) -> None:
+        """Say that the curves grew."""
+        for quantity in QUANTITIES:
+            self.chart(quantity.id).points_changed()
+
+    def set_steps(self, max_steps: int) -> None:
+        """Let the axes end where training will."""
+        for quantity in QUANTITIES:
+            self.chart(quantity.id).set_x_max(float(max_steps) if max_steps else None)
+
+    def take(self, facts: Facts) -> None:
+        """Draw the references, and a mark at every live edit."""
+        chart = self.chart("loss")
+        for title in self._references - facts.references.keys():
+            chart.set_reference(title, None)
+        for title, nats in facts.references.items():
+            chart.set_reference(printable_line(title), nats)
+        self._references = {printable_line(title) for title in facts.references}
+        for edit in facts.edits[self._marked :]:
+            for quantity in QUANTITIES:
+                self.chart(quantity.id).mark(edit.step, edit_text(edit))
+        self._marked = len(facts.edits)
+
+
+def edit_text(edit: Edit) -> str:
+    """Write a live edit: `learning_rate 1e-3`."""
+    return printable_line(f"{edit.path.rpartition('.')[2]} {show(edit.value)}")

@@ -1,0 +1,50 @@
+"""The line on top of a run: its state, its name, and what it is."""
+
+from textual.content import Content
+from textual.widgets import Static
+
+from engine.contract.configuration import FAMILIES, Configuration
+from engine.contract.printable import printable_line
+from engine.contract.status import Status
+from tui.run.states import LOOKS
+
+
+class Headline(Static):
+    """`● running  gpt-names-2  GPT · given-names · 48,637 parameters · cpu`."""
+
+    DEFAULT_CSS = """
+    Headline { height: 1; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: Content | None = None
+
+    def show(self, content: Content) -> None:
+        """Show a headline, painted only where it differs from the one before."""
+        if content != self._shown:
+            self._shown = content
+            self.update(content, layout=False)
+
+
+def headline(name: str, status: Status, configuration: Configuration | None, asked: str) -> Content:
+    """Write the headline of a run; `asked` is what was asked of it and has not happened yet."""
+    look = LOOKS[status.state]
+    word = f"{look.word}, {asked}" if asked else look.word
+    if status.waiting_for:
+        word += f" behind {printable_line(status.waiting_for)}"
+    facts = []
+    if configuration is not None:
+        facts.append(FAMILIES[configuration.kind].title)
+        dataset = str(configuration.tree().get("data", {}).get("dataset", ""))
+        facts.append(printable_line(dataset.rsplit("/", 1)[-1]))
+    if status.parameters is not None:
+        facts.append(f"{status.parameters:,} parameters")
+    if status.device:
+        facts.append(printable_line(status.device))
+    return Content.assemble(
+        (f"{look.sign} {word}", f"bold {look.colour}"),
+        "  ",
+        (printable_line(name), "bold"),
+        ("  " + " · ".join(filter(None, facts)), "$foreground 60%"),
+    )

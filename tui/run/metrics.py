@@ -1,0 +1,140 @@
+"""Turning lines of metrics.jsonl into columns, and the columns that are shown into curves."""
+
+from array import array
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any, NamedTuple
+
+from engine.contract.status import METRICS
+from tui.charts.palette import TRAIN, VALID
+from tui.charts.series import Series
+
+Row = dict[str, Any]
+COORDINATES = {"seconds": "time", "tokens": "tokens"}
+"""What curves can be drawn against besides the step, and the column of metrics.jsonl that holds it."""
+
+EVALUATED = ("val_loss", "train_eval_loss")
+"""Metrics with few points and no noise worth smoothing."""
+
+COLOURS = {"train_loss": TRAIN, "val_loss": VALID, "train_eval_loss": TRAIN}
+
+_NO_METRICS = {"step", *COORDINATES.values()}
+
+
+class Batch(NamedTuple):
+    """Points of one metric; the arrays of steps and coordinates are shared by the metrics of the same lines."""
+
+    steps: "array[float]"
+    values: "array[float]"
+    coordinates: Mapping[str, "array[float]"]
+
+
+class Columns:
+    """Every metric's points in the order they came; what is no number is passed over.
+
+    Points wait as columns, which costs next to nothing, until somebody looks at their metric.
+    """
+
+    def __init__(self) -> None:
+        self.series: dict[str, Series] = {}
+        self._waiting: dict[str, list[Batch]] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """The metrics that have points."""
+        return {name for name, series in self.series.items() if len(series)} | self._waiting.keys()
+
+    def clear(self) -> None:
+        """Forget every point; the series themselves stay, so that a chart may keep them."""
+        self._waiting.clear()
+        for series in self.series.values():
+            series.clear()
+
+    def curve(self, name: str) -> Series:
+        """Return the series of a metric, empty until it is drawn."""
+        metric = METRICS.get(name)
+        title, smooth = (metric.title, name not in EVALUATED) if metric else (name, True)
+        return self.series.setdefault(name, Series(name, title, COLOURS.get(name), smooth=smooth))
+
+    def draw(self, names: Iterable[str]) -> bool:
+        """Turn the waiting points of some metrics into curves; say whether there were any."""
+        found = False
+        for name in names:
+            series = self.curve(name)
+            if batches := self._waiting.pop(name, None):
+                found = True
+                for batch in _joined(batches):
+                    series.extend(*batch)
+        return found
+
+    def take(self, rows: Iterable[Row]) -> bool:
+        """Add the points of complete lines; say whether there were any."""
+        shapes: dict[tuple[str, ...], list[Row]] = {}
+        for row in rows:
+            shapes.setdefault(tuple(row), []).append(row)
+        shapes = {shape: group for shape, group in shapes.items() if "step" in shape}
+        holders: dict[str, list[tuple[str, ...]]] = {}
+        for shape in shapes:
+            for name in shape:
+                if name not in _NO_METRICS:
+                    holders.setdefault(name, []).append(shape)
+        columns = {shape: _columns(shape, group) for shape, group in shapes.items()}
+        for name, having in holders.items():
+            batch = _batch(name, columns[having[0]]) if len(having) == 1 else None
+            batch = batch or _picked(name, [row for shape in having for row in shapes[shape]])
+            if len(batch.steps):
+                self._waiting.setdefault(name, []).append(batch)
+        return bool(holders)
+
+
+def _columns(shape: tuple[str, ...], rows: list[Row]) -> dict[str, "array[float] | None"]:
+    """Turn lines of one shape into columns; None for a column that holds something that is no number."""
+    found: dict[str, array[float] | None] = {}
+    for name, values in zip(shape, zip(*(row.values() for row in rows), strict=True), strict=True):
+        try:
+            found[name] = array("d", values)
+        except (TypeError, OverflowError):
+            found[name] = None
+    return found
+
+
+def _batch(name: str, columns: Mapping[str, "array[float] | None"]) -> Batch | None:
+    """Return the points of a metric whose columns hold numbers only."""
+    steps, values = columns["step"], columns[name]
+    if steps is None or values is None or not all(map(isfinite, steps)):
+        return None
+    given = {called: columns[key] for called, key in COORDINATES.items() if key in columns}
+    coordinates = {called: column for called, column in given.items() if column is not None}
+    return Batch(steps, values, coordinates) if len(coordinates) == len(given) else None
+
+
+def _picked(name: str, rows: list[Row]) -> Batch:
+    """Return the points of a metric from lines of several shapes, or with values that are no numbers."""
+    kept = [row for row in rows if is_number(row[name]) and is_number(row["step"]) and isfinite(row["step"])]
+    kept.sort(key=lambda row: row["step"])
+    coordinates = {
+        called: array("d", [row[key] for row in kept])
+        for called, key in COORDINATES.items()
+        if all(is_number(row.get(key)) for row in kept)
+    }
+    return Batch(array("d", [row["step"] for row in kept]), array("d", [row[name] for row in kept]), coordinates)
+
+
+def _joined(batches: list[Batch]) -> list[Batch]:
+    """Join batches that are given with the same coordinates: one long batch is drawn much faster than many short ones."""
+    joined: list[Batch] = []
+    for batch in batches:
+        if not joined or joined[-1].coordinates.keys() != batch.coordinates.keys():
+            own = {called: array("d") for called in batch.coordinates}  # the batch's arrays are shared: copy
+            joined.append(Batch(array("d"), array("d"), own))
+        last = joined[-1]
+        last.steps.extend(batch.steps)
+        last.values.extend(batch.values)
+        for called, xs in batch.coordinates.items():
+            last.coordinates[called].extend(xs)
+    return joined
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number that fits a float; NaN and infinities are."""
+    return type(value) is float or (type(value) is int and abs(value) < 10**300)

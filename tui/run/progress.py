@@ -1,0 +1,73 @@
+"""The line that says how far a run is, updated in place."""
+
+from textual.content import Content
+from textual.widgets import Static
+
+from engine.contract.status import RunState, Status
+from tui.run.figures import duration, loss, rate
+
+FULL, HALF = "━", "╸"
+
+
+class ProgressLine(Static):
+    """A bar, the steps, the speed, the time left and the validation loss, as many of them as fit."""
+
+    DEFAULT_CSS = """
+    ProgressLine { height: 1; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._status: Status | None = None
+        self._shown: Content | None = None
+
+    def show(self, status: Status | None) -> None:
+        """Show a status; nothing is painted where it looks the same."""
+        self._status = status
+        content = line(status, self.size.width) if status else Content("")
+        if content != self._shown:
+            self._shown = content
+            self.update(content, layout=False)
+
+    def on_resize(self) -> None:
+        """Fit the line to its new width."""
+        self.show(self._status)
+
+
+def line(status: Status, width: int) -> Content:
+    """Return the progress line of a status for a width in cells."""
+    parts = _figures(status)
+    while len(parts) > 1 and 12 + 2 + sum(len(part) + 2 for part in parts) > width:
+        parts.pop()
+    text = "  ".join(parts)
+    bar = max(0, min(60, width - len(text) - 2))
+    if not status.max_steps or bar < 4:
+        return Content(text)
+    share = min(1.0, max(0.0, status.step / status.max_steps))
+    halves = int(share * bar * 2)
+    done = FULL * (halves // 2) + (HALF if halves % 2 else "")
+    colour = {
+        RunState.FINISHED: "$success",
+        RunState.FAILED: "$error",
+        RunState.LOST: "$error",
+        RunState.PAUSED: "$warning",
+    }.get(status.state, "$primary")
+    return Content.assemble((done, colour), (FULL * (bar - len(done)), "$foreground 15%"), "  ", text)
+
+
+def _figures(status: Status) -> list[str]:
+    """List the figures, the most important first."""
+    parts = [f"{status.step:,}/{status.max_steps:,}" if status.max_steps else f"step {status.step:,}"]
+    running = status.state is RunState.RUNNING
+    if running and status.steps_per_second:
+        parts.append(rate(status.steps_per_second))
+        parts.append(f"ETA {duration(max(0, status.max_steps - status.step) / status.steps_per_second)}")
+    elif status.seconds:
+        parts.append(f"{duration(status.seconds)} trained")
+    if status.val_loss is not None:
+        parts.append(f"val {loss(status.val_loss)}")
+        if status.best_val_loss is not None and status.best_step is not None:
+            parts[-1] += f" (best {loss(status.best_val_loss)} at {status.best_step:,})"
+    elif status.train_loss is not None:
+        parts.append(f"train {loss(status.train_loss)}")
+    return parts

@@ -1,0 +1,154 @@
+"""Laying a sample out as lines of plain text, each piece with the role it plays. No markup is read anywhere here."""
+
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from engine.contract.fields import show
+from engine.contract.printable import printable, printable_line
+from tui.run.record import SampleRecord
+from tui.run.wrapping import Wrapped, wrap
+
+NEW, SEEN = "●", "○"
+GROWING = "·"
+SHORT = 28  # cells: an item up to this wide is set in columns
+COLUMN, WIDEST_COLUMN = 15, 22  # cells a column takes
+MOST_COLUMNS = 5  # so that ten items make two full rows
+UNLIMITED = {"top_k": 0, "top_p": 1.0}  # limits that limit nothing
+
+
+class Piece(NamedTuple):
+    """A run of text and its role: one of head, detail, text, new, seen, problem."""
+
+    text: str
+    role: str
+
+
+Line = tuple[Piece, ...]
+
+
+class SampleLayout:
+    """The lines of one sample at one width. Text that grows is only broken where it is new."""
+
+    def __init__(self, width: int) -> None:
+        self.width = max(8, width)
+        self.lines: list[Line] = []
+        self._record: SampleRecord | None = None
+        self._wrapped: list[tuple[str, Wrapped]] = []
+
+    def show(self, record: SampleRecord, note: str = "") -> None:
+        """Lay out a record, or its grown successor; `note` says what it waits for."""
+        self._record = record
+        self.lines = [_heading(record, self.width)]
+        if record.unknown:
+            self._plain(f"not in the vocabulary, left out: {' '.join(map(_quoted, record.unknown))}", "detail")
+        if _are_items(record):
+            self.lines += _columns(record, self.width)
+        else:
+            self.lines += self._running(record)
+        if record.failed:
+            self._plain(record.failed, "problem")
+        if note:
+            self._plain(note, "detail")
+
+    def _plain(self, text: str, role: str) -> None:
+        self.lines += plain_lines(text, self.width, role)
+
+    def _running(self, record: SampleRecord) -> list[Line]:
+        several = len(record.texts) > 1
+        indent = 3 if several else 0
+        lines: list[Line] = []
+        for index, text in enumerate(record.texts):
+            rows = self._rows(index, text, self.width - indent)
+            mark = _mark(record, index)
+            for number, row in enumerate(rows):
+                lead = (mark if number == 0 else Piece(" " * indent, "detail"),) if several else ()
+                lines.append((*lead, Piece(row, "text")))
+        return lines
+
+    def _rows(self, index: int, text: str, width: int) -> list[str]:
+        if index == len(self._wrapped):
+            self._wrapped.append(("", Wrapped(width)))
+        before, wrapped = self._wrapped[index]
+        if wrapped.width != width or not text.startswith(before):
+            before, wrapped = "", Wrapped(width)
+        wrapped.append(text[len(before) :])
+        self._wrapped[index] = (text, wrapped)
+        return wrapped.lines
+
+
+def plain_lines(text: str, width: int, role: str) -> list[Line]:
+    """Break a message into lines of one role."""
+    return [(Piece(row, role),) for row in wrap(printable_line(text), width)]
+
+
+def _heading(record: SampleRecord, width: int) -> Line:
+    head = f"step {record.step:,}"
+    parts = []
+    if record.prompt:
+        parts.append(_quoted(record.prompt))
+    settings = record.settings
+    if not record.automatic or record.prompt:
+        for name, label in (("temperature", "T"), ("top_k", "top-k"), ("top_p", "top-p"), ("seed", "seed")):
+            if settings.get(name) is not None and settings[name] != UNLIMITED.get(name):
+                parts.append(f"{label} {show(settings[name])}")
+    if record.automatic and not record.prompt:
+        parts.append("on its own")
+    if record.cancelled:
+        parts.append("broken off")
+    detail = _shortened("  " + "  ".join(parts), width - len(head)) if parts else ""
+    return (Piece(head, "head"), Piece(detail, "detail"))
+
+
+def _are_items(record: SampleRecord) -> bool:
+    """Whether the texts are short enough to stand in columns, as names do."""
+    many = len(record.texts) > 1 or bool(record.known)
+    return many and all("\n" not in text and cell_len(text) <= SHORT for text in record.texts)
+
+
+def _columns(record: SampleRecord, width: int) -> list[Line]:
+    """Set items in columns that stand at the same places in every sample; a long item takes several of them."""
+    columns = max(1, min(MOST_COLUMNS, width // COLUMN))
+    column = min(width // columns, WIDEST_COLUMN)
+    lines: list[Line] = []
+    line: list[Piece] = []
+    used = 0
+    for index, text in enumerate(record.texts):
+        shown = printable_line(text) or "(empty)"
+        seen = index < len(record.known) and record.known[index]
+        spanned = -(-(cell_len(shown) + 3) // column)  # a mark, a space, the text, and at least one space behind
+        if line and used + spanned > columns:
+            lines.append(tuple(line))
+            line, used = [], 0
+        room = max(0, spanned * column - 2 - cell_len(shown))
+        line += [_mark(record, index), Piece(shown + " " * room, "detail" if seen or not text else "text")]
+        used += spanned
+    return [*lines, tuple(line)]
+
+
+def _mark(record: SampleRecord, index: int) -> Piece:
+    if index < len(record.known):
+        return Piece(f"{SEEN} ", "seen") if record.known[index] else Piece(f"{NEW} ", "new")
+    if _are_items(record):
+        return Piece(f"{GROWING} ", "detail")
+    return Piece(f"{index + 1:<2} ", "detail")
+
+
+def _quoted(text: str) -> str:
+    return f"“{_shortened(printable_line(text), 40)}”"
+
+
+def _shortened(text: str, width: int) -> str:
+    if cell_len(text) <= width:
+        return text
+    kept = ""
+    for character in text:
+        if cell_len(kept + character) >= width:
+            break
+        kept += character
+    return kept + "…" if width > 0 else ""
+
+
+def plain_text(record: SampleRecord) -> str:
+    """Return a sample as it is copied: its texts, safe to paste, one a paragraph."""
+    return "\n".join(printable(text) for text in record.texts)

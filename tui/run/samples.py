@@ -1,0 +1,120 @@
+"""The samples panel: what the model has said so far, and the prompt that makes it say more."""
+
+import uuid
+from collections.abc import Iterable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from engine.contract.commands import Sample
+from engine.contract.configuration import Configuration, Tree
+from tui.run import sampling_fields
+from tui.run.prompt import PromptBar
+from tui.run.record import SampleRecord
+from tui.run.sample_lines import NEW, SEEN
+from tui.run.sample_log import SampleLog
+
+FIRST_PENDING = 10**9  # keys of samples that were asked for and have not begun: newer than all that have
+BROKEN_OFF = "broken off: the process that drew it is gone"
+
+
+class SamplesPanel(Vertical):
+    """A history of samples over a prompt. It asks for samples by a message; its host sends the command."""
+
+    DEFAULT_CSS = """
+    SamplesPanel { height: 2fr; width: 1fr; }
+    SamplesPanel #samples-title { height: 1; }
+    SamplesPanel #samples-name { width: 1fr; color: $text-accent; text-style: bold; }
+    SamplesPanel #samples-legend { width: auto; }
+    """
+
+    class Asked(Message):
+        """A person asks for a sample."""
+
+        def __init__(self, command: Sample) -> None:
+            super().__init__()
+            self.command = command
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="samples-title"):
+            yield Static(Content("samples"), id="samples-name")
+            legend = Content.assemble(
+                (NEW, "$text-success"), " new  ", (SEEN, "$foreground 55%"), (" seen in training", "$foreground 65%")
+            )
+            yield Static(legend, id="samples-legend")
+        yield SampleLog(
+            id="samples", placeholder="What the model writes appears here: on its own, and when you prompt it."
+        )
+        yield PromptBar(id="prompt-bar")
+
+    def on_mount(self) -> None:
+        self._pending: dict[str, SampleRecord] = {}
+        self._alive = False
+        self._step = 0
+        self.query_one("#samples-legend").visible = False
+
+    @property
+    def log_of_samples(self) -> SampleLog:
+        """The history."""
+        return self.query_one(SampleLog)
+
+    @property
+    def is_sampling(self) -> bool:
+        """Whether a sample is being drawn or waited for."""
+        growing = any(not record.done for record in self.log_of_samples.records)
+        return bool(self._pending) or (self._alive and growing)
+
+    def clear(self) -> None:
+        """Forget the samples, as for another run."""
+        self._pending.clear()
+        self.log_of_samples.clear()
+        self.query_one("#samples-legend").visible = False
+
+    def configure(self, configuration: Configuration | None, tree: Tree | None = None) -> None:
+        """Let the fields hold a run's own settings."""
+        self.query_one(PromptBar).configure(configuration, tree)
+
+    def take(self, samples: Iterable[SampleRecord]) -> None:
+        """Show new and grown samples; those that were waited for are replaced by what came."""
+        arrived = list(samples)
+        for record in arrived:
+            if waiting := self._pending.pop(record.id, None):
+                self.log_of_samples.discard(waiting.key)
+        self.log_of_samples.take(arrived, self._notes(arrived))
+        if any(record.known for record in arrived):
+            self.query_one("#samples-legend").visible = True
+
+    def set_alive(self, alive: bool, step: int) -> None:
+        """Say whether a process is there to draw samples, and at which step the run is."""
+        self._step = step
+        if alive != self._alive:
+            self._alive = alive
+            growing = [
+                record for record in self.log_of_samples.records if not record.done and record.id not in self._pending
+            ]
+            self.log_of_samples.take(growing, self._notes(growing))
+
+    def _notes(self, records: Iterable[SampleRecord]) -> dict[int, str]:
+        return {} if self._alive else {record.key: BROKEN_OFF for record in records if not record.done}
+
+    def wait_for(self, command: Sample, note: str) -> None:
+        """Show that a sample was asked for, until it begins."""
+        record = SampleRecord(FIRST_PENDING + len(self._pending), command.id, self._step, command.prompt or "")
+        self._pending[command.id] = record
+        self.log_of_samples.take([record], {record.key: note})
+        self.log_of_samples.scroll_to(y=0, animate=False)
+
+    def forget_waiting(self) -> None:
+        """Wait no longer for samples that have not begun."""
+        for record in self._pending.values():
+            self.log_of_samples.discard(record.key)
+        self._pending.clear()
+
+    @on(PromptBar.Submitted)
+    def _ask(self, event: PromptBar.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Asked(sampling_fields.command(uuid.uuid4().hex[:12], event.prompt, event.values)))
