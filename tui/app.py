@@ -1,0 +1,222 @@
+"""The app: modes, keys, palette, theme, and leaving. Each mode's work is in its own screen."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import Screen
+
+from tui import modes
+from tui.gauges import Gauges, Reading
+from tui.header import Header, ModeTab
+from tui.theme import LANTERN
+from tui.too_small import TooSmall, fits
+
+if TYPE_CHECKING:
+    from engine.contract.client import Mode
+    from engine.contract.run_directory import RunDirectory
+    from tui.run.view import RunView
+    from tui.workers import WorkerPool
+
+
+NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
+
+
+class TorchttyApp(App[int]):
+    """Train small neural networks in a terminal."""
+
+    TITLE = "torchtty"
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    CSS_PATH = "app.tcss"
+    BINDING_GROUP_TITLE = "Everywhere"
+    MODES = {mode.name: mode.screen for mode in modes.MODES}
+    DEFAULT_MODE = "train"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (170, "-broad")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(mode.key, f"mode('{mode.name}')", mode.title.lower(), id=f"app.{mode.name}", tooltip=mode.title)
+            for mode in modes.MODES
+        ),
+        Binding("f1,question_mark", "help", "help", id="app.help", tooltip="The keys of where you are"),
+        Binding("ctrl+q", "quit", "quit", id="app.quit", priority=True, tooltip="Leave torchtty"),
+        Binding("ctrl+p", "command_palette", "commands", id="app.palette", priority=True, tooltip="All commands"),
+    ]
+
+    class Gauged(Message):
+        """The machine was sampled."""
+
+        def __init__(self, reading: Reading) -> None:
+            super().__init__()
+            self.reading = reading
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, TorchttyApp.Gauged)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_theme(LANTERN)
+        self.theme = LANTERN.name
+        self._pool: WorkerPool | None = None
+        self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
+        self._leaving = False
+
+    @property
+    def pool(self) -> "WorkerPool":
+        """The warm worker; made on first use, since it brings the contract and pydantic with it."""
+        if self._pool is None:
+            from tui.workers import WorkerPool
+
+            self._pool = WorkerPool()
+        return self._pool
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._settle)
+
+    def _settle(self) -> None:
+        """Do what can wait until something is on the screen."""
+        from engine.contract.errors import UserError
+        from tui.preferences import changed_keys, remembered_theme
+
+        theme = remembered_theme()
+        if theme in self.available_themes:
+            self.theme = theme
+        self.theme_changed_signal.subscribe(self, lambda theme: self._remember(theme.name))
+        try:
+            self.set_keymap(changed_keys())
+        except UserError as error:
+            self.notify(str(error), title="Keys", severity="warning", markup=False)
+        self._gauges.start()
+
+    async def on_unmount(self) -> None:
+        self._gauges.stop()
+        if self._pool is not None:
+            await asyncio.to_thread(self._pool.close)
+
+    def on_torchtty_app_gauged(self, event: Gauged) -> None:
+        for header in self.screen.query(Header):
+            header.show_reading(event.reading)
+
+    def on_resize(self, event: Resize) -> None:
+        if not fits(event.size.width, event.size.height) and not isinstance(self.screen, TooSmall):
+            self.push_screen(TooSmall())
+
+    def _remember(self, theme: str) -> None:
+        from tui.preferences import remember_theme
+
+        remember_theme(theme)
+
+    # Modes and runs.
+
+    def on_mode_tab_chosen(self, event: ModeTab.Chosen) -> None:
+        self.action_mode(event.mode)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "mode":  # the key of the mode that is on has nothing to do
+            return not self.screen_stack or parameters[0] != self.current_mode
+        return True
+
+    def action_mode(self, mode: str) -> None:
+        if not self.screen.is_modal and mode != self.current_mode:
+            self.switch_mode(mode)
+
+    def open_run(self, run: "RunDirectory") -> None:
+        """Show a run in the Train mode."""
+        from tui.train.screen import TrainScreen
+
+        self.action_mode("train")
+        screen = self.screen
+        assert isinstance(screen, TrainScreen)
+        screen.show_run(run)
+
+    def hand_over_now(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None" = None) -> None:
+        """Give a run to the warm worker and have the next one warmed up later. Blocks: call it from a thread."""
+        self.pool.hand_over(run, mode, edits)
+        self.call_from_thread(self.set_timer, NEXT_WORKER_AFTER, self._warm_the_next)
+
+    def hand_over(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None" = None) -> None:
+        """Give a run to the warm worker, off the UI thread."""
+        self.run_worker(partial(self._hand_over, run, mode, edits), thread=True, group="hand-over")
+
+    def _hand_over(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None") -> None:
+        from engine.contract.errors import UserError
+
+        try:
+            self.hand_over_now(run, mode, edits)
+        except UserError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+
+    def _warm_the_next(self) -> None:
+        self.run_worker(lambda: self.pool.ensure(), thread=True, group="warm", exit_on_error=False)
+
+    def on_run_view_needs_worker(self, event: "RunView.NeedsWorker") -> None:
+        from engine.contract.client import Mode
+
+        self.hand_over(event.run, Mode.SERVE)
+
+    def on_run_view_resume_requested(self, event: "RunView.ResumeRequested") -> None:
+        from engine.contract.client import Mode
+
+        self.hand_over(event.run, Mode.RESUME, event.edits)
+
+    # Help, palette, leaving.
+
+    def action_help(self) -> None:
+        from tui.help import KeysHelp, keys_here
+
+        if not self.screen.is_modal:
+            self.push_screen(KeysHelp(self.screen.HELP or "", keys_here(self.screen)))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Everything that a key of this place does, then the theme, a screenshot and the runs."""
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            text = binding.tooltip or binding.description
+            if binding.id is None or not active.enabled or text in seen or binding.id == "app.palette":
+                continue
+            seen.add(text)
+            keys = f"{self.get_key_display(binding)}  {binding.description}"
+            yield SystemCommand(text, keys, partial(self.run_action, binding.action, active.node))
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Save the screen as SVG in the current folder", self.action_screenshot)
+        for run in self._runs_to_open():
+            yield SystemCommand(f"Open run {run.name}", "Show it in the Train mode", partial(self.open_run, run))
+
+    def _runs_to_open(self) -> "list[RunDirectory]":
+        from engine.contract.run_directory import list_runs
+
+        return list_runs()[:20]
+
+    async def action_quit(self) -> None:
+        if self._leaving:
+            return
+        self._leaving = True
+        self.run_worker(self._leave(), exclusive=True, group="leave")
+
+    async def _leave(self) -> None:
+        from tui.leaving import live_runs, stop_all
+
+        try:
+            runs = await asyncio.to_thread(live_runs)
+            if runs:
+                from tui.quit import Leaving, QuitDialog
+
+                choice: Leaving | None = await self.push_screen_wait(QuitDialog([run.name for run in runs]))
+                if choice in (None, Leaving.CANCEL):
+                    return
+                if choice is Leaving.STOP:
+                    await asyncio.to_thread(stop_all, runs)
+            self.exit(0)
+        finally:
+            self._leaving = False
+
+
+def run_app() -> int:
+    """Run the app until it is left; return the exit code."""
+    return TorchttyApp().run() or 0

@@ -1,0 +1,1 @@
+"""The form of a run's settings, made from their declaration."""

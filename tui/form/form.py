@@ -1,0 +1,267 @@
+"""The form: pickers, the settings of the chosen model in sections, and a line of help.
+
+Rows are built once for each setting and then shown and hidden, since composing a form anew costs 150 ms.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from engine.contract.fields import FieldSpec
+from engine.contract.recipes import Recipe
+from tui.form.draft import Draft
+from tui.form.help_line import HelpLine
+from tui.form.pickers import A_FILE, OWN_DEFAULTS, Picker, Pickers
+from tui.form.row import FieldRow
+
+
+class Form(Vertical):
+    """Settings being composed for the next run, or the live ones of a run that trains."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "section(1)", "next section", id="form.next_section", show=False),
+        Binding("pageup", "section(-1)", "previous section", id="form.previous_section", show=False),
+    ]
+
+    class Changed(Message):
+        """A value of the next run changed."""
+
+        def __init__(self, draft: Draft) -> None:
+            super().__init__()
+            self.draft = draft
+
+    class LiveEdit(Message):
+        """A live setting of the running run is to change."""
+
+        def __init__(self, path: str, value: bool | int | float | str | None) -> None:
+            super().__init__()
+            self.path = path
+            self.value = value
+
+    def __init__(self, recipes: Mapping[str, Recipe], first: str) -> None:
+        super().__init__()
+        self.recipes = recipes
+        self.draft = Draft.from_recipe(recipes[first])
+        self._drafts: dict[str, Draft] = {first: self.draft}  # what was composed stays when another recipe is looked at
+        self.live: Draft | None = None
+        self.rows: dict[FieldSpec, FieldRow] = {}
+        self._sections: dict[str, Vertical] = {}
+
+    def compose(self) -> ComposeResult:
+        yield Pickers(self.recipes, self.draft)
+        yield Static(id="live-title")
+        yield VerticalScroll(can_focus=False)
+        yield HelpLine()
+
+    def on_mount(self) -> None:
+        self._arrange()
+
+    @property
+    def shown(self) -> Draft:
+        """The draft on the screen: that of the next run, or the live one."""
+        return self.live or self.draft
+
+    @property
+    def pickers(self) -> Pickers:
+        return self.query_one(Pickers)
+
+    def visible_rows(self) -> list[FieldRow]:
+        """List the rows on the screen, in their order."""
+        return [self.rows[spec] for spec in self._wanted()]
+
+    def row(self, path: str) -> FieldRow:
+        """Return the visible row of a setting."""
+        if path == "data.dataset":
+            return self.pickers.file_row
+        return next(row for row in self.visible_rows() if row.path == path)
+
+    def show_live(self, title: str, draft: Draft) -> None:
+        """Show the settings of a running run that can change while it trains."""
+        self.live = draft
+        self.query_one("#live-title", Static).update(title)
+        self._arrange()
+
+    def show_next(self) -> None:
+        """Show the settings of the next run."""
+        self.live = None
+        self._arrange()
+
+    def start_from(self, draft: Draft) -> None:
+        """Replace what is being composed, such as by the settings of an earlier run."""
+        self.draft = draft
+        self.show_next()
+        self.post_message(self.Changed(draft))
+
+    def first_problem(self) -> tuple[str, str] | None:
+        """Mark everything that is wrong, focus the first of it, and return its path and message."""
+        problems = self.mark()
+        if not problems:
+            return None
+        path, message = next(iter(problems.items()))
+        if path == "data.dataset" and not self.pickers.file_row.display:
+            self.pickers.query_one("#data Select").focus()
+        else:
+            self.row(path).focus_editor()
+        return path, message
+
+    def mark(self) -> dict[str, str]:
+        """Mark every row: what differs from the start and what is wrong, all at once. Returns the problems."""
+        draft, problems = self.shown, self.shown.problems()
+        for row in self.visible_rows():
+            row.mark(modified=draft.is_modified(row.path), problem=problems.get(row.path, ""))
+        if self.live is None:
+            self.pickers.mark(problems.get("data.dataset", ""))
+        return problems
+
+    # What the person does.
+
+    def on_field_row_entered(self, event: FieldRow.Entered) -> None:
+        event.stop()
+        self._enter(event.row, event.text)
+
+    def on_field_row_stepped(self, event: FieldRow.Stepped) -> None:
+        event.stop()
+        row, draft = event.row, self.shown
+        draft.set(row.path, row.spec.stepped(draft.value(row.path), event.direction))
+        row.show_text(draft.text(row.path))
+        self._changed()
+
+    def on_field_row_reset(self, event: FieldRow.Reset) -> None:
+        event.stop()
+        self.shown.reset(event.row.path)
+        if event.row.spec.name == "kind":
+            self._arrange()
+        event.row.show_text(self.shown.text(event.row.path))
+        self._changed()
+
+    def on_field_row_submitted(self, event: FieldRow.Submitted) -> None:
+        event.stop()
+        if self.live is None:
+            self.screen.focus_next()
+            return
+        path = event.row.path
+        if path not in self.mark() and self.live.is_modified(path):
+            value = self.live.value(path)
+            section, _, name = path.partition(".")
+            self.live.base[section][name] = value
+            self.mark()
+            self.post_message(self.LiveEdit(path, value))
+
+    def on_field_row_focused(self, event: FieldRow.Focused) -> None:
+        event.stop()
+        if event.left:
+            self.mark()
+        else:
+            self._explain(event.row.spec)
+
+    def on_picker_focused(self, event: Picker.Focused) -> None:
+        event.stop()
+        self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
+
+    def on_picker_picked(self, event: Picker.Picked) -> None:
+        event.stop()
+        if event.picker.id == "data":
+            if event.value == A_FILE:
+                self.pickers.ask_for_a_file()
+            else:
+                self.draft.set("data.dataset", event.value)
+                self.pickers.show(self.draft)
+        else:
+            self._switch(event.picker.id == "model", event.value)
+        self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
+        self._changed()
+
+    def action_section(self, direction: int) -> None:
+        """Go to the first setting of the next or the previous section."""
+        firsts = [next(rows) for _, rows in groupby(self.visible_rows(), lambda row: row.spec.section)]
+        here = [index for index, row in enumerate(firsts) if self._section_in_focus() == row.spec.section]
+        index = here[0] + direction if here else (0 if direction > 0 else -1)
+        if -len(firsts) <= index < len(firsts):
+            firsts[index].focus_editor()
+
+    # What follows from it.
+
+    def _enter(self, row: FieldRow, text: str) -> None:
+        self.shown.enter(row.spec, text)
+        if row.spec.name == "kind":
+            self._arrange()
+            self._explain(row.spec)
+        # While a person types nothing is called wrong yet, but what was wrong and is right now is told at once.
+        problem = self.shown.problems().get(row.path, "") if row.problem else ""
+        row.mark(modified=row is not self.pickers.file_row and self.shown.is_modified(row.path), problem=problem)
+        if not row.spec.choices:
+            self._tell()
+        else:
+            self._changed()
+
+    def _changed(self) -> None:
+        self.mark()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.live is None:
+            self.post_message(self.Changed(self.draft))
+
+    def _switch(self, is_model: bool, name: str) -> None:
+        dataset = self.draft.value("data.dataset")
+        if is_model:
+            self.draft = self._drafts.setdefault(f"model {name}", Draft.from_family(name, dataset))
+        elif name == OWN_DEFAULTS:
+            family = self.draft.family
+            self.draft = self._drafts.setdefault(f"model {family}", Draft.from_family(family, dataset))
+        else:
+            self.draft = self._drafts.setdefault(name, Draft.from_recipe(self.recipes[name]))
+        self._arrange()
+
+    def _wanted(self) -> list[FieldSpec]:
+        draft = self.shown
+        return [spec for spec in draft.specs() if (spec.live if self.live is not None else spec.path != "data.dataset")]
+
+    def _arrange(self) -> None:
+        """Build the rows that are missing, show those that belong to the draft and hide the others."""
+        draft, wanted = self.shown, self._wanted()
+        with self.app.batch_update():
+            for name, specs in groupby(wanted, lambda spec: spec.section):
+                self._build(name, specs)
+            for spec, row in self.rows.items():
+                row.display = spec in wanted
+            sections = {spec.section for spec in wanted}
+            for name, box in self._sections.items():
+                box.display = name in sections
+            for spec in wanted:
+                self.rows[spec].show_text(draft.text(spec.path))
+            self.pickers.display = self.live is None
+            self.query_one("#live-title").display = self.live is not None
+            if self.live is None and self.pickers.is_mounted and self.pickers.children:
+                self.pickers.show(self.draft)
+            self.mark()
+
+    def _build(self, name: str, specs: Iterable[FieldSpec]) -> None:
+        box = self._sections.get(name)
+        if box is None:
+            heading = Static(name, classes="section-name")
+            rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}
+            box = self._sections[name] = Vertical(heading, *rows.values(), classes="section")
+            self.rows |= rows
+            self.query_one(VerticalScroll).mount(box)
+            return
+        before: Widget = box.children[0]
+        for spec in specs:
+            if spec not in self.rows:
+                self.rows[spec] = FieldRow(spec, self.shown.text(spec.path))
+                box.mount(self.rows[spec], after=before)
+            before = self.rows[spec]
+
+    def _section_in_focus(self) -> str | None:
+        focused = self.screen.focused
+        return next((row.spec.section for row in self.visible_rows() if focused in row.children), None)
+
+    def _explain(self, spec: FieldSpec) -> None:
+        self.query_one(HelpLine).explain(self.shown, spec, live=self.live is not None)

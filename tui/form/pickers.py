@@ -1,0 +1,154 @@
+"""The three choices at the top of the form: model, recipe and data."""
+
+from collections.abc import Mapping
+
+from textual.app import ComposeResult, RenderResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import DescendantFocus
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Select, Static
+
+from engine.contract.catalogue import Dataset, catalogue
+from engine.contract.configuration import FAMILIES
+from engine.contract.recipes import Recipe
+from tui.form.draft import Draft
+from tui.form.row import FieldRow
+
+A_FILE = "\N{HORIZONTAL ELLIPSIS}file"  # stands for "a file", and is no dataset's name
+OWN_DEFAULTS = "\N{HORIZONTAL ELLIPSIS}defaults"  # stands for "no recipe"
+
+
+class Picker(Widget):
+    """A label and a drop-down list on one line."""
+
+    class Picked(Message):
+        """Another entry was chosen."""
+
+        def __init__(self, picker: "Picker", value: str) -> None:
+            super().__init__()
+            self.picker = picker
+            self.value = value
+
+    class Focused(Message):
+        """The picker was entered."""
+
+        def __init__(self, picker: "Picker") -> None:
+            super().__init__()
+            self.picker = picker
+
+    def __init__(self, label: str, options: list[tuple[str, str]], value: str, id: str) -> None:
+        super().__init__(id=id)
+        self.label = label
+        self._options = [(Content(title), name) for title, name in options]
+        self._value = value
+
+    @property
+    def value(self) -> str:
+        return self._value
+
+    def compose(self) -> ComposeResult:
+        yield Select(self._options, value=self._value, allow_blank=False, compact=True)  # type: ignore[arg-type]
+
+    def render(self) -> RenderResult:
+        return Content.styled(f"  {self.label}", "bold")
+
+    def show_value(self, value: str) -> None:
+        """Show an entry without reporting it as picked."""
+        self._value = value
+        for select in self.query(Select):
+            with select.prevent(Select.Changed):
+                select.value = value
+
+    def show_options(self, options: list[tuple[str, str]], value: str) -> None:
+        """Replace the entries."""
+        titled = [(Content(title), name) for title, name in options]
+        self._value = value
+        if titled == self._options:
+            self.show_value(value)
+            return
+        self._options = titled
+        for select in self.query(Select):
+            with select.prevent(Select.Changed):
+                select.set_options(titled)
+                select.value = value
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        if event.value != self._value:
+            self._value = str(event.value)
+            self.post_message(self.Picked(self, self._value))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002
+        self.post_message(self.Focused(self))
+
+
+class Pickers(Vertical):
+    """Model, recipe and data, and the path of a file where the data is one."""
+
+    def __init__(self, recipes: Mapping[str, Recipe], draft: Draft) -> None:
+        super().__init__()
+        self.recipes = recipes
+        self._draft = draft
+        self._dataset_spec = next(spec for spec in draft.specs() if spec.path == "data.dataset")
+
+    def compose(self) -> ComposeResult:
+        models = [(family.title, kind) for kind, family in FAMILIES.items()]
+        yield Picker("Model", models, self._draft.family, id="model")
+        recipes = [(recipe.title, name) for name, recipe in self.recipes.items()]
+        yield Picker(
+            "Recipe",
+            [*recipes, ("the model's own defaults", OWN_DEFAULTS)],
+            self._draft.recipe or OWN_DEFAULTS,
+            id="recipe",
+        )
+        yield Picker("Data", datasets(self._draft), self._dataset(), id="data")
+        yield FieldRow(self._dataset_spec, self._draft.text("data.dataset"), label="path of the file")
+        yield Static(id="data-problem")
+
+    def on_mount(self) -> None:
+        self.show(self._draft)
+
+    @property
+    def file_row(self) -> FieldRow:
+        return self.query_one(FieldRow)
+
+    def show(self, draft: Draft) -> None:
+        """Show what a draft is made from."""
+        self._draft = draft
+        self.query_one("#model", Picker).show_value(draft.family)
+        self.query_one("#recipe", Picker).show_value(draft.recipe or OWN_DEFAULTS)
+        self.query_one("#data", Picker).show_options(datasets(draft), self._dataset())
+        self.file_row.show_text(draft.text("data.dataset"))
+        self.file_row.display = self._dataset() == A_FILE
+
+    def mark(self, problem: str) -> None:
+        """Show what is wrong with the data, if anything."""
+        is_file = self._dataset() == A_FILE
+        self.file_row.mark(modified=False, problem=problem if is_file else "")
+        line = self.query_one("#data-problem", Static)
+        line.display = bool(problem) and not is_file
+        line.update(Content(problem))
+
+    def ask_for_a_file(self) -> None:
+        """Let the person write a path."""
+        self._draft.set("data.dataset", "")
+        self.show(self._draft)
+        self.file_row.focus_editor()
+
+    def _dataset(self) -> str:
+        name = self._draft.value("data.dataset")
+        return name if name in catalogue() else A_FILE
+
+
+def datasets(draft: Draft) -> list[tuple[str, str]]:
+    """List the datasets that a draft's model can learn from, and last the way to a file of one's own."""
+    wanted = ("items", "text") if "tokenizer" in draft.tree else ("images",)
+    fitting = [entry for entry in catalogue().values() if entry.kind in wanted]
+    file = "a text file…" if "tokenizer" in draft.tree else "a folder of images…"
+    return [*((_title(entry), entry.name) for entry in fitting), (file, A_FILE)]
+
+
+def _title(entry: Dataset) -> str:
+    return entry.name if entry.embedded else f"{entry.name}  ↓ {entry.download_size / 1e6:.1f} MB"

@@ -1,0 +1,191 @@
+"""One setting on one line: a mark, its name, an editor and its unit, and below it what is wrong."""
+
+import textwrap
+from typing import ClassVar
+
+from textual.app import ComposeResult, RenderResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.events import DescendantBlur, DescendantFocus
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Select
+
+from engine.contract.fields import FieldSpec
+from tui.form.toggle import Toggle
+
+NAME_AT = 2  # the column where the name stands, after the mark
+EDITOR_AT = 22
+EDITOR_WIDTH = 13
+UNIT_AT = EDITOR_AT + EDITOR_WIDTH + 1
+WIDTH = UNIT_AT + 6
+
+CHANGED = "•"
+WRONG = "×"
+
+
+class FieldInput(Input, inherit_bindings=False):
+    """An input without the scrolling keys, so that up, down and the page keys reach the row and the form."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(Input.BINDINGS)
+
+
+class FieldRow(Widget):
+    """A setting's line in the form. It draws name, unit and marks itself, so that a row is two widgets and not five."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "step(1)", "more", id="form.more", group=Binding.Group("step", compact=True), tooltip="Step up"),
+        Binding(
+            "down", "step(-1)", "less", id="form.less", group=Binding.Group("step", compact=True), tooltip="Step down"
+        ),
+        Binding(
+            "ctrl+z", "reset", "reset", id="form.reset", tooltip="Bring back the value of the recipe", priority=True
+        ),
+    ]
+
+    class Entered(Message):
+        """The person changed what stands in the field."""
+
+        def __init__(self, row: "FieldRow", text: str) -> None:
+            super().__init__()
+            self.row = row
+            self.text = text
+
+    class Stepped(Message):
+        """The person asked for the next value up (1) or down (-1)."""
+
+        def __init__(self, row: "FieldRow", direction: int) -> None:
+            super().__init__()
+            self.row = row
+            self.direction = direction
+
+    class Reset(Message):
+        """The person wants the value back that the field started with."""
+
+        def __init__(self, row: "FieldRow") -> None:
+            super().__init__()
+            self.row = row
+
+    class Submitted(Message):
+        """Enter was pressed in the field."""
+
+        def __init__(self, row: "FieldRow") -> None:
+            super().__init__()
+            self.row = row
+
+    class Focused(Message):
+        """The field was entered (or left, where `left`)."""
+
+        def __init__(self, row: "FieldRow", left: bool = False) -> None:
+            super().__init__()
+            self.row = row
+            self.left = left
+
+    def __init__(self, spec: FieldSpec, text: str, label: str | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        self.label = label or (spec.section if spec.name == "kind" else spec.name)
+        self.modified = False
+        self.problem = ""
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        if self.spec.type is bool:
+            yield Toggle(self._text == "yes")
+        elif self.spec.choices:
+            yield Select(
+                [(choice, choice) for choice in self.spec.choices], value=self._text, allow_blank=False, compact=True
+            )
+        else:
+            wide = self.spec.type is str and not self.spec.pattern
+            placeholder = "none" if self.spec.optional else ""
+            yield FieldInput(
+                self._text, placeholder=placeholder, compact=True, select_on_focus=True, classes="wide" if wide else ""
+            )
+
+    @property
+    def path(self) -> str:
+        return self.spec.path
+
+    @property
+    def editor(self) -> Widget:
+        return self.children[0]
+
+    def focus_editor(self) -> None:
+        self.editor.focus()
+
+    def show_text(self, text: str) -> None:
+        """Put a text into the editor without reporting it as entered."""
+        self._text = text
+        if not self.is_mounted or not self.children:
+            return
+        editor = self.editor
+        if isinstance(editor, Input) and editor.value != text:
+            with editor.prevent(Input.Changed):
+                editor.value = text
+                editor.cursor_position = len(text)
+        elif isinstance(editor, Select) and editor.value != text:
+            with editor.prevent(Select.Changed):
+                editor.value = text
+        elif isinstance(editor, Toggle):
+            with editor.prevent(Toggle.Changed):
+                editor.on = text == "yes"
+
+    def mark(self, *, modified: bool, problem: str) -> None:
+        """Show whether the value differs from the start and what is wrong with it, if anything."""
+        if (modified, problem) == (self.modified, self.problem):
+            return
+        self.modified, self.problem = modified, problem
+        self.set_class(bool(problem), "-wrong")
+        self.styles.height = 1 + len(self._problem_lines())
+        self.refresh()
+
+    def _problem_lines(self) -> list[str]:
+        return textwrap.wrap(self.problem, WIDTH - NAME_AT) if self.problem else []
+
+    def render(self) -> RenderResult:
+        mark, style = (WRONG, "$text-error bold") if self.problem else (CHANGED, "$text-accent bold")
+        parts: list[tuple[str, str]] = [
+            (mark if self.problem or self.modified else " ", style),
+            (f" {self.label}".ljust(UNIT_AT - 1), "$text-error" if self.problem else ""),
+        ]
+        if self.spec.unit:
+            parts.append((self.spec.unit, "$foreground 60%"))
+        for line in self._problem_lines():
+            parts.append((f"\n  {line}", "$text-error"))
+        return Content.assemble(*parts)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "step":
+            return self.spec.type in (int, float)
+        return True
+
+    def action_step(self, direction: int) -> None:
+        self.post_message(self.Stepped(self, direction))
+
+    def action_reset(self) -> None:
+        self.post_message(self.Reset(self))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Entered(self, event.value))
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        if event.value != self._text:
+            self._text = str(event.value)
+            self.post_message(self.Entered(self, self._text))
+
+    def on_toggle_changed(self, event: Toggle.Changed) -> None:
+        event.stop()
+        self.post_message(self.Entered(self, "yes" if event.on else "no"))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Submitted(self))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002
+        self.post_message(self.Focused(self))
+
+    def on_descendant_blur(self, event: DescendantBlur) -> None:  # noqa: ARG002
+        self.post_message(self.Focused(self, left=True))

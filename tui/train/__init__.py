@@ -1,0 +1,1 @@
+"""The Train screen: compose a run, start it, watch it."""

@@ -1,0 +1,331 @@
+"""The Train mode: the form on the left, the run on the right, and what connects them."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Button, Input, Static
+from textual.worker import get_current_worker
+
+from tui.header import Header
+from tui.key_bar import KeyBar
+from tui.modes import TABS
+
+if TYPE_CHECKING:
+    from engine.contract.commands import Command
+    from engine.contract.configuration import Configuration
+    from engine.contract.run_directory import RunDirectory
+    from tui.app import TorchttyApp
+    from tui.form.draft import Draft
+    from tui.form.form import Form
+    from tui.run.view import RunView
+
+ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
+
+
+class TrainScreen(Screen[None]):
+    """Compose a run, start it, watch it, prompt it."""
+
+    BINDING_GROUP_TITLE = "Train"
+    HELP = "Choose a recipe, change what you like, start with ctrl+t. The curve and the samples appear as it trains."
+    AUTO_FOCUS = "#start"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+t", "start", "train", id="train.start", tooltip="Start training with these settings"),
+        Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
+        Binding("space", "go_on", "go on", id="run.go_on", tooltip="Let the paused run go on"),
+        Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run: it writes a checkpoint and ends"),
+        Binding(
+            "r",
+            "resume",
+            "resume",
+            id="run.resume",
+            tooltip="Resume the run that is over, with more steps if you like",
+        ),
+        Binding("e", "edit_live", "edit live", id="train.edit", tooltip="Change settings of the run while it trains"),
+        Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
+        Binding("ctrl+s", "sample", "sample", id="run.prompt", tooltip="Write a prompt for the model"),
+        Binding("ctrl+o", "settings", "settings", id="train.settings", tooltip="Show or hide the settings"),
+        Binding("escape", "leave_field", "run", id="train.leave", tooltip="Leave the settings for the run"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ask: Timer | None = None
+        self._starting = False
+
+    def compose(self) -> ComposeResult:
+        yield Header(TABS, "train")
+        with Horizontal(id="train"), Vertical(id="setup"), Horizontal(id="start-line"):
+            yield Static("", id="estimate")
+            yield Button("Train ^t", id="start", variant="primary", compact=True)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._furnish)
+
+    def _furnish(self) -> None:
+        """Build form and run once something is on the screen: their modules bring pydantic, 0.2 s."""
+        from engine.contract.recipes import DEFAULT, load_recipes
+        from tui.form.form import Form
+        from tui.run.view import RunView
+
+        recipes = load_recipes(on_error=lambda error: self._complain(str(error)))
+        with self.app.batch_update():
+            self.query_one("#setup").mount(Form(recipes, DEFAULT), before="#start-line")
+            self.query_one("#train").mount(RunView())
+        self.call_after_refresh(self._get_ready)
+
+    def _get_ready(self) -> None:
+        self._say("warming up torch…")
+        self._ask_for_estimate()
+        self._find_live_run()
+
+    @property
+    def torchtty(self) -> "TorchttyApp":
+        return cast("TorchttyApp", self.app)
+
+    @property
+    def form(self) -> "Form":
+        from tui.form.form import Form
+
+        return self.query_one(Form)
+
+    @property
+    def view(self) -> "RunView":
+        from tui.run.view import RunView
+
+        return self.query_one(RunView)
+
+    @property
+    def _is_furnished(self) -> bool:
+        return len(self.query_one("#train").children) > 1
+
+    # Starting and attaching.
+
+    def action_start(self) -> None:
+        """Start a run with the form's settings, or say which of them is wrong."""
+        if self._starting or not self._is_furnished:
+            return
+        form = self.form
+        form.show_next()
+        if (problem := form.first_problem()) is not None:
+            path, message = problem
+            self.set_class(False, "-drawer-shut")
+            self._complain(f"{path} {message}")
+            return
+        self._starting = True
+        self._launch(form.draft.configuration(), form.draft.recipe)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "start":
+            self.action_start()
+
+    @work(thread=True, group="start")
+    def _launch(self, configuration: "Configuration", recipe: str | None) -> None:
+        from engine.contract.client import Mode
+        from engine.contract.errors import UserError
+        from engine.contract.run_directory import create
+        from engine.contract.status import RunState, Status
+
+        run = None
+        try:
+            run = create(configuration, recipe=recipe)
+            self.app.call_from_thread(self.show_run, run)
+            self.torchtty.hand_over_now(run, Mode.TRAIN)
+        except UserError as error:
+            if run is not None:
+                run.write_status(Status(state=RunState.FAILED, message=str(error)))
+            self.app.call_from_thread(self._complain, str(error))
+        finally:
+            self.app.call_from_thread(self._launched)
+
+    def _launched(self) -> None:
+        self._starting = False
+
+    def show_run(self, run: "RunDirectory") -> None:
+        """Show a run, and put the form away where there is no room for both."""
+        self.view.show(run)
+        self.add_class("-drawer-shut")
+        if self.form.live is not None:
+            self.form.show_next()
+        if self.has_class("-narrow") or self.focused is None or self.focused.id == "start":
+            self._focus_run()
+        self.refresh_bindings()
+
+    @work(thread=True, group="attach")
+    def _find_live_run(self) -> None:
+        from tui.leaving import live_runs
+
+        runs = live_runs()
+        if runs:
+            self.app.call_from_thread(self.show_run, runs[0])
+            self.app.call_from_thread(self.notify, f"Attached to {runs[0].name}, still training.", markup=False)
+
+    # The run.
+
+    def on_run_view_status_changed(self) -> None:
+        if self.form.live is not None and not self._is_live:
+            self.form.show_next()
+        self.refresh_bindings()
+
+    @property
+    def _is_live(self) -> bool:
+        view = self.view if self._is_furnished else None
+        return view is not None and view.run is not None and view.status is not None and view.status.state.is_live
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action in ("pause", "go_on", "stop", "resume", "sample", "edit_live", "edit_next", "leave_field"):
+            return self._is_furnished and self._check_run_action(action)
+        return True
+
+    def _check_run_action(self, action: str) -> bool:
+        from engine.contract.status import RunState
+
+        view = self.view
+        paused = self._is_live and view.status is not None and view.status.state is RunState.PAUSED
+        editing = self.form.live is not None
+        return {
+            "pause": self._is_live and not paused,
+            "go_on": paused,
+            "stop": self._is_live,
+            "resume": view.can_resume,
+            "sample": view.run is not None,
+            "edit_live": self._is_live and not editing,
+            "edit_next": editing,
+            "leave_field": self.focused is not None and view not in self.focused.ancestors_with_self,
+        }[action]
+
+    def action_pause(self) -> None:
+        self.view.pause_or_resume()
+
+    def action_go_on(self) -> None:
+        self.view.pause_or_resume()
+
+    def action_resume(self) -> None:
+        self.view.resume_run()
+
+    def action_stop(self) -> None:
+        self.view.stop_run()
+
+    def action_sample(self) -> None:
+        self.view.focus_prompt()
+
+    def action_settings(self) -> None:
+        self.toggle_class("-drawer-shut")
+        if self.has_class("-drawer-shut") and self._is_furnished:
+            self._focus_run()
+        else:
+            self.query_one("#start").focus()
+
+    def action_leave_field(self) -> None:
+        self._focus_run()
+
+    def _focus_run(self) -> None:
+        """Focus something of the run in which keys are no text, so that space pauses it."""
+        for widget in self.view.query("*"):
+            if widget.focusable and not isinstance(widget, Input):
+                widget.focus()
+                return
+
+    # Live edits.
+
+    def action_edit_live(self) -> None:
+        run = self.view.run
+        if run is not None:
+            self._read_live(run)
+
+    @work(thread=True, group="live", exclusive=True)
+    def _read_live(self, run: "RunDirectory") -> None:
+        from engine.contract.errors import UserError
+        from tui.form.draft import Draft
+
+        try:
+            draft = Draft(run.edited_tree())
+        except UserError as error:
+            self.app.call_from_thread(self._complain, str(error))
+        else:
+            self.app.call_from_thread(self._show_live, run, draft)
+
+    def _show_live(self, run: "RunDirectory", draft: "Draft") -> None:
+        if self.view.run == run and self._is_live:
+            self.remove_class("-drawer-shut")
+            self.form.show_live(run.name, draft)
+            self.form.visible_rows()[0].focus_editor()
+            self.refresh_bindings()
+
+    def action_edit_next(self) -> None:
+        self.form.show_next()
+        self.refresh_bindings()
+
+    def on_form_live_edit(self, event: "Form.LiveEdit") -> None:
+        from engine.contract.commands import Edit
+
+        if (run := self.view.run) is not None:
+            self._send(run, Edit(path=event.path, value=event.value))
+
+    @work(thread=True, group="send")
+    def _send(self, run: "RunDirectory", command: "Command") -> None:
+        from engine.contract.errors import UserError
+
+        try:
+            run.send(command)
+        except UserError as error:
+            self.app.call_from_thread(self._complain, str(error))
+
+    # Estimates.
+
+    def on_form_changed(self) -> None:
+        if self._ask is not None:
+            self._ask.stop()
+        self._ask = self.set_timer(ASK_AFTER, self._ask_for_estimate)
+
+    def _ask_for_estimate(self) -> None:
+        problems = self.form.draft.problems()
+        wrong = len(problems)
+        if wrong:
+            self._say(f"{wrong} setting{'s' if wrong > 1 else ''} cannot be right", wrong=True)
+            return
+        self._estimate(self.form.draft, self.form.draft.configuration())
+
+    @work(thread=True, group="estimate", exclusive=True)
+    def _estimate(self, draft: "Draft", configuration: "Configuration") -> None:
+        from engine.contract.errors import UserError
+
+        worker = get_current_worker()
+        try:
+            answer = self.torchtty.pool.prepare(configuration.tree(), lambda: worker.is_cancelled)
+        except UserError as error:
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self._say, "no estimate", wrong=True)
+                self.app.call_from_thread(self._complain, str(error))
+            return
+        if answer is not None and not worker.is_cancelled:
+            self.app.call_from_thread(self._show_estimate, draft, configuration, answer)
+
+    def _show_estimate(self, draft: "Draft", configuration: "Configuration", answer: dict[str, Any]) -> None:
+        from tui.train.estimate import estimate_line
+
+        problems = {str(path): str(message) for path, message in answer.get("problems", [])}
+        draft.report(problems)
+        if draft is self.form.draft:
+            if problems:
+                self._say(next(iter(problems.values())), wrong=True)
+            else:
+                steps = getattr(configuration.training, "max_steps", None)  # type: ignore[attr-defined]
+                self._say(estimate_line(answer, steps))
+            if self.form.live is None:
+                self.form.mark()
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        line = self.query_one("#estimate", Static)
+        line.set_class(wrong, "-wrong")
+        line.update(Content(text))
+
+    def _complain(self, message: str) -> None:
+        self.notify(message, severity="error", markup=False)

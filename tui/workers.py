@@ -1,0 +1,107 @@
+"""The pool that holds at most one warm worker, which has imported torch before anyone asks for training.
+
+Everything here blocks for a moment and may be called from any thread: the app calls it from threads only.
+"""
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.contract.client import Mode, WarmWorker, start
+from engine.contract.errors import UserError
+from engine.contract.printable import printable_line
+from engine.contract.run_directory import RunDirectory
+
+LOOK_EVERY = 0.05  # seconds between two looks for an answer
+
+
+class WorkerPool:
+    """Spawns a warm worker, asks it what a configuration amounts to, and hands it a run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._worker: WarmWorker | None = None
+        self._handed: list[subprocess.Popen[bytes]] = []  # ours to reap, so that none is left as a zombie
+        self._closed = False
+
+    def ensure(self) -> WarmWorker:
+        """Return the warm worker, spawning one if there is none or it died. Raises `UserError` if the system refuses."""
+        with self._lock:
+            self._handed = [process for process in self._handed if process.poll() is None]
+            if self._closed:
+                raise UserError("torchtty is closing.")
+            if self._worker is not None and not self._worker.is_alive:
+                self._worker.close()
+                self._worker = None
+            if self._worker is None:
+                try:
+                    self._worker = WarmWorker()
+                except OSError as error:
+                    raise UserError(f"Cannot start the training process: {error.strerror or error}.") from None
+            return self._worker
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a worker waits with torch imported."""
+        worker = self._worker
+        return worker is not None and worker.is_alive and worker.hello() is not None
+
+    def hello(self, given_up: Callable[[], bool]) -> dict[str, Any] | None:
+        """Wait until a worker is warm and return what it found (versions, devices); None if given up.
+
+        Raises `UserError` with the last line of its log if it died.
+        """
+        worker = self.ensure()
+        return self._await(worker, worker.hello, given_up)
+
+    def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool]) -> dict[str, Any] | None:
+        """Ask what a configuration amounts to and wait for the answer (see `WarmWorker.answer`); None if given up."""
+        worker = self.ensure()
+        request = worker.prepare(tree)
+        return self._await(worker, lambda: worker.answer(request), given_up)
+
+    def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
+        """Give a run to the warm worker, or to a fresh one if there is none. The next is spawned by `ensure`."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+            if worker is not None and worker.is_alive:
+                try:
+                    worker.hand_over(run, mode, edits)
+                    self._handed.append(worker.process)
+                    return
+                except UserError:
+                    pass  # it died this very moment: a fresh one takes the run
+            if worker is not None:
+                worker.close()
+            try:
+                self._handed.append(start(run, mode, edits).process)
+            except OSError as error:
+                raise UserError(f"Cannot start the training process: {error.strerror or error}.") from None
+
+    def close(self) -> None:
+        """End the warm worker; runs that were handed over go on."""
+        with self._lock:
+            self._closed = True
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    def _await(
+        self, worker: WarmWorker, look: Callable[[], dict[str, Any] | None], given_up: Callable[[], bool]
+    ) -> dict[str, Any] | None:
+        while True:
+            if (answer := look()) is not None:
+                return answer
+            if given_up() or self._closed or worker is not self._worker:  # closed, or handed a run meanwhile
+                return None
+            if not worker.is_alive:
+                raise UserError(_death(worker))
+            time.sleep(LOOK_EVERY)
+
+
+def _death(worker: WarmWorker) -> str:
+    lines = [line for line in worker.log().splitlines() if line.strip()]
+    last = printable_line(lines[-1].strip()) if lines else "it left no message"
+    return f"The training process ended while it warmed up: {last}. It is started anew when you train."
