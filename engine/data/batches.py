@@ -50,6 +50,14 @@ class Windows:
             last = min(first + batch_size, len(self))
             yield self.cut(torch.arange(first, last, device=self.stream.device))
 
+    def thinned(self, most: int) -> "Windows":
+        """Return at most about `most` windows, spread evenly; running text is cut short instead."""
+        if len(self) <= most:
+            return self
+        contiguous = bool(self.starts[1] - self.starts[0] == 1) and self.every_position
+        starts = self.starts[:most] if contiguous else self.starts[:: -(-len(self) // most)]
+        return Windows(self.stream, starts, self.width, self.every_position)
+
     def apart(self) -> "Windows":
         """Return windows that do not overlap, so that a pass predicts every token once."""
         if not self.every_position or len(self) < 2:

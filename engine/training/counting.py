@@ -46,7 +46,7 @@ class CountingTask:
         return {"train_loss": self._loss([self.windows["train"]])}
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, thorough: bool = False) -> dict[str, float]:  # noqa: ARG002 - it always is
         """Return `train_eval_loss`, `val_loss`, and `whole_loss`: counted over all splits, evaluated on all splits."""
         if not len(self.model.counts):  # type: ignore[arg-type]
             return {}

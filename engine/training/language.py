@@ -87,17 +87,22 @@ class LanguageTask:
         return metrics
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
-        """Return `train_eval_loss` and `val_loss` over `eval_batches` batches, the same at every evaluation, or all of a split."""
+    def evaluate(self, thorough: bool = False) -> dict[str, float]:
+        """Return `train_eval_loss` and `val_loss`.
+
+        With `eval_batches` they are means over so many batches, the same at every evaluation. Without, the validation split is
+        evaluated whole, and as much of the training split; all of that too if `thorough`.
+        """
         losses = {}
         with self._aside():
             for split, name in (("train", "train_eval_loss"), ("val", "val_loss")):
                 windows = self.windows.get(split)
                 if windows is not None and len(windows):
-                    losses[name] = self._mean_loss(windows)
+                    most = len(self.windows.get("val", ())) or len(windows)
+                    losses[name] = self._mean_loss(windows, len(windows) if thorough else most)
         return losses
 
-    def _mean_loss(self, windows: Windows) -> float:
+    def _mean_loss(self, windows: Windows, most: int) -> float:
         training = self.configuration.training
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         count = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -105,7 +110,7 @@ class LanguageTask:
             generator = torch.Generator(self.device).manual_seed(training.seed + 1)
             batches: Iterator[tuple[Tensor, Tensor]] = (windows.draw(training.batch_size, generator) for _ in range(training.eval_batches))
         else:
-            windows = windows.apart()
+            windows = windows.thinned(most).apart()
             batches = windows.in_order(max(1, WHOLE_SPLIT_BATCH // windows.predictions))
         for x, y in batches:
             with self._autocast():

@@ -62,7 +62,6 @@ class Loop:
 
     def train(self) -> RunState:
         """Train from the current step on; return how it ended. Raises `Diverged`."""
-        interval = self._training("eval_interval", 0)
         self._start_clock()
         self.record.state(RunState.RUNNING)
         if self.step == 0:
@@ -187,7 +186,8 @@ class Loop:
 
     def _evaluate(self) -> None:
         self._fetch()
-        losses = {name: _rounded(value) for name, value in self.task.evaluate().items()}
+        thorough = self.step >= self.max_steps
+        losses = {name: _rounded(value) for name, value in self.task.evaluate(thorough).items()}
         if not losses:
             return
         self._losses |= losses

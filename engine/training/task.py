@@ -62,8 +62,8 @@ class Task(Protocol):
     def train_step(self, step: int) -> dict[str, Tensor | float]:
         """Do one step and return its metrics, as 0-D tensors that stay on the device where they were computed."""
 
-    def evaluate(self) -> dict[str, float]:
-        """Return the losses on the splits, named as in `METRICS`."""
+    def evaluate(self, thorough: bool = False) -> dict[str, float]:
+        """Return the losses on the splits, named as in `METRICS`; `thorough` leaves out nothing, at the end of a run."""
 
     def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
         """Draw samples into `result`, yielding what was added as it comes."""

@@ -1,0 +1,102 @@
+"""What all tests share: folders of their own, real corpora, and real workers that were warmed up ahead of time."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything of torchtty is imported: no test may touch the runs, downloads or locks of whoever runs it.
+_HOME = Path(tempfile.mkdtemp(prefix="torchtty-tests-"))
+for _name in ("RUNS", "STATE", "DATA"):
+    os.environ[f"TORCHTTY_{_name}"] = str(_HOME / _name.lower())
+os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
+os.environ.pop("TORCHTTY_MIRROR", None)
+os.environ.pop("NO_COLOR", None)
+
+from engine.contract.client import Mode, WarmWorker  # noqa: E402
+from engine.contract.commands import Release  # noqa: E402
+from engine.contract.run_directory import RunDirectory  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder with names.txt, tinyshakespeare.txt, nomi_italiani.txt and commedia.txt."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TORCHTTY_TEST_CORPORA", beside))
+    assert (folder / "names.txt").is_file(), f"no corpora in {folder}: set TORCHTTY_TEST_CORPORA to their folder"
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test keeps its runs and locks for itself. Returns the folder of its runs."""
+    monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("TORCHTTY_STATE", str(tmp_path / "state"))
+    return tmp_path / "runs"
+
+
+class Workers:
+    """Real workers; the next one warms up while a test still runs, so that few tests wait for torch."""
+
+    def __init__(self) -> None:
+        self._next: WarmWorker | None = None
+        self._handed_over: list[tuple[WarmWorker, RunDirectory]] = []
+
+    def warm(self) -> WarmWorker:
+        """Return a warm worker, which the caller may hand a run or close."""
+        worker, self._next = self._next or WarmWorker(), None
+        wait_until(lambda: worker.hello() is not None or not worker.is_alive, 60, "a warm worker")
+        assert worker.is_alive, worker.log()
+        return worker
+
+    def start(self, run: RunDirectory, mode: Mode = Mode.TRAIN, **edits: object) -> WarmWorker:
+        """Hand a run to a warm worker."""
+        worker = self.warm()
+        worker.hand_over(run, mode, edits)
+        self._handed_over.append((worker, run))
+        self._next = WarmWorker()
+        return worker
+
+    def close(self) -> None:
+        """End every worker that is still there."""
+        if self._next:
+            self._next.close()
+        for worker, run in self._handed_over:
+            if worker.is_alive:
+                worker.process.kill()
+                worker.process.wait()
+            assert isinstance(run, RunDirectory)
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """The pool of real workers."""
+    pool = Workers()
+    yield pool
+    pool.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0, what: str = "the condition") -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture(name="wait_until", scope="session")
+def _wait_until() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture
+def release() -> Iterator[Callable[[RunDirectory], None]]:
+    """Let a serving worker go."""
+
+    def let_go(run: RunDirectory) -> None:
+        run.send(Release())
+
+    yield let_go

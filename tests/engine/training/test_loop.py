@@ -1,0 +1,272 @@
+"""The loop: what it writes, how it obeys, and how it ends."""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.contract import commands
+from engine.contract.commands import drop
+from engine.contract.events import EventKind
+from engine.contract.run_directory import RunDirectory
+from engine.contract.status import RunState
+from engine.contract.tail import JsonLinesTail
+from engine.training.checkpoint import latest_step, read_checkpoint
+from engine.training.loop import Diverged, Loop
+
+MakeLoop = Callable[..., Loop]
+
+
+def metrics(run: RunDirectory, name: str = "train_loss") -> dict[int, float]:
+    return {row["step"]: row[name] for row in JsonLinesTail(run.metrics_path).read() if name in row}
+
+
+def events(run: RunDirectory, kind: EventKind) -> list[dict[str, Any]]:
+    return [row for row in JsonLinesTail(run.events_path).read() if row["event"] == kind]
+
+
+def finish(loop: Loop) -> RunState:
+    state = loop.train()
+    loop.record.flush()
+    return state
+
+
+def continued(loop_for: MakeLoop, run: RunDirectory) -> Loop:
+    """A fresh loop, as another process would make it, at the run's latest checkpoint."""
+    torch.manual_seed(999)  # whatever another process had drawn before
+    loop = loop_for(run=run)
+    saved = read_checkpoint(run, latest_step(run, resumable=True), with_training=True)
+    loop.restore(saved, None)
+    return loop
+
+
+class TestTraining:
+    def test_the_loss_falls_and_every_logged_step_is_there(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("gpt", training__max_steps=60, training__log_interval=5, optimizer__learning_rate=0.01)
+        assert finish(loop) is RunState.FINISHED
+        curve = metrics(loop.run)
+        assert sorted(curve) == [1, *range(5, 61, 5)]
+        assert curve[60] < curve[5] - 0.5
+
+    def test_a_logged_loss_is_the_mean_since_the_last_one(self, loop_for: MakeLoop) -> None:
+        fine = loop_for("mlp", training__log_interval=1, training__max_steps=4)
+        coarse = loop_for("mlp", training__log_interval=4, training__max_steps=4)
+        finish(fine)
+        finish(coarse)
+        assert metrics(coarse.run)[4] == pytest.approx(sum(metrics(fine.run).values()) / 4, rel=1e-6)
+
+    def test_evaluations_come_at_the_start_at_the_interval_and_at_the_end(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__max_steps=25, training__eval_interval=10)
+        finish(loop)
+        assert sorted(metrics(loop.run, "val_loss")) == [0, 10, 20, 25]
+        assert [row["step"] for row in events(loop.run, EventKind.EVALUATION)] == [0, 10, 20, 25]
+
+    def test_the_same_seed_gives_the_same_curve_and_another_seed_another(self, loop_for: MakeLoop) -> None:
+        curves = []
+        for seed in (1, 1, 2):
+            loop = loop_for("gpt", training__seed=seed, model__dropout=0.2)
+            finish(loop)
+            curves.append(metrics(loop.run))
+        assert curves[0] == curves[1]
+        assert curves[0] != curves[2]
+
+    def test_the_first_loss_of_a_gpt_is_chance(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("gpt", training__max_steps=1)
+        finish(loop)
+        assert metrics(loop.run)[1] == pytest.approx(math.log(loop.task.facts.vocab_size), abs=0.05)
+
+    def test_sampling_and_evaluating_change_nothing_in_training(self, loop_for: MakeLoop) -> None:
+        plain = loop_for("gpt", model__dropout=0.3, sampling__interval=0, training__eval_interval=1000)
+        finish(plain)  # before the next is built: dropout draws from the one generator of this process
+        busy = loop_for("gpt", model__dropout=0.3, sampling__interval=2, training__eval_interval=3)
+        finish(busy)
+        assert metrics(plain.run) == metrics(busy.run)
+
+    def test_counting_reports_the_loss_over_the_whole_text(self, loop_for: MakeLoop, corpora: Path) -> None:
+        loop = loop_for("ngram", data=corpora / "names.txt", model__n=2, model__smoothing=0)
+        assert finish(loop) is RunState.FINISHED
+        assert metrics(loop.run, "whole_loss")[1] == pytest.approx(2.4540, abs=5e-5)
+
+    def test_counting_with_one_added_reports_the_published_figure(self, loop_for: MakeLoop, corpora: Path) -> None:
+        loop = loop_for("ngram", data=corpora / "names.txt", model__n=2, model__smoothing=1)
+        finish(loop)
+        assert metrics(loop.run, "whole_loss")[1] == pytest.approx(2.4546, abs=5e-5)
+
+
+class TestResuming:
+    @pytest.mark.parametrize("kind", ["mlp", "gpt"])
+    def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, kind: str, loop_for: MakeLoop) -> None:
+        flags: dict[str, Any] = {"training__max_steps": 40, "training__log_interval": 3, "sampling__interval": 7}
+        flags |= {"model__dropout": 0.2} if kind == "gpt" else {"optimizer__momentum": 0.9}
+        whole = loop_for(kind, **flags)
+        finish(whole)
+        broken = loop_for(kind, **flags)
+        drop(broken.run.inbox, commands.Sample(id="a", seed=None, count=2))
+        stop_after(broken, 17)
+        assert finish(broken) is RunState.STOPPED
+        again = continued(loop_for, broken.run)
+        assert again.step == 17
+        assert finish(again) is RunState.FINISHED
+        assert metrics(again.run) == metrics(whole.run)
+        assert metrics(again.run, "val_loss") == metrics(whole.run, "val_loss")
+        for name, tensor in whole.task.weights().items():
+            assert torch.equal(tensor, again.task.weights()[name]), name
+
+    def test_a_finished_run_goes_on_with_more_steps(self, loop_for: MakeLoop) -> None:
+        flags: dict[str, Any] = {"schedule__kind": "constant", "training__log_interval": 5}
+        whole = loop_for("gpt", training__max_steps=30, **flags)
+        finish(whole)
+        short = loop_for("gpt", training__max_steps=15, **flags)
+        finish(short)
+        again = continued(loop_for, short.run)
+        again.edit("training.max_steps", 30)
+        assert finish(again) is RunState.FINISHED
+        assert again.step == 30
+        assert metrics(again.run)[30] == metrics(whole.run)[30]
+        assert short.run.edited_tree()["training"]["max_steps"] == 30
+
+    def test_the_best_weights_and_the_latest_two_are_kept(self, loop_for: MakeLoop) -> None:
+        loop = loop_for(
+            "mlp",
+            training__max_steps=50,
+            training__checkpoint_interval=10,
+            training__eval_interval=5,
+            optimizer__learning_rate=0.5,
+        )
+        finish(loop)
+        assert loop.best is not None
+        best = loop.run.best_step()
+        assert best == loop.best[0]
+        assert set(loop.run.checkpoints()) == {best, 40, 50}
+        weights = read_checkpoint(loop.run, best, with_training=False).weights
+        loop.task.load_weights(weights)
+        assert loop.task.evaluate()["val_loss"] == pytest.approx(loop.best[1], rel=1e-6)
+
+
+def stop_after(loop: Loop, steps: int) -> None:
+    """Let a stop command arrive exactly before a step, whatever the clock says."""
+    step = loop.task.train_step
+
+    def counted(number: int) -> Any:
+        if number + 1 == steps:
+            loop.stop_requested = True
+            loop._looked = 0.0
+        return step(number)
+
+    loop.task.train_step = counted  # type: ignore[method-assign]
+
+
+class TestCommands:
+    def test_an_edit_changes_the_learning_rate_from_then_on(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("gpt", schedule__kind="constant", training__log_interval=1, training__max_steps=10)
+        loop.edit("optimizer.learning_rate", 0.02)
+        finish(loop)
+        assert set(metrics(loop.run, "learning_rate").values()) == {0.02}
+        assert events(loop.run, EventKind.EDIT)[0]["old"] == 0.001
+        assert loop.run.configuration().tree()["optimizer"]["learning_rate"] == 0.001
+        assert loop.run.edited_tree()["optimizer"]["learning_rate"] == 0.02
+
+    @pytest.mark.parametrize(
+        ("path", "value"), [("model.n_layer", 3), ("optimizer.learning_rate", -1.0), ("nothing.here", 1)]
+    )
+    def test_an_edit_that_cannot_be_is_refused_with_a_warning(
+        self, loop_for: MakeLoop, path: str, value: float
+    ) -> None:
+        loop = loop_for("gpt")
+        before = loop.configuration
+        loop.edit(path, value)
+        assert loop.configuration == before
+        assert path.split(".")[0] in events(loop.run, EventKind.WARNING)[0]["message"]
+
+    def test_a_command_that_is_no_command_is_reported_and_training_goes_on(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp")
+        (loop.run.inbox / "1.json").write_text('{"type": "explode"}')
+        (loop.run.inbox / "2.json").write_text('{"type": "stop"')
+        assert finish(loop) is RunState.FINISHED
+        assert len(events(loop.run, EventKind.WARNING)) == 2
+
+    def test_a_sample_says_which_names_are_known(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("ngram", model__n=5, model__smoothing=0)
+        finish(loop)
+        sample = events(loop.run, EventKind.SAMPLE_END)[-1]
+        names = loop.task.data.known  # type: ignore[attr-defined]
+        assert sample["known"] == [text in names for text in sample["texts"]]
+        assert any(sample["known"])
+
+    def test_a_prompt_of_unknown_symbols_is_refused_and_a_mixed_one_says_what_was_left_out(
+        self, loop_for: MakeLoop
+    ) -> None:
+        loop = loop_for("mlp")
+        drop(loop.run.inbox, commands.Sample(id="bad", prompt="ЖЖ\x07"))
+        drop(loop.run.inbox, commands.Sample(id="mixed", prompt="aЖnn[red]", count=1))
+        finish(loop)
+        assert (
+            "U+0007" in next(row for row in events(loop.run, EventKind.SAMPLE_FAILED) if row["id"] == "bad")["message"]
+        )
+        start = next(row for row in events(loop.run, EventKind.SAMPLE_START) if row["id"] == "mixed")
+        assert "'Ж'" in start["unknown"]
+        assert "'['" in start["unknown"]
+        end = next(row for row in events(loop.run, EventKind.SAMPLE_END) if row["id"] == "mixed")
+        assert end["texts"][0].startswith("annred")
+
+    def test_a_seeded_sample_is_the_same_twice(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("gpt", training__max_steps=1)
+        for name in "ab":
+            drop(loop.run.inbox, commands.Sample(id=name, seed=7, count=3, temperature=1.0))
+        finish(loop)
+        texts = {row["id"]: row["texts"] for row in events(loop.run, EventKind.SAMPLE_END)}
+        assert texts["a"] == texts["b"]
+
+
+class TestBadLuck:
+    def test_a_diverging_run_stops_with_a_reason_and_keeps_the_last_good_checkpoint(self, loop_for: MakeLoop) -> None:
+        loop = loop_for(
+            "mlp",
+            training__max_steps=400,
+            training__checkpoint_interval=5,
+            training__log_interval=1,
+            optimizer__learning_rate=0.1,
+        )
+        poison_after(loop, 12)
+        with pytest.raises(Diverged, match=r"stopped being a finite number.*step 10"):
+            loop.train()
+        loop.record.flush()
+        assert loop.run.checkpoints()[-1] == 10
+        weights = read_checkpoint(loop.run, 10, with_training=True).weights
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
+        assert math.isnan(list(metrics(loop.run).values())[-1])
+
+    def test_a_checkpoint_folder_that_cannot_be_written_does_not_end_the_run(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__checkpoint_interval=10)
+        shutil.rmtree(loop.run.steps)
+        loop.run.steps.write_text("in the way")  # also stops root, whom permissions do not
+        assert finish(loop) is RunState.FINISHED
+        assert "could not be written" in events(loop.run, EventKind.WARNING)[0]["message"]
+
+    def test_a_full_disk_leaves_no_half_checkpoint(self, loop_for: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = loop_for("mlp", training__max_steps=10)
+
+        def full(*_: Any, **__: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(torch, "save", full)
+        assert finish(loop) is RunState.FINISHED
+        assert loop.run.checkpoints() == []
+        assert list(loop.run.steps.iterdir()) == []
+        assert "No space left" in events(loop.run, EventKind.WARNING)[0]["message"]
+
+
+def poison_after(loop: Loop, steps: int) -> None:
+    """Make the weights NaN after so many steps, as an exploding gradient does."""
+    step = loop.task.train_step
+
+    def poisoned(number: int) -> Any:
+        if number == steps:
+            next(iter(loop.task.weights().values())).fill_(math.nan)
+        return step(number)
+
+    loop.task.train_step = poisoned  # type: ignore[method-assign]
