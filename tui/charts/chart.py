@@ -20,10 +20,10 @@ from tui.charts.axes import nice_step
 from tui.charts.bindings import BINDINGS
 from tui.charts.frame import Frame, FrameBuilder
 from tui.charts.look import Look, terminal_shows_unicode
-from tui.charts.pacing import Pace, frames_per_second
+from tui.charts.pacing import WIRE, Pace, frames_per_second
 from tui.charts.palette import colour
 from tui.charts.picture import Mark, Picture, Reference
-from tui.charts.repaint import changed_columns, strip
+from tui.charts.repaint import changed_columns, painted_bytes, strip
 from tui.charts.series import STEP, Series
 
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="charts")
@@ -101,7 +101,7 @@ class Chart(Widget, can_focus=True):
         self._builder = FrameBuilder()
         self._frame = Frame(0, ())
         self._strips: list[Strip] = []
-        self._pace = Pace(frames_per_second(), monotonic())
+        self._pace = Pace(frames_per_second(), WIRE)
         self._stale = True
         self._timer: Timer | None = None
         self._building = False
@@ -231,11 +231,12 @@ class Chart(Widget, can_focus=True):
             frame, seconds = await asyncio.get_running_loop().run_in_executor(_THREAD, _timed, self._builder, picture)
         finally:
             self._building = False
-        self._pace.spend(began, seconds)
+        size = 0
         if frame.width == self.size.width and len(frame.lines) == self.size.height:
-            self._show(frame)
+            size = self._show(frame)
         else:
             self._stale = True
+        self._pace.spend(began, seconds, size)
         self._schedule(at_once=frame.width != self.size.width)
 
     def _sized_picture(self) -> Picture:
@@ -272,21 +273,24 @@ class Chart(Widget, can_focus=True):
 
     # what is on display
 
-    def _show(self, frame: Frame) -> None:
-        """Take a frame over and repaint the cells that differ, no others."""
+    def _show(self, frame: Frame) -> int:
+        """Take a frame over, repaint the cells that differ and no others, and return about how many bytes that takes."""
         before, self._frame = self._frame.lines, frame
         if len(before) != len(frame.lines) or len(self._strips) != len(before):
             self._strips = [strip(line) for line in frame.lines]
             self.refresh()
-            return
-        regions = []
+            return sum(painted_bytes(line, frame.width) for line in frame.lines)
+        regions, size = [], 0
         for y, (old, new) in enumerate(zip(before, frame.lines, strict=True)):
             if old != new:
                 self._strips[y] = strip(new)
                 first, last = changed_columns(old, new)
-                regions.append(Region(first, y, last - first, 1))
+                if last > first:
+                    regions.append(Region(first, y, last - first, 1))
+                    size += painted_bytes(new, last)
         if regions:
             self.refresh(*regions)
+        return size
 
     def render_line(self, y: int) -> Strip:
         """Return a line of the frame on display."""

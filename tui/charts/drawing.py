@@ -228,6 +228,10 @@ def _line(characters: list[str], numbers: list[int], styles: list[Style]) -> Lin
     start, style = 0, -1
     for i, (character, number) in enumerate(zip(characters, numbers, strict=True)):
         if number != style and character != BLANK:
+            if style < 0 and number >= 0 and "".join(characters[start:i]).isspace():
+                # The blanks a line begins with cost nothing in the style of what follows.
+                style = number
+                continue
             if i > start:
                 runs.append(("".join(characters[start:i]), styles[style] if style >= 0 else NULL))
             start, style = i, number

@@ -3,15 +3,16 @@
 import asyncio
 
 import pytest
+from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Footer
 
 from tui.charts.chart import Chart
-from tui.charts.pacing import BURST, LONGEST, SHARE, Pace, frames_per_second
+from tui.charts.pacing import BURST, LONGEST, SHARE, WIRE_BURST, WIRE_RATE, Budget, Pace, frames_per_second
 from tui.charts.palette import PALETTE
-from tui.charts.repaint import changed_columns
+from tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
 from tui.charts.series import Series
 
 
@@ -173,34 +174,44 @@ def test_frames_come_slower_over_ssh():
     assert frames_per_second({"SSH_CONNECTION": "1.2.3.4 5 6.7.8.9 22"}) == 4
 
 
-def test_building_never_costs_more_than_its_share_of_a_core():
-    now, built, frames, cost = 0.0, 0.0, 0, 0.02
-    pace = Pace(10, now)
+@pytest.mark.parametrize(("seconds", "size"), [(0.02, 0), (0.001, 2000), (0.02, 2000)])
+def test_frames_stay_within_the_budgets_of_time_and_bytes_and_use_them(seconds, size):
+    now, frames, pace = 0.0, 0, Pace(10, Budget(WIRE_RATE, WIRE_BURST))
     while now < 60:
-        delay = pace.delay(now)
-        if delay > 0:
-            now += delay
-            continue
-        pace.spend(now, cost)
-        built += cost
+        now += pace.delay(now)
+        pace.spend(now, seconds, size)
         frames += 1
-    assert built <= 60 * SHARE + BURST + cost
-    assert frames >= 60 * SHARE / cost * 0.95, "and no less either"
+    assert frames * seconds <= (60 * SHARE + BURST) * 1.02 + seconds
+    assert frames * size <= (60 * WIRE_RATE + WIRE_BURST) * 1.02 + size
+    most = min(600, 60 * SHARE / seconds, 60 * WIRE_RATE / size if size else 600)
+    assert frames >= most * 0.95
+
+
+def test_charts_share_one_budget_of_bytes():
+    wire = Budget(WIRE_RATE, WIRE_BURST)
+    one, other = Pace(10, wire), Pace(10, wire)
+    one.spend(0.0, 0.0, int(WIRE_BURST + WIRE_RATE))
+    assert other.delay(0.0) == pytest.approx(1.0)
 
 
 def test_the_first_frame_is_due_at_once_and_a_dear_one_does_not_stop_the_chart():
-    pace = Pace(10, 100.0)
+    pace = Pace(10, Budget(WIRE_RATE, WIRE_BURST))
     assert pace.delay(100.0) == 0
-    pace.spend(100.0, 60.0)
+    pace.spend(100.0, 60.0, 10**9)
     assert 0.1 < pace.delay(100.0) <= LONGEST
 
 
-def test_changed_columns_are_found_whatever_the_runs():
-    from rich.style import Style
+def test_the_bytes_of_a_line_grow_with_its_runs_and_end_at_the_last_changed_cell():
+    line = (("abc", Style(color="red")), ("⣿⣿", Style(color="blue")))
+    assert painted_bytes(line, 2) == STYLE_BYTES + 2
+    assert painted_bytes(line, 5) == 2 * STYLE_BYTES + 3 + 6
 
+
+def test_changed_columns_are_found_whatever_the_runs():
     red, blue = Style(color="red"), Style(color="blue")
     old = (("abc", red), ("def", blue))
     assert changed_columns(old, (("ab", red), ("c", red), ("def", blue))) == (0, 0)
     assert changed_columns(old, (("abX", red), ("dYf", blue))) == (2, 5)
     assert changed_columns(old, (("abcd", red), ("ef", blue))) == (3, 4)
+    assert changed_columns((("a", red), ("  b", blue)), (("a  ", red), ("b", blue))) == (0, 0), "blanks have no style"
     assert changed_columns((("日本", red),), (("日x ", red),)) == (2, 4)
