@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import IO, Any
 
 from engine.contract.errors import UserError
 from engine.contract.run_directory import RunDirectory
+from engine.contract.status import RunState
 
 
 class Mode(StrEnum):
@@ -68,9 +71,22 @@ class WarmWorker:
 
     def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
         """Give the worker its run and let it go: from now on only the run directory connects the two."""
+        self._claim(run)
         self._write({"run": str(run.path), "mode": mode.value, "edits": dict(edits or {})})
         with contextlib.suppress(OSError):
             self._stdin.close()
+
+    def _claim(self, run: RunDirectory) -> None:
+        """Name this process in the status of a run that begins: it may import torch for a while before it speaks."""
+        import psutil
+
+        status = run.written_status()
+        if status.state is not RunState.STARTING:
+            return
+        with contextlib.suppress(psutil.Error, OSError):
+            started = psutil.Process(self.process.pid).create_time()
+            claim = {"pid": self.process.pid, "process_started": started, "host": socket.gethostname()}
+            run.write_status(status.model_copy(update=claim | {"heartbeat": time.time()}))
 
     def close(self) -> None:
         """End a worker that was never handed a run."""
