@@ -7,36 +7,35 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.scroll_view import ScrollView
+from textual.widgets import Input, Static
 
 from tui.preferences import keys_path
 
+TEXT = "In every text"
+
 
 def keys_here(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """List the keys that work in a screen, by what they belong to, the nearest to the focus first.
+    """List the keys that work in a screen, by what they belong to, as (title, [(keys, what they do)]).
 
-    Each entry is (title, [(keys, what they do)]).
+    Keys that edit text come last: they are those of every text field.
     """
-    places: dict[object, dict[tuple[str, str], list[str]]] = {}
-    for key, active in screen.active_bindings.items():
+    places: dict[str, dict[str, list[str]]] = {}
+    for active in screen.active_bindings.values():
         binding = active.binding
-        if binding.system or not binding.description or not active.enabled or key.startswith(("super+", "alt+")):
-            continue
         text = binding.tooltip or binding.description
-        places.setdefault(active.node, {}).setdefault((binding.action, text), []).append(_shown(screen, active))
-    return [
-        (_place(node), [(" ".join(dict.fromkeys(keys)), text) for (_, text), keys in actions.items()])
-        for node, actions in places.items()
-    ]
+        if binding.system or not text or not active.enabled or binding.key.startswith(("super+", "alt+")):
+            continue
+        key = screen.app.get_key_display(Binding(binding.key, ""))
+        places.setdefault(_place(active), {}).setdefault(text, []).append(key)
+    ordered = sorted(places.items(), key=lambda place: place[0] == TEXT)
+    return [(title, [(" ".join(keys), text) for text, keys in actions.items()]) for title, actions in ordered]
 
 
-def _shown(screen: Screen[object], active: ActiveBinding) -> str:
-    return screen.app.get_key_display(Binding(active.binding.key, "", key_display=None))
-
-
-def _place(node: object) -> str:
-    title = getattr(node, "BINDING_GROUP_TITLE", None)
-    return title or type(node).__name__
+def _place(active: ActiveBinding) -> str:
+    if isinstance(active.node, Input | ScrollView) and active.binding.id is None:
+        return TEXT
+    return active.node.BINDING_GROUP_TITLE or "Here"
 
 
 class KeysHelp(ModalScreen[None]):

@@ -22,12 +22,31 @@ from tui.form.pickers import A_FILE, OWN_DEFAULTS, Picker, Pickers
 from tui.form.row import FieldRow
 
 
+class Section(Vertical):
+    """The rows of one section under its name."""
+
+    def __init__(self, name: str, rows: Iterable[FieldRow]) -> None:
+        self.heading = Static(name, classes="section-name")
+        super().__init__(self.heading, *rows)
+
+
 class Form(Vertical):
     """Settings being composed for the next run, or the live ones of a run that trains."""
 
+    BINDING_GROUP_TITLE = "Settings"
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pagedown", "section(1)", "next section", id="form.next_section", show=False),
-        Binding("pageup", "section(-1)", "previous section", id="form.previous_section", show=False),
+        Binding(
+            "pagedown", "section(1)", "next section", id="form.next_section", show=False, tooltip="To the next section"
+        ),
+        Binding(
+            "pageup",
+            "section(-1)",
+            "previous section",
+            id="form.previous_section",
+            show=False,
+            tooltip="To the previous section",
+        ),
     ]
 
     class Changed(Message):
@@ -52,7 +71,7 @@ class Form(Vertical):
         self._drafts: dict[str, Draft] = {first: self.draft}  # what was composed stays when another recipe is looked at
         self.live: Draft | None = None
         self.rows: dict[FieldSpec, FieldRow] = {}
-        self._sections: dict[str, Vertical] = {}
+        self._sections: dict[str, Section] = {}
 
     def compose(self) -> ComposeResult:
         yield Pickers(self.recipes, self.draft)
@@ -232,9 +251,11 @@ class Form(Vertical):
                 self._build(name, specs)
             for spec, row in self.rows.items():
                 row.display = spec in wanted
-            sections = {spec.section for spec in wanted}
+            firsts = {name: next(specs) for name, specs in groupby(wanted, lambda spec: spec.section)}
             for name, box in self._sections.items():
-                box.display = name in sections
+                box.display = name in firsts
+                # The line of the kind is a heading of its own.
+                box.heading.display = name in firsts and firsts[name].name != "kind"
             for spec in wanted:
                 self.rows[spec].show_text(draft.text(spec.path))
             self.pickers.display = self.live is None
@@ -246,13 +267,12 @@ class Form(Vertical):
     def _build(self, name: str, specs: Iterable[FieldSpec]) -> None:
         box = self._sections.get(name)
         if box is None:
-            heading = Static(name, classes="section-name")
             rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}
-            box = self._sections[name] = Vertical(heading, *rows.values(), classes="section")
+            box = self._sections[name] = Section(name, rows.values())
             self.rows |= rows
             self.query_one(VerticalScroll).mount(box)
             return
-        before: Widget = box.children[0]
+        before: Widget = box.heading
         for spec in specs:
             if spec not in self.rows:
                 self.rows[spec] = FieldRow(spec, self.shown.text(spec.path))

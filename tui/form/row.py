@@ -33,6 +33,8 @@ class FieldInput(Input, inherit_bindings=False):
 class FieldRow(Widget):
     """A setting's line in the form. It draws name, unit and marks itself, so that a row is two widgets and not five."""
 
+    BINDING_GROUP_TITLE = "Setting"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "step(1)", "more", id="form.more", group=Binding.Group("step", compact=True), tooltip="Step up"),
         Binding(
@@ -147,13 +149,19 @@ class FieldRow(Widget):
         mark, style = (WRONG, "$text-error bold") if self.problem else (CHANGED, "$text-accent bold")
         parts: list[tuple[str, str]] = [
             (mark if self.problem or self.modified else " ", style),
-            (f" {self.label}".ljust(UNIT_AT - 1), "$text-error" if self.problem else ""),
+            (f" {self.label}".ljust(UNIT_AT - 1), self._label_style),
         ]
         if self.spec.unit:
             parts.append((self.spec.unit, "$foreground 60%"))
         for line in self._problem_lines():
             parts.append((f"\n  {line}", "$text-error"))
         return Content.assemble(*parts)
+
+    @property
+    def _label_style(self) -> str:
+        if self.problem:
+            return "$text-error"
+        return "$text-primary" if self.spec.name == "kind" else ""  # a kind's line is the heading of its section
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "step":
