@@ -23,12 +23,12 @@ class SamplingField:
 
 
 FIELDS = (
-    SamplingField("temperature", "T", 5, "", "Below 1 keeps to the likely, above 1 dares; 0 takes the likeliest"),
-    SamplingField("top_k", "top-k", 5, "off", "Draw from the k likeliest tokens only"),
-    SamplingField("top_p", "top-p", 5, "off", "Draw from the likeliest tokens that sum to this probability"),
+    SamplingField("temperature", "T", 4, "", "Below 1 keeps to the likely, above 1 dares; 0 takes the likeliest"),
+    SamplingField("top_k", "top-k", 4, "off", "Draw from the k likeliest tokens only"),
+    SamplingField("top_p", "top-p", 4, "off", "Draw from the likeliest tokens that sum to this probability"),
     SamplingField("count", "n", 4, "auto", "How many samples; auto draws ten names, or one running text"),
-    SamplingField("max_tokens", "tokens", 6, "", "Longest sample"),
-    SamplingField("seed", "seed", 6, "any", "A number draws the same sample again; any draws a new one each time"),
+    SamplingField("max_tokens", "tokens", 5, "", "Longest sample"),
+    SamplingField("seed", "seed", 5, "any", "A number draws the same sample again; any draws a new one each time"),
 )
 
 _SEED = FieldSpec("seed", int, None, "", optional=True, minimum=0, maximum=2**63 - 1)

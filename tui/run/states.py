@@ -20,7 +20,7 @@ LOOKS: dict[RunState, StateLook] = {
     RunState.RUNNING: StateLook("●", "running", "$text-success"),
     RunState.PAUSED: StateLook("‖", "paused", "$text-warning"),
     RunState.FINISHED: StateLook("✓", "finished", "$text-primary"),
-    RunState.STOPPED: StateLook("■", "stopped", "$text-muted"),
+    RunState.STOPPED: StateLook("■", "stopped", "$foreground 65%"),
     RunState.FAILED: StateLook("✗", "failed", "$text-error"),
     RunState.LOST: StateLook("?", "lost", "$text-error"),
 }

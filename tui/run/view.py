@@ -33,7 +33,7 @@ from tui.run.sample_lines import plain_text
 from tui.run.samples import SamplesPanel
 from tui.run.states import explanation
 
-WIDE = 130  # cells from which curves and samples stand side by side
+WIDE = 140  # cells from which curves and samples stand side by side
 SHORT, TINY = 16, 9  # rows below which parts give way to the curve
 WORKER_PATIENCE = 30.0  # seconds until a worker is asked for again
 SAMPLES_FILE = "samples.txt"
@@ -47,7 +47,7 @@ class RunView(Vertical):
     RunView #run-body { height: 1fr; layout: vertical; }
     RunView.-wide #run-body { layout: horizontal; }
     RunView.-wide Curves { height: 1fr; width: 3fr; margin-right: 3; }
-    RunView.-wide SamplesPanel { height: 1fr; width: 2fr; min-width: 58; }
+    RunView.-wide SamplesPanel { height: 1fr; width: 2fr; min-width: 66; }
     RunView.-short #field-row, RunView.-short #samples-title { display: none; }
     RunView.-tiny SamplesPanel, RunView.-tiny #tabs { display: none; }
     RunView #run-notice { height: auto; max-height: 3; color: $text-accent; display: none; }
@@ -351,6 +351,10 @@ class RunView(Vertical):
     def focus_prompt(self) -> None:
         """Go to the prompt."""
         self.query_one(PromptBar).focus_prompt()
+
+    def focus_curves(self) -> None:
+        """Go to the chart in view."""
+        self._curves.chart(self._curves.current.id).focus()
 
     @on(SamplesPanel.Asked)
     def _ask(self, event: SamplesPanel.Asked) -> None:

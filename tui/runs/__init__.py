@@ -1,0 +1,1 @@
+"""The Runs screen: every run in the folder, opened, compared or deleted."""

@@ -1,0 +1,88 @@
+"""The columns of the table of runs, and which of them fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from engine.contract.printable import printable_line
+from tui.run.figures import count, duration, loss, moment, rate
+from tui.run.states import LOOKS
+from tui.runs.row import RunRow
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key, title and width in cells, how much it matters (0 most), and how a cell is written."""
+
+    key: str
+    title: str
+    width: int
+    rank: int
+    write: Callable[[RunRow], Content]
+
+
+def _state(row: RunRow) -> Content:
+    if row.problem:
+        return Content.styled("! broken", "$text-error")
+    look = LOOKS[row.status.state]
+    return Content.styled(f"{look.sign} {look.word}", look.colour)
+
+
+def _text(value: str) -> Content:
+    return Content(printable_line(value))
+
+
+def _figure(write: Callable[[RunRow], str], width: int) -> Callable[[RunRow], Content]:
+    """Write figures flush right, as figures are compared."""
+    return lambda row: Content("" if row.problem else write(row).rjust(width))
+
+
+def _steps(row: RunRow) -> str:
+    status = row.status
+    return f"{status.step:,}/{count(status.max_steps)}" if status.max_steps else f"{status.step:,}"
+
+
+def _speed(row: RunRow) -> str:
+    return rate(row.status.steps_per_second) if row.status.state.is_live else "–"
+
+
+def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRow], str]) -> Column:
+    return Column(key, title.rjust(width), width, rank, _figure(write, width))
+
+
+NAME = "name"
+COLUMNS = (
+    Column("state", "state", 10, 0, _state),
+    Column(NAME, "name", 18, 0, lambda row: _text(row.run.name)),
+    Column("model", "model", 6, 5, lambda row: _text(row.model)),
+    Column("dataset", "dataset", 14, 6, lambda row: _text(row.dataset)),
+    _figures("parameters", "params", 7, 7, lambda row: count(row.status.parameters)),
+    _figures("step", "step", 13, 1, _steps),
+    _figures("val", "val", 6, 2, lambda row: loss(row.status.val_loss)),
+    _figures("best", "best", 6, 3, lambda row: loss(row.status.best_val_loss)),
+    _figures("speed", "speed", 11, 8, _speed),
+    _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
+    _figures("started", "started", 10, 4, lambda row: moment(row.created)),
+)
+PADDING = 2  # cells the table adds to every column
+MARK_WIDTH = 1
+
+
+def fitting(width: int) -> list[Column]:
+    """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
+    left = width - MARK_WIDTH - PADDING
+    chosen = set()
+    for column in sorted(COLUMNS, key=lambda column: column.rank):
+        if column.rank and left < column.width + PADDING:
+            break
+        left -= column.width + PADDING
+        chosen.add(column.key)
+    return [column for column in COLUMNS if column.key in chosen]
+
+
+def name_width(columns: list[Column], width: int, names: list[str]) -> int:
+    """Return the width of the name's column: what is left over, and no more than the names need."""
+    others = sum(column.width + PADDING for column in columns if column.key != NAME) + MARK_WIDTH + PADDING
+    longest = max((len(name) for name in names), default=0)
+    return max(12, min(width - others - PADDING, max(longest, 18)))

@@ -1,0 +1,174 @@
+"""Several runs on one chart, and the settings in which they differ."""
+
+import threading
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import DataTable, Static
+
+from engine.contract.configuration import Tree, difference
+from engine.contract.fields import show
+from engine.contract.printable import printable_line
+from tui.charts.chart import Chart
+from tui.charts.palette import colour
+from tui.run.figures import loss
+from tui.run.follower import RunFollower
+from tui.runs.row import RunRow
+
+MOST_CELLS = 28  # width of a run's column
+METRICS = ("val_loss", "train_loss")
+
+
+class Comparison(Vertical):
+    """Overlays the loss curves of the marked runs over a table of what sets them apart. Curves are read in a thread."""
+
+    DEFAULT_CSS = """
+    Comparison { height: 1fr; width: 1fr; padding: 0 1; }
+    Comparison #comparison-title { height: 1; }
+    Comparison Chart { height: 3fr; }
+    Comparison DataTable {
+        height: auto; max-height: 45%; margin-top: 1; background: $background; scrollbar-size-vertical: 1;
+        & > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
+    }
+    """
+
+    class _Read(Message, bubble=False):
+        """A run's curves were read."""
+
+        def __init__(self, name: str, metric: str, follower: RunFollower) -> None:
+            super().__init__()
+            self.name, self.metric, self.follower = name, metric, follower
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._rows: dict[str, RunRow] = {}
+        self._colours: dict[str, int] = {}
+        self._followers: dict[str, RunFollower] = {}
+        self._drawn: set[str] = set()
+        self._tabled: object = None
+        self._metric = METRICS[0]
+        self._generation = 0
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="comparison-title"):
+            yield Static(id="comparison-name")
+        yield Chart(id="comparison-chart", placeholder="Mark runs with space: their curves appear here together.")
+        table: DataTable[Content] = DataTable(id="comparison-table", cursor_type="none", cell_padding=1)
+        yield table
+
+    def on_mount(self) -> None:
+        self._name_it()
+
+    @property
+    def metric(self) -> str:
+        """What the curves show."""
+        return self._metric
+
+    def show(self, rows: Sequence[RunRow], colours: dict[str, int]) -> None:
+        """Show these runs, each in its colour; new points of a run are read when it is shown again."""
+        self._rows = {row.key: row for row in rows}
+        self._colours = dict(colours)
+        chart = self.query_one(Chart)
+        for name in [name for name in self._drawn if name not in self._rows]:
+            chart.remove_series(name)
+            self._drawn.discard(name)
+        self._followers = {name: follower for name, follower in self._followers.items() if name in self._rows}
+        self._read()
+        self._tabulate()
+        steps = [row.status.max_steps for row in rows if row.status.max_steps]
+        chart.set_x_max(float(max(steps)) if steps else None)
+
+    def switch_metric(self) -> None:
+        """Show the other loss."""
+        self._metric = METRICS[(METRICS.index(self._metric) + 1) % len(METRICS)]
+        chart = self.query_one(Chart)
+        for name in self._drawn:
+            chart.remove_series(name)
+        self._drawn.clear()
+        self._name_it()
+        self._read()
+
+    def _name_it(self) -> None:
+        which = "validation loss" if self._metric == "val_loss" else "training loss"
+        self.query_one("#comparison-name", Static).update(
+            Content.assemble((which, "bold $text-accent"), ("  c shows the other", "$foreground 60%"))
+        )
+
+    def _read(self) -> None:
+        """Read what the runs have written since the last time."""
+        self._generation += 1
+        work = []
+        for name, row in self._rows.items():
+            follower = self._followers.setdefault(name, RunFollower(row.run))
+            work.append((name, follower))
+        generation, metric = self._generation, self._metric
+
+        def read() -> None:
+            for name, follower in work:
+                with _READING:
+                    if generation != self._generation:
+                        return
+                    follower.want(METRICS)
+                    follower.take()
+                    follower.poll()
+                    follower.take()
+                self.post_message(self._Read(name, metric, follower))
+
+        threading.Thread(target=read, name="reading curves", daemon=True).start()
+
+    def on_comparison__read(self, event: _Read) -> None:
+        """Draw a run's curve."""
+        if event.name not in self._rows or event.metric != self._metric:
+            return
+        chart = self.query_one(Chart)
+        if event.name not in self._drawn:
+            series = event.follower.series[event.metric]
+            series.name = series.title = event.name
+            series.colour = colour(self._colours.get(event.name, 0))
+            chart.add_series(series)
+            self._drawn.add(event.name)
+        chart.points_changed()
+
+    def _tabulate(self) -> None:
+        """Write the settings in which the runs differ, a run a row."""
+        rows = list(self._rows.values())
+        shown = [(row.key, self._colours.get(row.key), row.status.best_val_loss) for row in rows]
+        if shown == self._tabled:
+            return
+        self._tabled = shown
+        table = self.query_one(DataTable)
+        table.clear(columns=True)
+        table.display = bool(rows)
+        paths = differing([row.tree for row in rows if row.tree is not None])
+        lines = [("best val", [loss(row.status.best_val_loss) for row in rows])]
+        lines += [(path, [_value(row.tree, path) for row in rows]) for path in paths]
+        table.add_column("", width=max(len(name) for name, _ in lines))
+        for number, row in enumerate(rows):
+            width = max(len(row.key) + 1, *(len(values[number]) for _, values in lines))
+            title = Text.assemble(("▍", colour(self._colours.get(row.key, 0))), printable_line(row.key))
+            table.add_column(title, width=min(MOST_CELLS, width))
+        for name, values in lines:
+            table.add_row(Content(name), *(Content(printable_line(value)) for value in values))
+
+
+_READING = threading.Lock()
+"""Two threads must not poll the same follower."""
+
+
+def differing(trees: Sequence[Tree]) -> list[str]:
+    """List the settings in which trees differ, in the order of the configuration."""
+    found: dict[str, None] = {}
+    for tree in trees[1:]:
+        found |= dict.fromkeys(difference(trees[0], tree))
+    order = {f"{section}.{field}": None for tree in trees for section, fields in tree.items() for field in fields}
+    return [path for path in order if path in found]
+
+
+def _value(tree: Tree | None, path: str) -> str:
+    section, _, field = path.partition(".")
+    fields = (tree or {}).get(section, {})
+    return show(fields[field]) if field in fields else "–"

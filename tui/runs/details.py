@@ -1,0 +1,87 @@
+"""A run's configuration as TOML, and where it comes from."""
+
+import time
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content, Span
+from textual.widgets import Static
+
+from engine.contract.printable import printable, printable_line
+from engine.contract.run_directory import RunDirectory
+
+
+class Details(VerticalScroll, can_focus=True):
+    """Shows `config.toml` as it stands, with the colours of its syntax, above the run's provenance."""
+
+    DEFAULT_CSS = """
+    Details { height: 1fr; width: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+    Details Static { height: auto; width: 100%; }
+    Details #details-toml { margin: 1 0; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="details-title")
+        yield Static(id="details-toml")
+        yield Static(id="details-provenance")
+
+    def show(self, run: RunDirectory, problem: str = "") -> None:
+        """Show a run's details; they are small files, read at once."""
+        try:
+            text = printable(run.config_path.read_text(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            text = f"# config.toml cannot be read: {error.strerror or error}"
+        self.query_one("#details-title", Static).update(
+            Content.assemble(
+                (printable_line(run.name), "bold"),
+                ("  configuration", "$foreground 60%"),
+                (f"\n{printable_line(problem)}" if problem else "", "$text-error"),
+            )
+        )
+        self.query_one("#details-toml", Static).update(toml(text))
+        self.query_one("#details-provenance", Static).update(provenance(run.meta(), run))
+        self.scroll_to(y=0, animate=False)
+
+
+def toml(text: str) -> Content:
+    """Colour TOML: sections, names, values and comments. Nothing in it is read as markup."""
+    spans: list[Span] = []
+    start = 0
+    for line in text.splitlines(keepends=True):
+        end = start + len(line.rstrip("\n"))
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            spans.append(Span(start, end, "$foreground 55%"))
+        elif stripped.startswith("["):
+            spans.append(Span(start, end, "bold $text-accent"))
+        elif "=" in line:
+            equals = start + line.index("=")
+            spans.append(Span(start, equals, "$text-primary"))
+            spans.append(Span(equals, equals + 1, "$foreground 55%"))
+            value = line[equals - start + 1 :].strip()
+            spans.append(Span(equals + 1, end, "$text-success" if value[:1] in "\"'" else "$text-warning"))
+        start += len(line)
+    return Content(text, spans)
+
+
+def provenance(meta: dict[str, Any], run: RunDirectory) -> Content:
+    """Write where a run comes from, one fact a line."""
+    facts: list[tuple[str, str]] = []
+    for key, value in meta.items():
+        if value is None or value in ("", [], {}):
+            continue
+        if key == "created" and isinstance(value, int | float):
+            value = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+        if isinstance(value, list):
+            value = " ".join(map(str, value))
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {item}" for name, item in value.items())
+        facts.append((str(key), str(value)))
+    facts.append(("files", str(run.path)))
+    facts.append(("checkpoints", ", ".join(f"{step:,}" for step in run.checkpoints()) or "none"))
+    width = max(len(key) for key, _ in facts) + 2
+    parts: list[str | tuple[str, str]] = []
+    for key, value in facts:
+        parts += [(printable_line(key).ljust(width), "$foreground 60%"), printable_line(value) + "\n"]
+    return Content.assemble(*parts)

@@ -1,0 +1,82 @@
+"""What the table says of a run, read from its directory."""
+
+import os
+from dataclasses import dataclass, replace
+
+from engine.contract.configuration import FAMILIES, Tree
+from engine.contract.errors import UserError
+from engine.contract.run_directory import RunDirectory
+from engine.contract.status import RunState, Status
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as it is listed."""
+
+    run: RunDirectory
+    status: Status
+    model: str = ""
+    dataset: str = ""
+    created: float = 0.0  # seconds since the epoch
+    problem: str = ""  # what is wrong with the directory
+    tree: Tree | None = None
+
+    @property
+    def key(self) -> str:
+        return self.run.name
+
+    def contains(self, text: str) -> bool:
+        """Whether the row fits a filter: every word of it stands in a name, a model, a dataset or a state."""
+        here = f"{self.run.name} {self.model} {self.dataset} {self.status.state.value}".lower()
+        return all(word in here for word in text.lower().split())
+
+
+class RowReader:
+    """Reads rows, and of a run that was read before only what can have changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, RunRow] = {}
+        self._seen: dict[str, tuple[int, int] | None] = {}
+
+    def read(self, run: RunDirectory) -> RunRow:
+        """Return a run's row."""
+        row = self._known.get(run.name) or self._first_look(run)
+        seen = _change_mark(run)
+        if (
+            run.name not in self._known
+            or seen != self._seen.get(run.name)
+            or row.status.state.is_live
+            or row.status.serving
+        ):
+            status = run.status()
+            if status.model_copy(update={"heartbeat": row.status.heartbeat}) != row.status:
+                row = replace(row, status=status)
+        self._known[run.name], self._seen[run.name] = row, seen
+        return row
+
+    def forget(self, name: str) -> None:
+        """Read a run afresh next time."""
+        self._known.pop(name, None)
+
+    @staticmethod
+    def _first_look(run: RunDirectory) -> RunRow:
+        created = run.meta().get("created")
+        try:
+            started = float(created) if isinstance(created, int | float) else run.config_path.stat().st_mtime
+        except OSError:
+            started = 0.0
+        try:
+            tree = run.configuration().tree()
+        except UserError as error:
+            return RunRow(run, Status(state=RunState.LOST), created=started, problem=str(error))
+        dataset = str(tree.get("data", {}).get("dataset", "")).rstrip("/").rsplit("/", 1)[-1]
+        title = FAMILIES[str(tree["model"]["kind"])].title
+        return RunRow(run, Status(state=RunState.LOST), title, dataset, started, tree=tree)
+
+
+def _change_mark(run: RunDirectory) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(run.status_path)
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns

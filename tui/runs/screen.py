@@ -1,0 +1,319 @@
+"""The Runs screen: a table of all runs, and beside or over it one run, its details, or a comparison."""
+
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, DataTable, Input, Static
+
+from engine.contract.errors import UserError
+from engine.contract.places import runs_folder
+from engine.contract.printable import printable_line
+from engine.contract.run_directory import RunDirectory
+from tui.header import Header
+from tui.key_bar import KeyBar
+from tui.modes import TABS
+from tui.run.view import RunView
+from tui.runs.comparison import Comparison
+from tui.runs.deletion import DeleteDialog, delete
+from tui.runs.details import Details
+from tui.runs.row import RunRow
+from tui.runs.table import RunsTable
+from tui.runs.watching import RunsWatcher
+
+SPLIT = 150  # cells from which the table stays beside what is opened
+RUN, DETAILS, COMPARISON = "opened-run", "details", "comparison"
+
+
+class RunsScreen(Screen[None]):
+    """Lists runs and opens them. Runs that still train can be steered from here as from the Train screen."""
+
+    HELP = "Every run in the runs folder, newest first. Open one to see its curves and to prompt its model."
+    DEFAULT_CSS = """
+    RunsScreen #runs-list { width: 1fr; height: 1fr; padding: 0 1; }
+    RunsScreen #runs-filter { display: none; margin-bottom: 1; background: $surface; }
+    RunsScreen.-filtering #runs-filter { display: block; }
+    RunsScreen #runs-empty { display: none; height: 1fr; width: 1fr; content-align: center middle; color: $foreground 65%; }
+    RunsScreen.-empty #runs-empty { display: block; }
+    RunsScreen.-empty RunsTable { display: none; }
+    RunsScreen #runs-summary { height: 1; color: $foreground 60%; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunsScreen #runs-pane { display: none; width: 2fr; height: 1fr; }
+    RunsScreen.-open #runs-pane { display: block; }
+    RunsScreen.-open #runs-list { display: none; }
+    RunsScreen.-open.-split #runs-list { display: block; border-right: vkey $foreground 15%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            id="runs.filter",
+            key_display="/",
+            tooltip="Show only runs whose name, model, dataset or state has these words",
+        ),
+        Binding(
+            "d", "details", "details", id="runs.details", tooltip="Show the run's configuration and where it comes from"
+        ),
+        Binding(
+            "o",
+            "overlay",
+            "overlay",
+            id="runs.overlay",
+            tooltip="Draw the curves of the marked runs together and list how their settings differ",
+        ),
+        Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Take all marks away"),
+        Binding("c", "metric", "other loss", id="runs.metric", show=False, tooltip="Compare the other loss"),
+        Binding(
+            "delete,D", "delete", "delete", id="runs.delete", key_display="del", tooltip="Delete the run, after asking"
+        ),
+        Binding("escape", "back", "back", id="runs.back", tooltip="Back to the table"),
+    ]
+
+    class Listed(Message, bubble=False):
+        """The thread has read the list."""
+
+        def __init__(self, rows: list[RunRow]) -> None:
+            super().__init__()
+            self.rows = rows
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, RunsScreen.Listed)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[RunRow] | None = None
+        self._watcher = RunsWatcher(lambda rows: self.post_message(self.Listed(rows)))
+
+    def compose(self) -> ComposeResult:
+        yield Header(TABS, "runs")
+        with Horizontal(id="runs"):
+            with Vertical(id="runs-list"):
+                yield Input(
+                    id="runs-filter", compact=True, placeholder="filter: words of a name, a model, a dataset or a state"
+                )
+                yield RunsTable(id="runs-table")
+                yield Static(id="runs-empty")
+                yield Static(id="runs-summary")
+            with ContentSwitcher(id="runs-pane", initial=RUN):
+                yield RunView(id=RUN)
+                yield Details(id=DETAILS)
+                yield Comparison(id=COMPARISON)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one(RunsTable).focus()
+
+    def on_screen_resume(self) -> None:
+        self._watcher.start()
+
+    def on_screen_suspend(self) -> None:
+        self._watcher.pause()
+
+    def on_unmount(self) -> None:
+        self._watcher.stop()
+
+    def on_resize(self, event: Resize) -> None:
+        """Keep the table beside what is open where there is room for both."""
+        self.set_class(event.size.width >= SPLIT, "-split")
+
+    # -- the list -----------------------------------------------------------------------------------------------------------------
+
+    def on_runs_screen_listed(self, event: Listed) -> None:
+        """Show what the thread has read."""
+        self._rows = event.rows
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        rows = self._rows
+        if rows is None:
+            return
+        text = self.query_one("#runs-filter", Input).value
+        fitting = [row for row in rows if row.contains(text)]
+        table = self.query_one(RunsTable)
+        table.show(fitting)
+        self.set_class(not fitting, "-empty")
+        if not rows:
+            message = f"No runs yet.\n\nf2 goes to Train, where ctrl+t starts one.\nRuns are kept in {runs_folder()}."
+        else:
+            message = f"None of the {len(rows)} runs fits “{printable_line(text)}”.\n\nescape shows them all."
+        self.query_one("#runs-empty", Static).update(Content(message))
+        self._summarise()
+        if self.pane == COMPARISON:
+            self._compare()
+
+    def _summarise(self) -> None:
+        rows, table = self._rows or [], self.query_one(RunsTable)
+        live = sum(row.status.state.is_live for row in rows)
+        parts = [f"{len(rows)} run{'s' * (len(rows) != 1)}"]
+        if live:
+            parts.append(f"{live} live")
+        if len(table.shown) != len(rows):
+            parts.append(f"{len(table.shown)} shown")
+        if marked := len(table.marks):
+            parts.append(f"{marked} marked: o overlays {'them' if marked > 1 else 'it'}")
+        current = table.current
+        if current is not None and current.problem:
+            parts.append(current.problem.replace("\n", "; "))
+        self.query_one("#runs-summary", Static).update(Content(printable_line("  ·  ".join(parts))), layout=False)
+
+    @on(RunsTable.Marked)
+    def _marks_changed(self) -> None:
+        self._summarise()
+        if self.pane == COMPARISON:
+            self._compare()
+
+    @on(DataTable.RowHighlighted, "#runs-table")
+    def _cursor_moved(self) -> None:
+        self._summarise()
+        if self.pane == DETAILS:
+            self._show_details()
+
+    @on(DataTable.RowSelected, "#runs-table")
+    def _open_selected(self) -> None:
+        row = self.query_one(RunsTable).current
+        if row is None:
+            return
+        if row.problem:
+            self.action_details()
+            return
+        self._open(RUN)
+        view = self.query_one(RunView)
+        view.show(row.run)
+        view.focus_curves()
+
+    # -- what is open -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> str | None:
+        """What is open beside or over the table."""
+        return self.query_one(ContentSwitcher).current if self.has_class("-open") else None
+
+    def _open(self, pane: str) -> None:
+        if pane != RUN:
+            self.query_one(RunView).show(None)
+        self.query_one("#runs-pane", ContentSwitcher).current = pane
+        self.add_class("-open")
+
+    def show_run(self, run: RunDirectory) -> None:
+        """Open a run."""
+        self._open(RUN)
+        self.query_one(RunView).show(run)
+
+    def action_details(self) -> None:
+        """Show the configuration of the run under the cursor."""
+        if self.query_one(RunsTable).current is not None:
+            self._open(DETAILS)
+            self._show_details()
+            self._focus_unless_split(self.query_one(Details))
+
+    def _show_details(self) -> None:
+        if row := self.query_one(RunsTable).current:
+            self.query_one(Details).show(row.run, row.problem)
+
+    def action_overlay(self) -> None:
+        """Compare the marked runs, or the one under the cursor if none is."""
+        table = self.query_one(RunsTable)
+        if not table.marks:
+            self.notify("Mark runs with space first: o then draws their curves together.")
+            return
+        self._open(COMPARISON)
+        self._compare()
+        self._focus_unless_split(self.query_one("#comparison-chart"))
+
+    def _compare(self) -> None:
+        table = self.query_one(RunsTable)
+        by_key = {row.key: row for row in self._rows or []}
+        rows = [by_key[name] for name in table.marks if name in by_key and not by_key[name].problem]
+        self.query_one(Comparison).show(rows, table.marks)
+
+    def _focus_unless_split(self, widget: object) -> None:
+        # Beside the table the table keeps the focus, so that its cursor can go on.
+        if not self.has_class("-split"):
+            self.call_after_refresh(widget.focus)  # type: ignore[attr-defined]
+
+    def action_metric(self) -> None:
+        """Compare the other loss."""
+        self.query_one(Comparison).switch_metric()
+
+    def action_back(self) -> None:
+        """Close what is open; if nothing is, drop the filter."""
+        table = self.query_one(RunsTable)
+        if self.pane is not None:
+            self.remove_class("-open")
+            self.query_one(RunView).show(None)
+        elif self.has_class("-filtering"):
+            self.remove_class("-filtering")
+            self.query_one("#runs-filter", Input).value = ""
+        self.call_after_refresh(table.focus)
+
+    # -- filter, marks, deletion --------------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Write a filter."""
+        self.add_class("-filtering")
+        self.query_one("#runs-filter", Input).focus()
+
+    @on(Input.Changed, "#runs-filter")
+    def _filter(self) -> None:
+        self._show_rows()
+
+    @on(Input.Submitted, "#runs-filter")
+    def _filtered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.set_class(bool(event.value), "-filtering")
+        self.query_one(RunsTable).focus()
+
+    def action_unmark(self) -> None:
+        """Take all marks away."""
+        self.query_one(RunsTable).unmark_all()
+
+    def action_delete(self) -> None:
+        """Ask, then delete the run under the cursor."""
+        row = self.query_one(RunsTable).current
+        if row is None:
+            return
+        if row.status.state.is_live:
+            self.notify(
+                f"{row.key} is {row.status.state.value}: stop it before you delete it.",
+                severity="warning",
+                markup=False,
+            )
+            return
+        self.app.push_screen(DeleteDialog(row.run), partial(self._delete, row.run))
+
+    def _delete(self, run: RunDirectory, confirmed: bool | None) -> None:
+        if not confirmed:
+            return
+        view = self.query_one(RunView)
+        if view.run == run:
+            self.remove_class("-open")
+            view.show(None)
+            self.query_one(RunsTable).focus()
+
+        def work() -> None:
+            try:
+                delete(run)
+            except UserError as error:
+                self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            self._watcher.look_now()
+
+        self.run_worker(work, thread=True, group="delete", exit_on_error=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Offer only what makes sense now."""
+        if action == "back":
+            return self.has_class("-open") or self.has_class("-filtering")
+        if action == "filter":
+            return self.pane is None or self.has_class("-split")
+        if action == "metric":
+            return self.pane == COMPARISON
+        if action in ("delete", "details", "overlay", "unmark"):
+            return self.pane is None or self.has_class("-split") or self.pane != RUN
+        return True
