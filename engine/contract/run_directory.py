@@ -164,7 +164,7 @@ def create(
 ) -> RunDirectory:
     """Make the directory of a new run; raise `UserError` if the name is taken or the disk refuses."""
     root = root or runs_folder()
-    stem = name or _stem(configuration, recipe)
+    stem = _stem(configuration, recipe) if name is None else name
     if not _NAME.fullmatch(stem):
         raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
     try:
