@@ -138,7 +138,7 @@ def seconds_label(value: float, step: float) -> str:
 
 
 def value_text(value: float) -> str:
-    """Write a current value in at most seven characters: 1.842, 27.31, 3.0e-4, 1.25M."""
+    """Write a current value in about seven characters: 1.842, 27.31, 0.0421, 3.00e-4, 1.25M."""
     if value != value:
         return "–"
     size = abs(value)
@@ -146,7 +146,7 @@ def value_text(value: float) -> str:
         return f"{value:.0e}"
     if size >= 100_000:
         return count_label(value, 10 ** (floor(log10(size)) - 2))
-    if 0 < size < 1e-3:
-        mantissa, exponent = f"{value:.1e}".split("e")
+    if 0 < size < 1e-2:
+        mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa}e{int(exponent)}"
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 10_000 else 0}f}"
+    return f"{value:.{4 if 0 < size < 0.1 else 3 if size < 10 else 2 if size < 100 else 1 if size < 10_000 else 0}f}"

@@ -50,6 +50,7 @@ class Chart(Widget, can_focus=True):
     }
     DEFAULT_CSS = """
     Chart {
+        width: 1fr;
         height: 1fr;
         min-height: 5;
     }
@@ -374,7 +375,8 @@ class Chart(Widget, can_focus=True):
 
 def _timed(builder: FrameBuilder, picture: Picture) -> tuple[Frame, float]:
     """Build a frame and return the processor time it took, in seconds."""
-    import plotext  # noqa: F401  (not counted: its import would cost the next ten seconds' frames)
+    if any(len(series) for series in picture.series):
+        import plotext  # noqa: F401  (not counted: its import would cost the next ten seconds' frames)
 
     began = thread_time()
     frame = builder.build(picture)

@@ -44,7 +44,7 @@ def test_labels_read_as_people_write_them():
     assert [tick.label for tick in times] == ["0", "30s", "1m", "1m30", "2m", "2m30"]
     assert [seconds_label(s, 3600) for s in (3600, 5400, 86400, 97200)] == ["1h", "1h30", "1d", "1d3"]
     assert [value_text(v) for v in (1.8421, 27.314, 3e-4, 0.0, 1_250_000, float("nan"))] == [
-        "1.842", "27.31", "3.0e-4", "0.000", "1.25M", "–",
+        "1.842", "27.31", "3.00e-4", "0.000", "1.25M", "–",
     ]  # fmt: skip
 
 
