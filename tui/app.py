@@ -58,11 +58,11 @@ class TorchttyApp(App[int]):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, TorchttyApp.Gauged)
 
-    def __init__(self) -> None:
+    def __init__(self, pool: "WorkerPool | None" = None) -> None:
         super().__init__()
         self.register_theme(LANTERN)
         self.theme = LANTERN.name
-        self._pool: WorkerPool | None = None
+        self._pool = pool
         self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
         self._leaving = False
 

@@ -160,4 +160,5 @@ class Draft:
             self.tree[section] = deepcopy(origin)
         else:
             self.tree[section] = {"kind": kind}
-            self.tree[section] |= {spec.name: spec.default for spec in self.specs() if spec.section == section}
+            defaults = {spec.name: spec.default for spec in specs(self.family, self.tree) if spec.section == section}
+            self.tree[section] |= defaults

@@ -9,7 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 from textual.worker import get_current_worker
 
 from tui.header import Header
@@ -228,10 +228,7 @@ class TrainScreen(Screen[None]):
 
     def _focus_run(self) -> None:
         """Focus something of the run in which keys are no text, so that space pauses it."""
-        for widget in self.view.query("*"):
-            if widget.focusable and not isinstance(widget, Input):
-                widget.focus()
-                return
+        self.view.focus_curves()
 
     # Live edits.
 

@@ -1,0 +1,245 @@
+"""The form, operated by keys as a person would."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, Select
+
+from engine.contract.recipes import shipped_recipes
+from tui.form.draft import Draft
+from tui.form.form import Form
+from tui.form.help_line import HelpLine
+from tui.form.pickers import A_FILE, Picker
+from tui.form.row import FieldRow
+from tui.form.toggle import Toggle
+
+
+class Host(App[None]):
+    """Nothing but the form, and what it reports."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edits: list[tuple[str, object]] = []
+        self.changes = 0
+
+    def compose(self) -> ComposeResult:
+        yield Form(shipped_recipes(), "names-gpt")
+        yield Button("elsewhere")
+
+    def on_form_live_edit(self, event: Form.LiveEdit) -> None:
+        self.edits.append((event.path, event.value))
+
+    def on_form_changed(self) -> None:
+        self.changes += 1
+
+
+@asynccontextmanager
+async def a_form() -> AsyncIterator[tuple[Form, Pilot[None], Host]]:
+    app = Host()
+    async with app.run_test(size=(60, 70)) as pilot:
+        await pilot.pause()
+        yield app.query_one(Form), pilot, app
+
+
+async def go_to(form: Form, pilot: Pilot[None], path: str) -> FieldRow:
+    row = form.row(path)
+    row.focus_editor()
+    await pilot.pause()
+    return row
+
+
+async def retype(pilot: Pilot[None], text: str) -> None:
+    await pilot.press("ctrl+u", *text)
+
+
+def help_text(form: Form) -> str:
+    return str(form.query_one(HelpLine).content)
+
+
+async def test_every_field_is_filled_before_anything_is_asked() -> None:
+    async with a_form() as (form, _pilot, _app):
+        for row in form.visible_rows():
+            editor = row.editor
+            if isinstance(editor, Input):
+                assert editor.value or row.spec.optional or row.path == "sampling.prompt", row.path
+            elif isinstance(editor, Select):
+                assert editor.value in row.spec.choices, row.path
+        assert not [row.path for row in form.visible_rows() if row.modified or row.problem]
+
+
+async def test_typing_changes_the_value_and_marks_the_field_as_changed() -> None:
+    async with a_form() as (form, pilot, app):
+        row = await go_to(form, pilot, "model.n_layer")
+        await retype(pilot, "5")
+        assert form.draft.value("model.n_layer") == 5
+        assert row.modified
+        assert app.changes > 0
+
+
+async def test_a_wrong_value_is_marked_on_leaving_the_field_and_not_while_typing() -> None:
+    async with a_form() as (form, pilot, _app):
+        row = await go_to(form, pilot, "model.n_layer")
+        await retype(pilot, "none at all")
+        assert row.problem == ""
+        await pilot.press("tab")
+        await pilot.pause()
+        assert row.problem == "takes a whole number from 1 to 96"
+        assert row.size.height == 2, "the reason stands below the field"
+        await go_to(form, pilot, "model.n_layer")
+        await retype(pilot, "4")
+        assert row.problem == "", "and it goes as soon as the value is right"
+
+
+async def test_fields_that_do_not_go_together_are_marked_all_at_once() -> None:
+    async with a_form() as (form, pilot, _app):
+        await go_to(form, pilot, "model.n_head")
+        await retype(pilot, "7")
+        await go_to(form, pilot, "training.batch_size")
+        await retype(pilot, "0")
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "must be a multiple of n_head (7)" in form.row("model.n_embd").problem
+        assert form.row("training.batch_size").problem
+        path, message = form.first_problem() or ("", "")
+        await pilot.pause()
+        assert path == "model.n_embd"
+        assert "n_head" in message
+        assert form.app.focused is form.row("model.n_embd").editor
+
+
+async def test_the_arrows_step_a_number_through_its_own_ladder() -> None:
+    async with a_form() as (form, pilot, _app):
+        row = await go_to(form, pilot, "optimizer.learning_rate")
+        await pilot.press("up")
+        assert form.draft.value("optimizer.learning_rate") == 5e-3
+        assert isinstance(row.editor, Input)
+        assert row.editor.value == "5e-3"
+        await pilot.press("down", "down")
+        assert form.draft.value("optimizer.learning_rate") == 1e-3
+        await go_to(form, pilot, "training.batch_size")
+        await pilot.press("up")
+        assert form.draft.value("training.batch_size") == 128
+
+
+async def test_ctrl_z_brings_the_recipes_value_back() -> None:
+    async with a_form() as (form, pilot, _app):
+        row = await go_to(form, pilot, "model.n_embd")
+        await retype(pilot, "12x")
+        await pilot.press("ctrl+z")
+        await pilot.pause()
+        assert isinstance(row.editor, Input)
+        assert row.editor.value == "64"
+        assert (row.modified, row.problem) == (False, "")
+
+
+async def test_another_optimizer_swaps_the_rows_and_back_again() -> None:
+    async with a_form() as (form, pilot, _app):
+        await go_to(form, pilot, "optimizer.kind")
+        form.row("optimizer.kind").query_one(Select).value = "sgd"
+        await pilot.pause()
+        paths = [row.path for row in form.visible_rows() if row.spec.section == "optimizer"]
+        assert paths == [
+            "optimizer.kind",
+            "optimizer.learning_rate",
+            "optimizer.weight_decay",
+            "optimizer.momentum",
+        ]
+        shown = [row.path for row in form.query(FieldRow) if row.display and row.path.startswith("optimizer.")]
+        assert sorted(shown) == sorted(paths)
+        positions = [form.row(path).region.y for path in paths]
+        assert positions == sorted(positions), "new rows stand where they belong"
+        built = len(form.rows)
+        form.row("optimizer.kind").query_one(Select).value = "adamw"
+        await pilot.pause()
+        assert len(form.rows) == built, "the old rows were kept"
+        assert form.row("optimizer.beta1").display
+
+
+async def test_another_model_swaps_its_settings_and_keeps_the_data() -> None:
+    async with a_form() as (form, pilot, _app):
+        form.query_one("#data", Picker).query_one(Select).value = "python-docs"
+        await pilot.pause()
+        form.query_one("#model", Picker).query_one(Select).value = "ngram"
+        await pilot.pause()
+        assert form.draft.family == "ngram"
+        assert form.draft.value("data.dataset") == "python-docs"
+        assert form.row("model.smoothing").display
+        assert not [row for row in form.query(FieldRow) if row.display and row.path.startswith("optimizer.")]
+
+
+async def test_going_back_to_a_recipe_finds_what_was_changed_there() -> None:
+    async with a_form() as (form, pilot, _app):
+        await go_to(form, pilot, "model.n_layer")
+        await retype(pilot, "7")
+        picker = form.query_one("#recipe", Picker).query_one(Select)
+        picker.value = "names-mlp"
+        await pilot.pause()
+        assert form.draft.family == "mlp"
+        picker.value = "names-gpt"
+        await pilot.pause()
+        assert form.draft.value("model.n_layer") == 7
+        assert form.row("model.n_layer").modified
+
+
+async def test_a_file_of_ones_own_is_asked_for_by_path() -> None:
+    async with a_form() as (form, pilot, app):
+        form.query_one("#data", Picker).query_one(Select).value = A_FILE
+        await pilot.pause()
+        assert app.focused is form.pickers.file_row.editor
+        await pilot.press("tab")
+        await pilot.pause()
+        assert form.first_problem() == ("data.dataset", "takes a file or folder: write its path")
+        await pilot.pause()
+        await pilot.press(*"/tmp/a.txt")
+        assert form.draft.value("data.dataset") == "/tmp/a.txt"
+        assert form.first_problem() is None
+
+
+async def test_the_help_line_follows_the_focus() -> None:
+    async with a_form() as (form, pilot, _app):
+        await go_to(form, pilot, "model.block_size")
+        assert "Longest context the model sees." in help_text(form)
+        assert "a whole number from 1 to 65536 · in tokens · recipe 16" in help_text(form)
+        await go_to(form, pilot, "training.max_steps")
+        assert "Steps until training ends." in help_text(form)
+        assert "can change while it trains" in help_text(form)
+
+
+async def test_a_switch_says_yes_or_no_in_words() -> None:
+    async with a_form() as (form, pilot, _app):
+        row = await go_to(form, pilot, "model.tie_weights")
+        assert str(row.query_one(Toggle).render()) == "○ no"
+        await pilot.press("space")
+        assert str(row.query_one(Toggle).render()) == "● yes"
+        await pilot.pause()
+        assert form.draft.value("model.tie_weights") is True
+
+
+async def test_page_down_goes_to_the_next_section() -> None:
+    async with a_form() as (form, pilot, app):
+        await go_to(form, pilot, "model.n_head")
+        await pilot.press("pagedown")
+        assert app.focused is form.row("data.unit").editor
+        await pilot.press("pagedown", "pageup", "pageup")
+        assert app.focused is form.row("model.n_layer").editor
+
+
+async def test_live_settings_are_sent_on_enter_and_only_when_they_are_right() -> None:
+    async with a_form() as (form, pilot, app):
+        form.show_live("names-gpt-1", Draft(shipped_recipes()["names-gpt"].tree))
+        await pilot.pause()
+        assert {row.spec.live for row in form.visible_rows()} == {True}
+        await go_to(form, pilot, "optimizer.learning_rate")
+        await retype(pilot, "-3")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.edits == []
+        assert form.row("optimizer.learning_rate").problem
+        await retype(pilot, "3e-4")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.edits == [("optimizer.learning_rate", 3e-4)]
+        form.show_next()
+        assert form.draft.value("optimizer.learning_rate") == 2e-3, "the next run's settings are its own"
