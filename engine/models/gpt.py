@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.contract.models.gpt import GPTModel
+from engine.models.key_value_cache import KeyValueCache, LayerCache, attend
 
 
 class CausalSelfAttention(nn.Module):
@@ -18,12 +19,11 @@ class CausalSelfAttention(nn.Module):
         self.query_key_value = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.qkv_bias)
         self.projection = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
         batch, time, width = x.shape
         heads = self.query_key_value(x).view(batch, time, 3, self.n_head, width // self.n_head)
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, nh, T, hs)
-        dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)  # (B, nh, T, hs)
+        y = attend(q, k, v, self.dropout if self.training else 0.0, cache)  # (B, nh, T, hs)
         y = y.transpose(1, 2).reshape(batch, time, width)  # (B, T, C)
         return F.dropout(self.projection(y), self.dropout, self.training)
 
@@ -51,8 +51,8 @@ class Block(nn.Module):
         self.norm_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_1(x))
+    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
+        x = x + self.attention(self.norm_1(x), cache)
         return x + self.feed_forward(self.norm_2(x))
 
 
@@ -89,16 +89,28 @@ class GPT(nn.Module):
                 std = 0.02 / math.sqrt(2 * n_layer) if name.endswith("projection.weight") else 0.02
                 nn.init.normal_(parameter, std=std)
 
-    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def new_cache(self, batch: int, length: int) -> KeyValueCache:
+        """Return an empty memory for `length` positions of `batch` sequences."""
+        attention = self.blocks[0].attention
+        head_size = self.token_embedding.embedding_dim // attention.n_head
+        return KeyValueCache(len(self.blocks), attention.n_head, head_size, batch, length, self.token_embedding.weight)
+
+    def forward(
+        self, idx: Tensor, targets: Tensor | None = None, cache: KeyValueCache | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return logits (B, T, V) after each position of `idx` (B, T), and the mean loss against `targets` (B, T).
 
-        Targets of -1 are left out of the loss.
+        Targets of -1 are left out of the loss. With a cache, `idx` goes on from what it holds, and only the logits after
+        the last position (B, 1, V) are returned.
         """
-        positions = torch.arange(idx.shape[1], device=idx.device)
+        seen = cache.length if cache is not None else 0
+        positions = torch.arange(seen, seen + idx.shape[1], device=idx.device)
         x = self.token_embedding(idx) + self.position_embedding(positions)  # (B, T, C)
         x = F.dropout(x, self.dropout, self.training)
-        for block in self.blocks:
-            x = block(x)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, cache.layers[layer] if cache is not None else None)
+        if cache is not None:
+            x = x[:, -1:]
         logits = self.head(self.norm(x))  # (B, T, V)
         loss = None
         if targets is not None:

@@ -1,6 +1,7 @@
 """One decoder for every autoregressive model: token ids in, token ids out."""
 
 from collections.abc import Iterator
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -8,24 +9,63 @@ from torch import Tensor, nn
 from engine.sampling.settings import Choice, draw, probabilities
 
 
+class Cache(Protocol):
+    """What a model remembers of the tokens it has seen, so that it need only be shown the next one.
+
+    A model that has one offers `new_cache(batch, length)` and `forward(idx, cache=cache)`, which then returns the logits
+    after the last position only, (B, 1, V).
+    """
+
+    @property
+    def full(self) -> bool:
+        """Whether it cannot take another token; the decoder goes on without it then."""
+
+    def expanded(self, rows: int) -> Self:
+        """Turn the memory of one sequence into that of `rows` sequences that began alike."""
+
+
 @torch.no_grad()
 def decode(
-    model: nn.Module, context: Tensor, max_tokens: int, choice: Choice, generator: torch.Generator, start_id: int
+    model: nn.Module,
+    prompt: Tensor,
+    rows: int,
+    max_tokens: int,
+    choice: Choice,
+    generator: torch.Generator,
+    start_id: int,
+    *,
+    vocab_size: int | None = None,
+    cached: bool = True,
 ) -> Iterator[Tensor]:
-    """Yield the next token of every row (B,), `max_tokens` times, going on from `context` (B, T), T >= 0.
+    """Yield the next token of every row, (rows,), `max_tokens` times, each going on from `prompt` (T,), T >= 0.
 
-    A model with a fixed window gets its context filled up with `start_id` on the left. The caller puts the model into
-    evaluation mode.
+    A model with a fixed window gets its context filled up with `start_id` on the left. Tokens from `vocab_size` on, which
+    a model may have more of than its tokenizer, are never drawn. The prompt is read once for all rows; with `cached`, a
+    model that can remember it is then shown one token at a time, which gives the same text. The caller puts the model
+    into evaluation mode.
     """
-    block_size: int = model.block_size  # type: ignore[assignment]
-    rows = context.shape[0]
-    missing = (1 if model.predicts_every_position else block_size) - context.shape[1]
+    if max_tokens < 1:
+        return
+    block_size: int = getattr(model, "longest_context", model.block_size)  # type: ignore[assignment]
+    missing = (1 if model.predicts_every_position else block_size) - len(prompt)
     if missing > 0:
-        padding = torch.full((rows, missing), start_id, dtype=torch.int64, device=context.device)
-        context = torch.cat((padding, context), 1)
-    for _ in range(max_tokens):
-        window = context[:, context.shape[1] - block_size :] if context.shape[1] > block_size else context
-        logits = model(window)[0][:, -1]  # (B, V)
-        token = draw(probabilities(logits, choice), generator)
+        prompt = torch.cat((prompt.new_full((missing,), start_id), prompt))
+    window = prompt[None, max(0, len(prompt) - block_size) :]  # (1, T)
+    cache: Any = None
+    if cached and hasattr(model, "new_cache"):
+        cache = model.new_cache(1, min(block_size, window.shape[1] + max_tokens - 1))  # type: ignore[operator]
+        logits = model(window, cache=cache)[0]  # (1, 1, V)
+        cache = cache.expanded(rows)
+    else:
+        logits = model(window)[0]
+    logits, window = logits.expand(rows, -1, -1), window.expand(rows, -1)
+    for remaining in range(max_tokens - 1, -1, -1):
+        token = draw(probabilities(logits[:, -1, :vocab_size], choice), generator)
         yield token
-        context = torch.cat((context, token[:, None]), 1)
+        if not remaining:
+            return
+        window = torch.cat((window, token[:, None]), 1)
+        window = window[:, max(0, window.shape[1] - block_size) :]
+        if cache is not None and cache.full:
+            cache = None  # the window slides: every token moves to another position
+        logits = model(window)[0] if cache is None else model(token[:, None], cache=cache)[0]

@@ -33,7 +33,7 @@ def sample_text(
     else:
         generator.manual_seed(request.seed)
     start = [data.start_id] if data.terminator is not None or not prompt else []
-    context = torch.tensor([start + prompt] * request.count, dtype=torch.int64, device=device).view(request.count, -1)
+    context = torch.tensor(start + prompt, dtype=torch.int64, device=device)
     result.texts = [tokenizer.decode(prompt)] * request.count
     result.known = None
     streams = [tokenizer.stream() for _ in range(request.count)]
@@ -44,7 +44,17 @@ def sample_text(
         yield SamplePiece(index, text)
     ended = [False] * request.count
     choice = Choice(request.temperature, request.top_k, request.top_p)
-    for tokens in decode(model, context, request.max_tokens, choice, generator, data.start_id):
+    decoded = decode(
+        model,
+        context,
+        request.count,
+        request.max_tokens,
+        choice,
+        generator,
+        data.start_id,
+        vocab_size=tokenizer.vocab_size,
+    )
+    for tokens in decoded:
         for index, token in enumerate(tokens.tolist()):
             if ended[index]:
                 continue
