@@ -40,6 +40,10 @@ def build_task(
         from engine.training.counting import CountingTask
 
         return CountingTask(configuration, data)
+    if getattr(configuration.model, "carry_state", False):
+        from engine.training.recurrent import RecurrentTask
+
+        return RecurrentTask(configuration, data)
     from engine.training.language import LanguageTask
 
     return LanguageTask(configuration, data)

@@ -11,11 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract.data_settings import CharacterTokens, TextData, Tokens
 from engine.contract.fields import Section
+from engine.contract.image_settings import AdversarialTraining, ImageData, ImageSampling
+from engine.contract.language_settings import LanguageTraining
+from engine.contract.models.bigram import BigramModel
+from engine.contract.models.dcgan import DCGANModel
 from engine.contract.models.gpt import GPTModel
 from engine.contract.models.mlp import MLPModel
 from engine.contract.models.ngram import NGramModel
-from engine.contract.optimizer_settings import AdamW, CosineSchedule, Optimizer, Schedule
-from engine.contract.training_settings import CountingTraining, PeriodicTextSampling, TextSampling, Training
+from engine.contract.models.rnn import RNNModel
+from engine.contract.models.transformer import TransformerModel
+from engine.contract.models.wavenet import WaveNetModel
+from engine.contract.optimizer_settings import Adam, AdamW, ConstantSchedule, CosineSchedule, Optimizer, Schedule
+from engine.contract.training_settings import CountingTraining, PeriodicTextSampling, TextSampling
 
 Tree = dict[str, dict[str, Any]]
 
@@ -49,7 +56,9 @@ class CountingConfiguration(Configuration):
     sampling: TextSampling = TextSampling()
 
 
-LanguageModel = Annotated[MLPModel | GPTModel, Field(discriminator="kind")]
+LanguageModel = Annotated[
+    BigramModel | MLPModel | WaveNetModel | RNNModel | TransformerModel | GPTModel, Field(discriminator="kind")
+]
 
 
 class LanguageConfiguration(Configuration):
@@ -60,8 +69,19 @@ class LanguageConfiguration(Configuration):
     tokenizer: Tokens = CharacterTokens()
     optimizer: Optimizer = AdamW()
     schedule: Schedule = CosineSchedule()
-    training: Training = Training()
+    training: LanguageTraining = LanguageTraining()
     sampling: PeriodicTextSampling = PeriodicTextSampling()
+
+
+class ImageConfiguration(Configuration):
+    """A run that learns to draw pictures."""
+
+    model: DCGANModel = DCGANModel()
+    data: ImageData = ImageData()
+    optimizer: Optimizer = Adam(learning_rate=2e-4, beta1=0.5)
+    schedule: Schedule = ConstantSchedule()
+    training: AdversarialTraining = AdversarialTraining()
+    sampling: ImageSampling = ImageSampling()
 
 
 @dataclass(frozen=True)
@@ -106,11 +126,76 @@ FAMILIES: dict[str, Family] = {
             },
         ),
         Family(
+            "bigram",
+            "bigram table",
+            "A table of pairs learnt by gradient descent: where counting arrives at once, step by step.",
+            LanguageConfiguration,
+            {
+                "optimizer": {"kind": "adamw", "learning_rate": 1e-2, "weight_decay": 0.0},
+                "schedule": {"kind": "constant"},
+                "training": {"max_steps": 3000, "batch_size": 32, "grad_clip": 0.0},
+                "sampling": {"temperature": 1.0},
+            },
+        ),
+        Family(
+            "wavenet",
+            "WaveNet-like",
+            "Fuses neighbouring symbols in pairs, level by level, with batch norm.",
+            LanguageConfiguration,
+            {
+                "optimizer": {"kind": "sgd", "learning_rate": 0.1},
+                "schedule": {"kind": "step", "at": 0.75, "factor": 0.1},
+                "training": {
+                    "max_steps": 30_000,
+                    "batch_size": 32,
+                    "eval_interval": 1000,
+                    "eval_batches": 0,
+                    "checkpoint_interval": 5000,
+                    "log_interval": 20,
+                    "grad_clip": 0.0,
+                },
+                "sampling": {"interval": 2000, "temperature": 1.0},
+            },
+        ),
+        Family(
+            "rnn",
+            "RNN",
+            "Recurrent: reads one token at a time into a hidden state. Vanilla, LSTM or GRU.",
+            LanguageConfiguration,
+            {
+                "optimizer": {"kind": "adagrad", "learning_rate": 1e-2},
+                "schedule": {"kind": "constant"},
+                "training": {"batch_size": 8, "eval_batches": 0, "grad_clip": 5.0, "grad_clip_kind": "value"},
+            },
+        ),
+        Family(
+            "transformer",
+            "Transformer",
+            "The post-norm block as first published, with or without mask and positions.",
+            LanguageConfiguration,
+            {
+                "optimizer": {"kind": "adam", "learning_rate": 1e-3},
+                "schedule": {"kind": "constant"},
+                "training": {"batch_size": 32, "max_steps": 2000},
+            },
+        ),
+        Family(
             "gpt",
             "GPT",
             "A decoder-only transformer: attention looks back over the whole context.",
             LanguageConfiguration,
             {"training": {"batch_size": 12, "max_steps": 2000}},
+        ),
+        Family(
+            "dcgan",
+            "DCGAN",
+            "Draws pictures: a generator learns to be mistaken for real by a discriminator that learns to tell.",
+            ImageConfiguration,
+            {
+                "model": {"image_size": 32, "channels": 1, "n_generator": 32, "n_discriminator": 32},
+                "training": {"batch_size": 64, "max_steps": 2000, "checkpoint_interval": 500},
+                "sampling": {"interval": 100},
+            },
         ),
     )
 }

@@ -75,14 +75,15 @@ class PreparedText:
         """Return chance, unigram and bigram losses in nats, for the reference lines of a chart."""
         if "train" not in self.splits:
             return {}
-        train = self._stream("train")
+        train = self.stream("train")
         found = reference_losses(
-            train, self._stream("val") if "val" in self.splits else train, self.tokenizer.vocab_size
+            train, self.stream("val") if "val" in self.splits else train, self.tokenizer.vocab_size
         )
         named = {"chance": found.chance, "unigram": found.unigram, "bigram": found.bigram}
         return {name: round(value, 4) for name, value in named.items() if value is not None}
 
-    def _stream(self, split: str) -> np.ndarray:
+    def stream(self, split: str) -> np.ndarray:
+        """Return a split as one row of ids (S,): running text as it is, items with terminators before, between and after them."""
         part = self.splits[split]
         if self.terminator is None:
             return np.asarray(part)

@@ -8,6 +8,10 @@ from torch import nn
 _CLASSES = {
     "ngram": ("engine.models.ngram", "NGram"),
     "mlp": ("engine.models.mlp", "MLP"),
+    "bigram": ("engine.models.bigram", "Bigram"),
+    "wavenet": ("engine.models.wavenet", "WaveNet"),
+    "rnn": ("engine.models.rnn", "RNN"),
+    "transformer": ("engine.models.transformer", "Transformer"),
     "gpt": ("engine.models.gpt", "GPT"),
 }
 

@@ -2,17 +2,18 @@
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.contract.models.mlp import MLPModel
+from engine.models.layers import BatchNorm
 
 
 class MLP(nn.Module):
     """Predicts the token after a window of `block_size` tokens.
 
-    Parameters: V·E + (T·E·H + H) + (H·V + V) for vocabulary V, context T, embedding E, hidden H.
+    Parameters: V·E + (T·E·H + H) + (H·V + V) for vocabulary V, context T, embedding E, hidden H. With batch norm the hidden
+    layer's biases H, which it would subtract again, give way to its gains and shifts 2·H.
     """
 
     predicts_every_position = False
@@ -21,7 +22,9 @@ class MLP(nn.Module):
         super().__init__()
         self.block_size = config.block_size
         self.embedding = nn.Embedding(vocab_size, config.n_embd)
-        self.hidden = nn.Linear(config.block_size * config.n_embd, config.n_hidden)
+        self.hidden = nn.Linear(config.block_size * config.n_embd, config.n_hidden, bias=not config.batch_norm)
+        self.norm = BatchNorm(config.n_hidden) if config.batch_norm else nn.Identity()
+        self.activation = nn.Tanh()
         self.head = nn.Linear(config.n_hidden, vocab_size)
         self._initialise(config.initialisation)
 
@@ -39,16 +42,19 @@ class MLP(nn.Module):
         if scheme == "unscaled":
             for layer in (self.hidden, self.head):
                 nn.init.normal_(layer.weight)
-                nn.init.normal_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.normal_(layer.bias)
             return
         nn.init.normal_(self.hidden.weight, std=5 / 3 / math.sqrt(self.hidden.in_features))
         nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.hidden.bias)
-        nn.init.zeros_(self.head.bias)
+        for bias in (self.hidden.bias, self.head.bias):
+            if bias is not None:
+                nn.init.zeros_(bias)
 
     def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return logits (B, 1, V) for the token after each window `idx` (B, T), and the mean loss against `targets` (B, 1)."""
         joined = self.embedding(idx).flatten(1)  # (B, T*E)
-        logits = self.head(torch.tanh(self.hidden(joined)))  # (B, V)
+        hidden = self.activation(self.norm(self.hidden(joined)))  # (B, H)
+        logits = self.head(hidden)  # (B, V)
         loss = None if targets is None else F.cross_entropy(logits, targets.flatten())
         return logits.unsqueeze(1), loss

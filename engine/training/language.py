@@ -14,7 +14,8 @@ from engine.data.prepared import PreparedText
 from engine.devices import check_precision, choose_device
 from engine.models.families import build_model, parameter_count
 from engine.sampling.text import sample_text
-from engine.training.optimizers import build_optimizer, set_rates
+from engine.training.losses import objective
+from engine.training.optimizers import build_optimizer, clip_gradients, gradient_norm, set_rates
 from engine.training.schedules import rate_factor
 from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
 from engine.training.threads import use_threads_for
@@ -48,7 +49,10 @@ class LanguageTask:
         if not len(self.windows["train"]):
             raise UserError(_too_short(data, block_size))
         self._learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.tokens_per_step = training.batch_size * self.windows["train"].predictions
+        batch_size = min(training.batch_size, len(self.windows["train"]))
+        if batch_size < 2 and any(isinstance(module, torch.nn.BatchNorm1d) for module in self.model.modules()):
+            raise UserError("training.batch_size must be at least 2 here: batch norm compares the examples of a batch.")
+        self.tokens_per_step = batch_size * self.windows["train"].predictions
         notes = list(data.notes)
         if "val" in self.windows and not len(self.windows["val"]):
             notes.append(
@@ -72,19 +76,34 @@ class LanguageTask:
         training, optimizer = self.configuration.training, self.configuration.optimizer
         rate = optimizer.learning_rate * rate_factor(self.configuration.schedule, step, training.max_steps)
         set_rates(self.optimizer, rate, optimizer.weight_decay)
-        x, y = self.windows["train"].draw(training.batch_size, self._batches)
         with self._autocast():
-            _, loss = self.model(x, y)
-        assert loss is not None
-        loss.backward()
+            logits, loss, y = self._read_batch()
         metrics: dict[str, Tensor | float] = {"train_loss": loss.detach(), "learning_rate": rate}
+        if training.loss != "cross-entropy":
+            loss = objective(training.loss, logits, y)
+            metrics["objective"] = loss.detach()
+        loss.backward()
         if training.grad_clip:
-            metrics["grad_norm"] = torch.nn.utils.clip_grad_norm_(self._learned, training.grad_clip)
+            metrics["grad_norm"] = clip_gradients(self._learned, training.grad_clip_kind, training.grad_clip)
         elif (step + 1) % training.log_interval == 0:  # nobody sees the norms in between
-            metrics["grad_norm"] = torch.nn.utils.get_total_norm([p.grad for p in self._learned if p.grad is not None])
+            metrics["grad_norm"] = gradient_norm(self._learned)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return metrics
+
+    def _read_batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a batch; return its logits (B, T, V), mean cross-entropy and targets (B, T).
+
+        A batch as large as the split is the split itself, so that small texts can be descended with their whole gradient.
+        """
+        windows, batch_size = self.windows["train"], self.configuration.training.batch_size
+        if batch_size < len(windows):
+            x, y = windows.draw(batch_size, self._batches)
+        else:
+            x, y = windows.cut(torch.arange(len(windows), device=self.device))
+        logits, loss = self.model(x, y)
+        assert loss is not None
+        return logits, loss, y
 
     @torch.no_grad()
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
@@ -108,7 +127,9 @@ class LanguageTask:
         count = torch.zeros((), dtype=torch.int64, device=self.device)
         if training.eval_batches:
             generator = torch.Generator(self.device).manual_seed(training.seed + 1)
-            batches: Iterator[tuple[Tensor, Tensor]] = (windows.draw(training.batch_size, generator) for _ in range(training.eval_batches))
+            batches: Iterator[tuple[Tensor, Tensor]] = (
+                windows.draw(training.batch_size, generator) for _ in range(training.eval_batches)
+            )
         else:
             windows = windows.thinned(most).apart()
             batches = windows.in_order(max(1, WHOLE_SPLIT_BATCH // windows.predictions))

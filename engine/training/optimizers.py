@@ -3,31 +3,116 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from engine.contract.errors import UserError
 
 
-def build_optimizer(section: Any, model: nn.Module, device: torch.device) -> torch.optim.Optimizer:
-    """Build the optimizer of an `optimizer` section.
+class Together:
+    """Several optimizers that each look after their own parameters, and step as one."""
+
+    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        self.optimizers = optimizers
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def step(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(own)
+
+
+def build_optimizer(section: Any, model: nn.Module, device: torch.device) -> torch.optim.Optimizer | Together:
+    """Build the optimizer of an `optimizer` section; raise `UserError` if this torch does not have it.
 
     Weight decay pulls at matrices and embeddings only, never at biases and norms (Loshchilov & Hutter, 2019, as in GPT-2).
     """
+    if section.kind == "muon":
+        return _muon(section, model, device)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return _of_one_kind(section, _groups(learned, section.weight_decay), device)
+
+
+def _groups(learned: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in learned if p.dim() >= 2], "weight_decay": section.weight_decay, "decayed": True},
+        {"params": [p for p in learned if p.dim() >= 2], "weight_decay": weight_decay, "decayed": True},
         {"params": [p for p in learned if p.dim() < 2], "weight_decay": 0.0, "decayed": False},
     ]
-    groups = [group for group in groups if group["params"]]
-    fused = device.type in ("cpu", "cuda")
-    if section.kind == "adamw":
-        betas = (section.beta1, section.beta2)
-        return torch.optim.AdamW(groups, lr=section.learning_rate, betas=betas, fused=fused)
+    return [group for group in groups if group["params"]]
+
+
+def _of_one_kind(section: Any, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+    fused, rate = device.type in ("cpu", "cuda"), section.learning_rate
+    if section.kind in ("adamw", "muon"):
+        return torch.optim.AdamW(groups, lr=rate, betas=(section.beta1, section.beta2), fused=fused)
+    if section.kind == "adam":
+        return torch.optim.Adam(groups, lr=rate, betas=(section.beta1, section.beta2), fused=fused)
+    if section.kind == "adagrad":
+        return torch.optim.Adagrad(groups, lr=rate, fused=device.type == "cpu")  # fused on CUDA in newer torch only
+    if section.kind == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=rate, alpha=section.alpha, momentum=section.momentum)  # has no fused form
     assert section.kind == "sgd", section.kind
-    return torch.optim.SGD(groups, lr=section.learning_rate, momentum=section.momentum, fused=fused)
+    return torch.optim.SGD(groups, lr=rate, momentum=section.momentum, fused=fused)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, weight_decay: float) -> None:
+def _muon(section: Any, model: nn.Module, device: torch.device) -> torch.optim.Optimizer | Together:
+    """Muon for the matrices between hidden layers, AdamW for embeddings, the output layer, biases and norms.
+
+    Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that one learning rate serves both.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        raise UserError(f"optimizer.kind muon needs torch 2.9 or later; this is {torch.__version__}. Take adamw.")
+    apart = {id(p) for name, module in model.named_modules() if _is_an_end(name, module) for p in module.parameters()}
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    hidden = [p for p in learned if p.dim() == 2 and id(p) not in apart]
+    others = [p for p in learned if p.dim() != 2 or id(p) in apart]
+    rest = _of_one_kind(section, _groups(others, section.weight_decay), device) if others else None
+    if not hidden:
+        assert rest is not None, "a model that learns has parameters"
+        return rest
+    muon = torch.optim.Muon(
+        [{"params": hidden, "weight_decay": section.weight_decay, "decayed": True}],
+        lr=section.learning_rate,
+        momentum=section.momentum,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    return Together([muon, rest]) if rest is not None else muon
+
+
+def _is_an_end(name: str, module: nn.Module) -> bool:
+    """Whether a layer stands where tokens come in or go out."""
+    return isinstance(module, nn.Embedding) or name.rpartition(".")[2] == "head"
+
+
+def set_rates(optimizer: torch.optim.Optimizer | Together, learning_rate: float, weight_decay: float) -> None:
     """Set what may change from step to step."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
         if group["decayed"]:
             group["weight_decay"] = weight_decay
+
+
+def clip_gradients(learned: list[nn.Parameter], kind: str, limit: float) -> Tensor:
+    """Clip gradients by their norm over all weights or by value, number by number; return their norm before."""
+    if kind == "norm":
+        return torch.nn.utils.clip_grad_norm_(learned, limit)
+    norm = gradient_norm(learned)
+    torch.nn.utils.clip_grad_value_(learned, limit)
+    return norm
+
+
+def gradient_norm(learned: list[nn.Parameter]) -> Tensor:
+    """Return the norm of the gradient over all weights."""
+    return torch.nn.utils.get_total_norm([p.grad for p in learned if p.grad is not None])

@@ -10,9 +10,26 @@ def rate_factor(schedule: Any, step: int, max_steps: int) -> float:
         return 1.0
     if schedule.kind == "step":
         return 1.0 if step < schedule.at * max_steps else float(schedule.factor)
-    assert schedule.kind == "cosine", schedule.kind
+    if schedule.kind == "one-cycle":
+        return _one_cycle(schedule, step, max_steps)
+    assert schedule.kind in ("cosine", "linear"), schedule.kind
     if step < schedule.warmup_steps:
         return float((step + 1) / (schedule.warmup_steps + 1))
     span = max(1, max_steps - schedule.warmup_steps)
     progress = min(1.0, (step - schedule.warmup_steps) / span)
-    return float(schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * progress)))
+    if schedule.kind == "linear":
+        return float(1 + (schedule.final - 1) * progress)
+    return _cosine(1.0, schedule.final, progress)
+
+
+def _one_cycle(schedule: Any, step: int, max_steps: int) -> float:
+    """Half a cosine up to the peak and half a cosine down (Smith & Topin, 2018; the shape of torch's OneCycleLR)."""
+    peak = max(1e-9, schedule.peak * max_steps - 1)
+    if step <= peak:
+        return _cosine(schedule.start, 1.0, step / peak)
+    return _cosine(1.0, schedule.final, min(1.0, (step - peak) / max(1e-9, max_steps - 1 - peak)))
+
+
+def _cosine(first: float, last: float, progress: float) -> float:
+    """Go from one value to another along half a cosine, `progress` from 0 to 1."""
+    return float(last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress)))

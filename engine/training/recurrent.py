@@ -1,0 +1,107 @@
+"""Truncated back-propagation through time: a recurrent network reads the text in order and carries its state along."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.contract.configuration import LanguageConfiguration
+from engine.contract.errors import UserError
+from engine.data.prepared import PreparedText
+from engine.data.rows import Rows
+from engine.training.language import LanguageTask
+
+SMOOTHING = 0.999  # weight of the past in `smoothed_sum`, as usual for noisy losses of one window
+
+
+class RecurrentTask(LanguageTask):
+    """Language modelling in which a step goes on where the last one ended (Werbos, 1990; Williams & Peng, 1990).
+
+    The text is cut into `batch_size` rows, read in parallel. Each step reads the next `block_size` tokens of every row from
+    the state that the last step left; the gradient stops at the step's beginning. At the rows' end reading begins anew, from
+    an empty state.
+
+    `smoothed_sum` is the loss summed over a window and averaged exponentially over the steps, from chance on.
+    """
+
+    def __init__(self, configuration: LanguageConfiguration, data: PreparedText) -> None:
+        super().__init__(configuration, data)
+        self._rows = {split: self._cut_into_rows(split) for split in data.splits}
+        self._position = 0
+        self._state: tuple[Tensor, ...] | None = None
+        self._width: int = self.model.block_size  # type: ignore[assignment]
+        chance = self._width * math.log(data.tokenizer.vocab_size)
+        self._smoothed = torch.tensor(chance, device=self.device)
+        if self._rows["train"].length < self._width:
+            batch_size = configuration.training.batch_size
+            raise UserError(
+                f"training.batch_size of {batch_size} cuts the text into rows shorter than model.block_size of "
+                f"{self._width}. Take a smaller one of either, or a longer text."
+            )
+        self.tokens_per_step = configuration.training.batch_size * self._width
+
+    def _cut_into_rows(self, split: str) -> Rows:
+        stream = torch.as_tensor(self.data.stream(split), dtype=torch.int64, device=self.device)
+        count = self.configuration.training.batch_size
+        return Rows(stream, count if split == "train" or len(stream) > count else 1)
+
+    def train_step(self, step: int) -> dict[str, Tensor | float]:
+        metrics = super().train_step(step)
+        loss = metrics["train_loss"]
+        self._smoothed = SMOOTHING * self._smoothed + (1 - SMOOTHING) * self._width * loss
+        return metrics | {"smoothed_sum": self._smoothed}
+
+    def _read_batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        rows = self._rows["train"]
+        if self._position + self._width > rows.length:
+            self._position, self._state = 0, None
+        x, y = rows.cut(self._position, self._width)
+        logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]
+        self._state = tuple(part.detach() for part in state)
+        self._position += self._width
+        return logits, loss, y
+
+    @torch.no_grad()
+    def evaluate(self, thorough: bool = False) -> dict[str, float]:
+        """Return `train_eval_loss` and `val_loss`, each read in order from an empty state with the state carried along.
+
+        With `eval_batches` only so many windows of each row's beginning are read. Without, the validation split is read
+        whole, and as much of the training split; all of that too if `thorough`.
+        """
+        whole = {split: rows.length // self._width * self._width for split, rows in self._rows.items()}
+        most = self.configuration.training.eval_batches * self._width
+        if not most and not thorough:
+            most = whole.get("val", 0)
+        with self._aside():
+            return {
+                name: self._mean_loss_in_order(self._rows[split], min(whole[split], most or whole[split]))
+                for split, name in (("train", "train_eval_loss"), ("val", "val_loss"))
+                if whole.get(split)
+            }
+
+    def _mean_loss_in_order(self, rows: Rows, length: int) -> float:
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        state = None
+        for position in range(0, length, self._width):
+            with self._autocast():
+                x, y = rows.cut(position, self._width)
+                _, state, loss = self.model.read(x, state, y)  # type: ignore[operator]
+            total += loss.double()
+        return float(total / (length // self._width))
+
+    def training_state(self) -> dict[str, Any]:
+        reading = {
+            "position": self._position,
+            "state": None if self._state is None else list(self._state),
+            "smoothed": self._smoothed,
+        }
+        return super().training_state() | {"reading": reading}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        super().load_training_state(state)
+        reading = state["reading"]
+        self._position = reading["position"]
+        parts = reading["state"]
+        self._state = None if parts is None else tuple(part.to(self.device) for part in parts)
+        self._smoothed = reading["smoothed"].to(self.device)
