@@ -104,6 +104,7 @@ class Chart(Widget, can_focus=True):
         self._strips: list[Strip] = []
         self._pace = Pace(frames_per_second(), WIRE)
         self._stale = True
+        self._urgent = False
         self._timer: Timer | None = None
         self._building = False
         for one in series:
@@ -203,15 +204,19 @@ class Chart(Widget, can_focus=True):
         )
 
     def _schedule(self, *, at_once: bool = False) -> None:
-        """See to it that a frame is built if there is something new and somebody to see it."""
+        """See to it that a frame is built if there is something new and somebody to see it.
+
+        `at_once`, for what a person does, waits for nothing but the frame that is being built.
+        """
+        self._urgent = self._urgent or at_once
         if self._building or not self._stale or not self._shown:
             return
         if self._timer is not None:
-            if not at_once:
+            if not self._urgent:
                 return
             self._timer.stop()
             self._timer = None
-        delay = 0.0 if at_once else self._pace.delay(monotonic())
+        delay = 0.0 if self._urgent else self._pace.delay(monotonic())
         if delay > 0:
             self._timer = self.set_timer(delay, self._start)
         else:
@@ -220,7 +225,7 @@ class Chart(Widget, can_focus=True):
     def _start(self) -> None:
         self._timer = None
         if self._stale and not self._building and self._shown:
-            self._stale = False
+            self._stale = self._urgent = False
             self._building = True
             # A worker, so that an error in a frame ends the app with its traceback instead of freezing the chart.
             self.run_worker(self._build(), name="frame", group="frames")

@@ -1,6 +1,7 @@
 """The widget: points go in, frames come out, and only what changed is painted."""
 
 import asyncio
+from time import monotonic
 
 import pytest
 from rich.style import Style
@@ -116,6 +117,22 @@ async def test_smoothing_keys_change_the_time_constant_in_steps():
         assert chart._time_constant() == 5.0
         await pilot.press("s", "s", "s")
         assert chart._time_constant() == 0.0
+
+
+async def test_a_key_pressed_while_a_frame_is_built_does_not_wait_for_the_budget():
+    app = OneChart()
+    async with app.run_test(size=(80, 24)):
+        chart = app.chart
+        chart.extend("train", range(1, 100), [float(i) for i in range(1, 100)])
+        await until(lambda: chart.frame.field is not None, "a frame")
+        chart._pace.spend(monotonic(), 60.0, 0)
+        chart.append("train", 100, 100.0)
+        chart._schedule(at_once=True)
+        assert chart._building
+        began = monotonic()
+        chart.action_log_y()
+        await until(lambda: chart.frame.field is not None and chart.frame.field.y.log, "the logarithmic axis")
+        assert monotonic() - began < LONGEST / 2
 
 
 async def test_a_chart_follows_its_size_at_once():
