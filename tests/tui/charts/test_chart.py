@@ -128,6 +128,7 @@ async def test_a_key_pressed_while_a_frame_is_built_does_not_wait_for_the_budget
         chart._pace.spend(monotonic(), 60.0, 0)
         chart.append("train", 100, 100.0)
         chart._schedule(at_once=True)
+        await asyncio.sleep(0.002)  # long enough for the frame to be begun, too short for it to be done
         assert chart._building
         began = monotonic()
         chart.action_log_y()
