@@ -1,0 +1,36 @@
+"""One shell for all tests of the command line."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from command_line import Answer, Shell
+
+from tui.main import main
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell for the whole session; whatever it left running is ended."""
+    shell = Shell(tmp_path_factory.mktemp("command-line"))
+    yield shell
+    for run in (shell.folder / "runs").glob("*/status.json"):
+        shell("stop", run.parent.name)
+
+
+@pytest.fixture
+def here(shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Run a command in this process: the same code without a second to start Python, for commands that start nothing."""
+    for name in ("TORCHTTY_RUNS", "TORCHTTY_STATE", "TORCHTTY_DATA"):
+        monkeypatch.setenv(name, shell.environment[name])
+    monkeypatch.chdir(shell.folder)
+    monkeypatch.delenv("LINES", raising=False)
+
+    def run(*arguments: str, columns: int = 80) -> Answer:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr("sys.argv", ["torchtty", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Answer(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
