@@ -1,7 +1,7 @@
 """The widget: points go in, frames come out, and only what changed is painted."""
 
 import asyncio
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 from rich.style import Style
@@ -10,7 +10,7 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from tui.charts.chart import Chart
+from tui.charts.chart import _THREAD, Chart
 from tui.charts.pacing import BURST, LONGEST, SHARE, WIRE_BURST, WIRE_RATE, Budget, Pace, frames_per_second
 from tui.charts.palette import PALETTE
 from tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
@@ -126,9 +126,10 @@ async def test_a_key_pressed_while_a_frame_is_built_does_not_wait_for_the_budget
         chart.extend("train", range(1, 100), [float(i) for i in range(1, 100)])
         await until(lambda: chart.frame.field is not None, "a frame")
         chart._pace.spend(monotonic(), 60.0, 0)
+        _THREAD.submit(sleep, 0.2)  # the frame's turn comes after this
         chart.append("train", 100, 100.0)
         chart._schedule(at_once=True)
-        await asyncio.sleep(0.002)  # long enough for the frame to be begun, too short for it to be done
+        await asyncio.sleep(0.05)
         assert chart._building
         began = monotonic()
         chart.action_log_y()
