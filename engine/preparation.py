@@ -6,7 +6,7 @@ from typing import Any
 from engine.contract.configuration import ConfigurationError, parse
 from engine.contract.errors import UserError
 from engine.devices import synchronise
-from engine.tasks import build_task
+from engine.tasks import build_task_for_timing
 
 TIMING = 0.15  # seconds spent on measuring a step
 
@@ -15,7 +15,7 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
     """Return parameters, memory, vocabulary, notes and the seconds a step takes, or the problems that forbid a run."""
     try:
         configuration = parse(tree)
-        task = build_task(configuration)
+        task, scale = build_task_for_timing(configuration)
     except ConfigurationError as error:
         return {"problems": [[problem.path, problem.message] for problem in error.problems]}
     except UserError as error:
@@ -30,10 +30,10 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
         "references": facts.references,
         "notes": list(facts.notes),
     }
-    if hasattr(task, "optimizer"):
+    if hasattr(task, "optimizer") or hasattr(task, "optimizers"):
         # weights, gradients, and the two running means that Adam-like optimizers keep, four bytes each
         answer["memory"] = facts.parameters * 4 * (4 if "adam" in tree.get("optimizer", {}).get("kind", "") else 2)
-        answer["seconds_per_step"] = _seconds_per_step(task)
+        answer["seconds_per_step"] = _seconds_per_step(task) * scale
     return answer
 
 

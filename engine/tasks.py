@@ -3,11 +3,19 @@
 from functools import lru_cache
 from typing import Any
 
-from engine.contract.configuration import Configuration, CountingConfiguration, LanguageConfiguration
+from engine.contract.configuration import (
+    Configuration,
+    CountingConfiguration,
+    ImageConfiguration,
+    LanguageConfiguration,
+)
 from engine.contract.errors import UserError
 from engine.data.prepared import PreparedText, prepare_text, prepared_without_corpus
 from engine.data.tokenizers import tokenizer_from_json
+from engine.devices import choose_device
 from engine.training.task import Task
+
+TIMED_PICTURES = 16  # a batch when a step is timed on a CPU
 
 
 @lru_cache(maxsize=2)
@@ -22,6 +30,8 @@ def build_task(
 
     With `data_may_be_gone`, a text that cannot be read any more is done without: enough to draw samples.
     """
+    if isinstance(configuration, ImageConfiguration):
+        return _image_task(configuration, draws_only=data_may_be_gone)
     assert isinstance(configuration, LanguageConfiguration | CountingConfiguration)
     section, tokens = configuration.data, configuration.tokenizer
     try:
@@ -47,6 +57,45 @@ def build_task(
     from engine.training.language import LanguageTask
 
     return LanguageTask(configuration, data)
+
+
+def _image_task(configuration: ImageConfiguration, *, draws_only: bool) -> Task:
+    from engine.data.images import load_pictures
+    from engine.training.adversarial import AdversarialTask
+
+    model, data = configuration.model, configuration.data
+    if draws_only:  # reading thousands of pictures would only keep whoever asks for a few waiting
+        return AdversarialTask(configuration, None)
+    return AdversarialTask(configuration, load_pictures(data.dataset, model.image_size, model.channels, data.limit))
+
+
+def build_task_for_timing(configuration: Configuration) -> tuple[Task, float]:
+    """Build a task to look at and time; return it with what the time of its steps is to be multiplied by.
+
+    Pictures are glanced at and not fetched, and on a CPU a small batch stands for a large one, which could take a minute.
+    """
+    if configuration.kind == "gpt2":
+        return _brief(configuration, TIMED_WINDOWS)
+    if not isinstance(configuration, ImageConfiguration):
+        return build_task(configuration), 1.0
+    from engine.data.images import glance
+    from engine.training.adversarial import AdversarialTask
+
+    model, data, training = configuration.model, configuration.data, configuration.training
+    pictures = glance(data.dataset, model.image_size, model.channels, data.limit)
+    small = min(training.batch_size, TIMED_PICTURES)
+    if choose_device(training.device).type == "cpu" and small < training.batch_size:
+        timed = configuration.model_copy(update={"training": training.model_copy(update={"batch_size": small})})
+        return AdversarialTask(timed, pictures), training.batch_size / small
+    return AdversarialTask(configuration, pictures), 1.0
+
+
+def _brief(configuration: Configuration, small: int) -> tuple[Task, float]:
+    training = configuration.training  # type: ignore[attr-defined]
+    if choose_device(training.device).type != "cpu" or small >= training.batch_size:
+        return build_task(configuration), 1.0
+    timed = configuration.model_copy(update={"training": training.model_copy(update={"batch_size": small})})
+    return build_task(timed), training.batch_size / small
 
 
 def _fingerprint(dataset: str) -> tuple[float, int] | None:

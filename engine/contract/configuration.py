@@ -16,6 +16,7 @@ from engine.contract.families import (
     Configuration,
     CountingConfiguration,
     Family,
+    ImageConfiguration,
     LanguageConfiguration,
     Tree,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigurationError",
     "CountingConfiguration",
     "Family",
+    "ImageConfiguration",
     "LanguageConfiguration",
     "Problem",
     "Tree",

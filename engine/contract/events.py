@@ -11,7 +11,7 @@
 | sample_text   | `id`, `index`, `text` (what was added since the last line) |
 | sample_end    | `id`, `prompt`, `texts`, `known` (for items: whether each stands in the training split), `cancelled`, `automatic` |
 | sample_failed | `id`, `message` |
-| images        | `path` (a file below `media/`), `title` |
+| images        | `path` (`media/….png`), `title`, `source` (`fixed` noise, `real` or `fresh` noise), `id` (of a sample) |
 | warning       | `message` |
 | summary       | `seconds`, `steps_per_second`, `metrics` {name: value}, `message` |
 """

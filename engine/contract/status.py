@@ -89,6 +89,7 @@ class Metric:
     name: str
     title: str
     unit: str = ""
+    averaged: bool = False  # over the steps since the last logged one, as losses are without saying
 
 
 METRICS: dict[str, Metric] = {
@@ -102,9 +103,9 @@ METRICS: dict[str, Metric] = {
         Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
         Metric("loss_d", "discriminator"),
         Metric("loss_g", "generator"),
-        Metric("d_real", "D(x), real"),
-        Metric("d_fake", "D(G(z)), drawn"),
-        Metric("d_fake_after", "D(G(z)) after D's step"),
+        Metric("d_real", "D(x), real", averaged=True),
+        Metric("d_fake", "D(G(z)), drawn", averaged=True),
+        Metric("d_fake_after", "D(G(z)) after D's step", averaged=True),
         Metric("learning_rate", "learning rate"),
         Metric("grad_norm", "gradient norm"),
         Metric("steps_per_second", "speed", "steps/s"),

@@ -12,11 +12,12 @@ from engine.contract import commands
 from engine.contract.configuration import Configuration, ConfigurationError, parse, specs, with_value
 from engine.contract.events import EventKind
 from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
+from engine.contract.status import METRICS, RunState
 from engine.training.checkpoint import Saved, mark_best, prune, write_checkpoint
+from engine.training.pictures import PictureSampler
 from engine.training.record import Record
 from engine.training.sampler import Sampler
-from engine.training.task import Task
+from engine.training.task import DrawsPictures, Task
 
 COMMAND_INTERVAL = 0.05  # seconds between two looks into the inbox
 FETCH_INTERVAL = 0.1  # seconds between two transfers of metrics from the device
@@ -41,7 +42,7 @@ class Loop:
         max_steps: int,
     ) -> None:
         self.task, self.configuration, self.run, self.record = task, configuration, run, record
-        self.sampler = Sampler(task, record)
+        self.sampler = PictureSampler(task, record) if isinstance(task, DrawsPictures) else Sampler(task, record)
         self.step = 0
         self.max_steps = max_steps
         self.seconds = 0.0  # spent training, up to `_resumed_at`
@@ -131,7 +132,7 @@ class Loop:
             for name in names:
                 values = [entry[name] for entry in self._window if name in entry]
                 tensors = [value for value in values if isinstance(value, Tensor)]
-                logged[name] = torch.stack(tensors).mean() if name.endswith("loss") and tensors else values[-1]
+                logged[name] = torch.stack(tensors).mean() if _is_averaged(name) and tensors else values[-1]
             columns = {"step": self.step, "time": self._now(), "tokens": self.step * self.task.tokens_per_step}
             self._unfetched.append((columns, logged))
             if self.step != 1 or interval == 1:  # the first point is also part of the first average
@@ -154,8 +155,8 @@ class Loop:
             speed = self._measured_speed(columns)
             rounded = {name: _rounded(value) for name, value in row.items()}
             self.record.metrics(**columns, **rounded, **({"steps_per_second": speed} if speed else {}))
-            self._losses |= {name: value for name, value in rounded.items() if name.endswith("loss")}
-            if not all(math.isfinite(value) for name, value in row.items() if name.endswith("loss")):
+            self._losses |= {name: value for name, value in rounded.items() if _is_loss(name)}
+            if not all(math.isfinite(value) for name, value in row.items() if _is_loss(name)):
                 self.record.flush()
                 raise Diverged(_diverged(int(columns["step"]), self.run))
         self._note(_fast=True)
@@ -347,13 +348,10 @@ class Loop:
         return [command for command in found if not isinstance(command, str)]
 
     def _automatic_sample(self) -> None:
-        request = self.task.automatic_sample()
-        if request is None:
-            return
         clock_runs = self._clock > 0
         self._fetch()
         self._stop_clock()
-        pending = self.sampler.draw(request, f"step-{self.step}", self.interruptions, automatic=True)
+        pending = self.sampler.automatic(self.step, self.interruptions)
         if clock_runs:
             self._start_clock()
         for later in pending:
@@ -392,6 +390,16 @@ class Loop:
     def _now(self) -> float:
         running = time.perf_counter() - self._clock if self._clock else 0.0
         return round(self.seconds + running, 4)
+
+
+def _is_loss(name: str) -> bool:
+    """Whether a metric is a loss: `train_loss`, `loss_d`."""
+    return "loss" in name.split("_")
+
+
+def _is_averaged(name: str) -> bool:
+    """Whether a metric is averaged over the steps since the last logged one, and not just looked at."""
+    return _is_loss(name) or (name in METRICS and METRICS[name].averaged)
 
 
 def _rounded(value: float) -> float:

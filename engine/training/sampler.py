@@ -40,6 +40,11 @@ class Sampler:
         )
         return self.draw(request, command.id or f"sample-{next(self._numbers)}", listen, automatic=False)
 
+    def automatic(self, step: int, listen: Listen) -> list[Command]:
+        """Draw what is drawn now and then during training; as `answer`."""
+        request = self.task.automatic_sample()
+        return self.draw(request, f"step-{step}", listen, automatic=True) if request is not None else []
+
     def draw(self, request: SampleRequest, name: str, listen: Listen, *, automatic: bool) -> list[Command]:
         """Draw a request's samples; a stop breaks them off, as does a cancellation or another sample."""
         result = SampleResult(texts=[""] * request.count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -85,6 +85,20 @@ class Task(Protocol):
 
     def tokenizer_json(self) -> dict[str, Any] | None:
         """Return the tokenizer that travels with the weights."""
+
+
+@runtime_checkable
+class DrawsPictures(Protocol):
+    """What a task offers whose samples are pictures: bytes (N, H, W, C)."""
+
+    def fixed_pictures(self) -> Any:
+        """Draw the pictures of a noise that stays the same."""
+
+    def fresh_pictures(self, count: int, seed: int) -> Any:
+        """Draw pictures of a noise drawn with a seed."""
+
+    def real_pictures(self) -> Any:
+        """Return pictures learnt from, always the same; None where there are none."""
 
 
 ProgressReport = Callable[[str], None]
