@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract.catalogue import catalogue
-from engine.contract.configuration import FAMILIES, Configuration, Problem, load, parse, starting_tree, with_value
+from engine.contract.configuration import FAMILIES, Configuration, load, parse, specs, starting_tree, with_value
 from engine.contract.recipes import Recipe, load_recipes
 from tui.cli.console import UsageError, say
 from tui.cli.flags import close_names
@@ -49,18 +49,20 @@ def chosen(name: str) -> Choice:
     )
 
 
-def with_whole_path(configuration: Configuration) -> Configuration:
-    """Return the configuration with the path of its corpus made absolute, so that it can be resumed from any folder.
+def with_whole_paths(configuration: Configuration) -> Configuration:
+    """Return the configuration with the paths of its files made absolute, so that it can be resumed from any folder.
 
     Raises a `UsageError` if the dataset is neither known nor a file: said here, before a worker has to start for it.
     """
     tree = configuration.tree()
-    dataset = tree.get("data", {}).get("dataset")
-    if not isinstance(dataset, str) or dataset in catalogue():
-        return configuration
-    path = Path(dataset).expanduser()
-    if not path.exists():
-        hint = close_names(dataset, catalogue())
-        problem = Problem("data.dataset", f"is neither a known dataset nor a file: '{dataset}'.{hint}")
-        raise UsageError(f"--{problem}\n'torchtty data' lists the datasets; any UTF-8 text file will do.")
-    return parse(with_value(tree, "data.dataset", str(path.absolute())))
+    for spec in specs(configuration.kind, tree):
+        name = tree.get(spec.section, {}).get(spec.name)
+        if not spec.is_path or not isinstance(name, str) or not name or name in catalogue():
+            continue
+        path = Path(name).expanduser()
+        if path.exists():
+            tree = with_value(tree, spec.path, str(path.absolute()))
+        elif spec.path == "data.dataset":
+            problem = f"--data.dataset is neither a known dataset nor a file: '{name}'.{close_names(name, catalogue())}"
+            raise UsageError(f"{problem}\n'torchtty data' lists the datasets; any UTF-8 text file will do.")
+    return parse(tree)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from engine.contract.client import Mode, WarmWorker, start
 from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState
-from tui.cli.choices import chosen, with_whole_path
+from tui.cli.choices import chosen, with_whole_paths
 from tui.cli.console import Exit, UsageError, fail, output, print_json, say
 from tui.cli.flags import Arguments, configured, take_apart
 from tui.cli.follow import Interruptions, counting_interrupts, follow
@@ -27,7 +27,7 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
     if asks_help:
         print_settings(output(), choice)
         return Exit.DONE
-    configuration = with_whole_path(configured(choice.tree, given))
+    configuration = with_whole_paths(configured(choice.tree, given))
     with counting_interrupts() as interruptions:
         run = create(configuration, name=name, recipe=choice.recipe)
         worker = start(run, Mode.TRAIN)
