@@ -66,7 +66,7 @@ class ResumeDialog(ModalScreen[int | None]):
             )
             with Horizontal(id="resume-buttons"):
                 yield Button("Resume", variant="primary", id="resume-yes", compact=True)
-                yield Button("cancel", id="resume-no", compact=True)
+                yield Button("Cancel", id="resume-no", compact=True)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#resume-yes")

@@ -138,6 +138,7 @@ class RunView(Vertical):
         self._facts = Facts()
         self._asked = ""
         self._told = ""
+        self._problem = ""  # why the configuration cannot be read
         self._worker_asked = 0.0
 
     def compose(self) -> ComposeResult:
@@ -182,7 +183,7 @@ class RunView(Vertical):
             self._polling.stop()
         self._polling = Polling(run, self._tell) if run else None
         self.status, self._configuration, self._facts = None, None, Facts()
-        self._asked = self._told = ""
+        self._asked = self._told = self._problem = ""
         self._worker_asked = 0.0
         self._curves.attach(self._polling.follower if self._polling else None)
         self._samples.clear()
@@ -219,7 +220,7 @@ class RunView(Vertical):
             self._configuration = news.configuration
             self._samples.configure(news.configuration)
         if news.problem:
-            self._told = news.problem
+            self._problem = news.problem
         if news.status:
             self._take_status(news.status)
         if news.facts:
@@ -262,6 +263,8 @@ class RunView(Vertical):
     def _notice(self) -> None:
         """Say the one thing a person should know now: what was just done, else the state's reason, else a warning, else a note."""
         text, kind = self._told, "told"
+        if not text and self._problem:
+            text, kind = self._problem, "problem"
         if not text and self.status:
             text = explanation(self.status, resumable=self.can_resume)
             kind = "problem" if self.status.state in (RunState.FAILED, RunState.LOST) else "told"

@@ -1,0 +1,266 @@
+"""The Runs screen: listing, filtering, opening, comparing and deleting runs."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from textual.app import App
+from textual.widgets import Input
+
+import tui
+from engine.contract import places
+from engine.contract.errors import UserError
+from engine.contract.status import RunState
+from tui.run.view import RunView
+from tui.runs.columns import COLUMNS, fitting
+from tui.runs.comparison import Comparison, differing
+from tui.runs.deletion import DeleteDialog, delete
+from tui.runs.row import RowReader
+from tui.runs.screen import COMPARISON, DETAILS, RUN, RunsScreen
+from tui.runs.table import RunsTable
+
+
+class Host(App[None]):
+    """Shows the Runs screen as the app's modes do."""
+
+    CSS_PATH = Path(tui.__file__).parent / "app.tcss"
+    MODES = {"runs": RunsScreen}
+    DEFAULT_MODE = "runs"
+
+    @property
+    def table(self) -> RunsTable:
+        return self.screen.query_one(RunsTable)
+
+
+async def until(pilot, condition, seconds=8.0):
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError(f"it did not come about in {seconds} s; the screen shows:\n{screen_text(pilot.app)}")
+
+
+def screen_text(app):
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def shows(app, text):
+    return lambda: text in screen_text(app)
+
+
+@pytest.fixture
+def three_runs(write_run):
+    """An old GPT that was stopped, an MLP that failed, and a GPT that runs; the newest last."""
+    runs = []
+    for age, (name, kind, state) in enumerate(
+        [
+            ("old-gpt", "gpt", RunState.STOPPED),
+            ("bad-mlp", "mlp", RunState.FAILED),
+            ("new-gpt", "gpt", RunState.RUNNING),
+        ]
+    ):
+        written = write_run(name, kind=kind, training__seed=str(age))
+        written.curve(300)
+        written.metrics({"step": 100, "val_loss": 2.5}, {"step": 200, "val_loss": 2.4})
+        written.status(state, step=300, parameters=48_637, val_loss=2.4, best_val_loss=2.4, best_step=200)
+        stamp = time.time() - 100 + age
+        os.utime(written.run.config_path, (stamp, stamp))
+        runs.append(written)
+    return runs
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 48), (200, 60)])
+async def test_runs_are_listed_newest_first_in_columns_that_fit(three_runs, size):
+    app = Host()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        assert list(app.table.shown) == ["new-gpt", "bad-mlp", "old-gpt"]
+        for text in ("● running", "✗ failed", "■ stopped", "300/1,000", "2.400", "3 runs  ·  1 live"):
+            assert text in screen_text(app)
+        assert app.table.virtual_size.width <= app.table.size.width
+
+
+def test_wider_tables_have_more_columns_and_the_widest_has_all():
+    counts = [len(fitting(width)) for width in range(20, 220)]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(COLUMNS)
+
+
+async def test_an_empty_folder_says_how_to_start():
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "No runs yet."))
+        assert "ctrl+t starts one" in screen_text(app)
+        await pilot.press("enter", "space", "d", "o", "delete", "escape")
+
+
+async def test_only_the_cells_that_changed_are_touched(three_runs):
+    app = Host()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        touched = []
+        update = app.table.update_cell
+        app.table.update_cell = lambda row, column, *rest, **more: (
+            touched.append((row, column)),
+            update(row, column, *rest, **more),
+        )
+        three_runs[2].status(
+            RunState.RUNNING, step=400, parameters=48_637, val_loss=2.4, best_val_loss=2.4, best_step=200
+        )
+        await until(pilot, shows(app, "400/1,000"))
+        assert touched == [("new-gpt", "step")]
+
+
+async def test_a_new_run_appears_and_the_cursor_stays_with_its_run(three_runs, write_run):
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("down")
+        assert app.table.current.key == "bad-mlp"
+        write_run("newest").status(RunState.QUEUED, waiting_for="new-gpt")
+        await until(pilot, shows(app, "newest"))
+        assert app.table.current.key == "bad-mlp"
+
+
+async def test_broken_directories_are_listed_with_what_is_wrong(three_runs):
+    three_runs[1].run.config_path.write_text("kind = [bold]")
+    three_runs[0].run.status_path.write_text("{")
+    three_runs[0].run.meta_path.write_text("[]")
+    app = Host()
+    async with app.run_test(size=(160, 40)) as pilot:
+        await until(pilot, shows(app, "! broken"))
+        app.table.move_cursor(row=list(app.table.shown).index("bad-mlp"))
+        await until(pilot, shows(app, "is not valid TOML"))
+        assert "? lost" in screen_text(app), "a run without a readable status is lost"
+        await pilot.press("enter")
+        await until(pilot, shows(app, "kind = [bold]"))
+
+
+async def test_slash_filters_and_escape_shows_all_again(three_runs):
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("slash", *"gpt run")
+        await until(pilot, lambda: list(app.table.shown) == ["new-gpt"])
+        await pilot.press("x")
+        await until(pilot, shows(app, "None of the 3 runs fits"))
+        await pilot.press("backspace", "enter")
+        await until(pilot, lambda: app.focused is app.table)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.table.shown) == 3)
+        assert not app.screen.query_one("#runs-filter", Input).value
+
+
+@pytest.mark.parametrize(("size", "beside"), [((80, 24), False), ((200, 60), True)])
+async def test_enter_opens_a_run_beside_the_table_where_there_is_room(three_runs, size, beside):
+    app = Host()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("enter")
+        await until(pilot, shows(app, "train"))
+        assert app.screen.pane == RUN
+        assert app.screen.query_one(RunView).run == three_runs[2].run
+        assert ("old-gpt" in screen_text(app)) is beside
+        await pilot.press("escape")
+        await until(pilot, lambda: app.focused is app.table)
+        assert app.screen.query_one(RunView).run is None, "nobody looks, so nobody follows"
+
+
+async def test_d_shows_the_configuration_and_where_the_run_comes_from(three_runs):
+    three_runs[2].run.meta_path.write_text('{"created": 0, "argv": ["torchtty", "[bold]\\u001b[2J"]}')
+    app = Host()
+    async with app.run_test(size=(200, 80)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("d")
+        await until(pilot, shows(app, "[model]"))
+        for text in ('kind = "gpt"', "seed = 2", "torchtty [bold]␛[2J", str(three_runs[2].run.path)[:30]):
+            assert text in screen_text(app)
+        assert app.screen.pane == DETAILS
+        await pilot.press("down")
+        await until(pilot, shows(app, 'kind = "mlp"'))
+
+
+async def test_marked_runs_share_a_chart_and_a_table_of_what_differs(three_runs):
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("space", "down", "space")
+        assert list(app.table.marks) == ["new-gpt", "old-gpt"]
+        await pilot.press("o")
+        chart = app.screen.query_one("#comparison-chart")
+        await until(pilot, lambda: sorted(len(series) for series in chart.picture.series) == [2, 2])
+        await until(pilot, shows(app, "training.seed"))
+        assert "training.batch_size" not in screen_text(app), "settings that are the same are left out"
+        colours = {series.name: series.colour for series in chart.picture.series}
+        assert app.screen.pane == COMPARISON
+        await pilot.press("c")
+        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [30, 30])
+        assert {series.name: series.colour for series in chart.picture.series} == colours
+        app.table.move_cursor(row=0)
+        await pilot.press("space")
+        await until(pilot, lambda: [series.name for series in chart.picture.series] == ["old-gpt"])
+        assert chart.picture.series[0].colour == colours["old-gpt"], "a run keeps its colour when another one goes"
+
+
+async def test_a_live_run_grows_in_the_comparison(three_runs):
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("space", "o")
+        chart = app.screen.query_one("#comparison-chart")
+        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [2])
+        three_runs[2].metrics({"step": 300, "val_loss": 2.3})
+        three_runs[2].status(RunState.RUNNING, step=310)
+        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [3])
+        assert app.screen.query_one(Comparison).metric == "val_loss"
+
+
+async def test_a_run_is_deleted_only_after_asking_and_never_while_it_is_live(three_runs):
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("delete")
+        await pilot.pause()
+        assert not isinstance(app.screen, DeleteDialog), "the run is live"
+        await pilot.press("down", "delete")
+        await until(pilot, lambda: isinstance(app.screen, DeleteDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, DeleteDialog))
+        assert three_runs[1].run.path.exists(), "the safe answer has the focus"
+        await pilot.press("delete", "y")
+        await until(pilot, lambda: "bad-mlp" not in app.table.shown)
+        assert sorted(path.name for path in places.runs_folder().iterdir()) == ["new-gpt", "old-gpt"]
+
+
+def test_nothing_outside_the_runs_folder_is_deleted(three_runs, tmp_path, monkeypatch):
+    inside = places.runs_folder() / "link"
+    inside.symlink_to(three_runs[1].run.path)
+    for run in (type(three_runs[1].run)(inside), three_runs[2].run):
+        with pytest.raises(UserError):
+            delete(run)
+    monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match="outside"):
+        delete(three_runs[1].run)
+    assert three_runs[1].run.config_path.is_file()
+
+
+def test_a_row_of_a_run_that_is_over_is_not_read_again(three_runs):
+    reader = RowReader()
+    row = reader.read(three_runs[0].run)
+    assert reader.read(three_runs[0].run) is row
+    three_runs[0].status(RunState.FINISHED, step=1000)
+    assert reader.read(three_runs[0].run).status.state is RunState.FINISHED
+
+
+def test_differing_settings_are_those_that_any_two_runs_do_not_share():
+    trees = [{"a": {"x": 1, "y": 2}}, {"a": {"x": 1, "y": 3}}, {"a": {"x": 1}, "b": {"z": None}}]
+    assert differing(trees) == ["a.y"]
+    assert differing([]) == []
+
+
+def test_every_column_is_as_wide_as_what_it_holds(three_runs):
+    row = RowReader().read(three_runs[2].run)
+    for column in COLUMNS:
+        assert cell_len(column.write(row).plain) <= column.width or column.key == "name"
