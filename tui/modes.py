@@ -28,5 +28,14 @@ def _train() -> Screen[None]:
     return TrainScreen()
 
 
-MODES = (Mode("train", "Train", "f2", _train),)
+def _runs() -> Screen[None]:
+    from tui.runs.screen import RunsScreen
+
+    return RunsScreen()
+
+
+MODES = (
+    Mode("train", "Train", "f2", _train),
+    Mode("runs", "Runs", "f3", _runs),
+)
 TABS = tuple(mode.tab for mode in MODES)

@@ -20,7 +20,8 @@ class TooSmall(ModalScreen[None]):
 
     def on_resize(self, event: Resize) -> None:  # noqa: ARG002
         if fits(self.app.size.width, self.app.size.height):
-            self.dismiss()
+            if self.is_current:  # several sizes may come before the screen is gone
+                self.dismiss()
         else:
             self._say()
 

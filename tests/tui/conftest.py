@@ -1,79 +1,102 @@
-"""Runs as a worker leaves them, written without one: what is shown of a run depends on its files alone."""
+"""The app under a pilot, and a pool whose worker never comes, for tests that need no torch."""
 
 import os
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import psutil
 import pytest
+from textual.pilot import Pilot
 
-from engine.contract import configuration, run_directory
-from engine.contract.events import EventKind, event
-from engine.contract.run_directory import RunDirectory
+from engine.contract.client import Mode
+from engine.contract.configuration import parse
+from engine.contract.recipes import recipe_named
+from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState, Status
-from engine.contract.tail import json_line
+from tui import gauges
+from tui.app import TorchttyApp
+from tui.form.form import Form
+from tui.workers import WorkerPool
 
 
-class WrittenRun:
-    """A run directory and the means to write into it as a worker does."""
+class ColdPool(WorkerPool):
+    """A pool in which torch is never done importing; a run that is handed over just waits."""
 
-    def __init__(self, run: RunDirectory) -> None:
-        self.run = run
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed: list[tuple[RunDirectory, Mode]] = []
 
-    def status(self, state: RunState = RunState.RUNNING, **fields: Any) -> Status:
-        """Write a status in the name of this very process, which is alive."""
-        process = psutil.Process(os.getpid())
-        known = {"pid": process.pid, "process_started": process.create_time(), "host": socket.gethostname()}
-        status = Status(**{"state": state, "max_steps": 1000, "heartbeat": time.time()} | known | fields)
-        self.run.write_status(status)
-        return status
+    def ensure(self) -> Any:
+        return None
 
-    def metrics(self, *rows: dict[str, Any]) -> None:
-        """Append lines to metrics.jsonl."""
-        with self.run.metrics_path.open("ab") as file:
-            file.write(b"".join(map(json_line, rows)))
+    def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool]) -> dict[str, Any] | None:
+        while not (given_up() or self._closed):
+            time.sleep(0.01)
+        return None
 
-    def event(self, kind: EventKind, step: int = 0, **fields: Any) -> None:
-        """Append a line to events.jsonl."""
-        with self.run.events_path.open("ab") as file:
-            file.write(json_line(event(kind, step, **fields)))
+    def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
+        self.handed.append((run, mode))
 
-    def sample(self, id: str, *texts: str, known: list[bool] | None = None, step: int = 100, **fields: Any) -> None:
-        """Write a whole sample."""
-        self.event(EventKind.SAMPLE_START, step, id=id, prompt="", count=len(texts), settings={}, unknown=[], **fields)
-        for index, text in enumerate(texts):
-            self.event(EventKind.SAMPLE_TEXT, step, id=id, index=index, text=text)
-        self.event(EventKind.SAMPLE_END, step, id=id, prompt="", texts=texts, known=known, cancelled=False, **fields)
 
-    def curve(self, steps: int, every: int = 10) -> None:
-        """Write a falling loss."""
-        self.metrics(
-            *(
-                {
-                    "step": step,
-                    "time": step / 100,
-                    "tokens": step * 8,
-                    "train_loss": 3.0 - step / steps,
-                    "grad_norm": 1.0,
-                }
-                for step in range(0, steps, every)
-            )
-        )
+AppPilot = Callable[..., AbstractAsyncContextManager[tuple[TorchttyApp, Pilot[int]]]]
 
-    def checkpoint(self, step: int) -> None:
-        """Leave a checkpoint's folder."""
-        self.run.checkpoint_path(step).mkdir()
+
+async def until(pilot: Pilot[int], condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Let the app work until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        await pilot.pause(0.02)
 
 
 @pytest.fixture
-def write_run() -> Callable[..., WrittenRun]:
-    """Makes runs: `write_run("name", kind="mlp", **flags)`."""
+def cold_pool() -> ColdPool:
+    """Return a pool in which torch is never done importing."""
+    return ColdPool()
 
-    def write(name: str = "one", kind: str = "mlp", **flags: str) -> WrittenRun:
-        tree = configuration.starting_tree(kind)
-        settings = configuration.with_flags(tree, {path.replace("__", "."): text for path, text in flags.items()})
-        return WrittenRun(run_directory.create(settings, name=name))
 
-    return write
+@pytest.fixture
+def torchtty(monkeypatch: pytest.MonkeyPatch) -> AppPilot:
+    """Open the app in a terminal of some size and wait until its form is there."""
+    monkeypatch.setattr(gauges, "INTERVAL", 3600.0)  # the machine's load is no part of what is tested
+
+    @asynccontextmanager
+    async def opened(
+        size: tuple[int, int] = (120, 40), pool: WorkerPool | None = None
+    ) -> AsyncIterator[tuple[TorchttyApp, Pilot[int]]]:
+        app = TorchttyApp(pool or ColdPool())
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await until(pilot, lambda: app.screen.query(Form) and app.screen.query("FieldRow Input"), "the form")
+            await pilot.pause()
+            yield app, pilot
+
+    return opened
+
+
+LiveRun = Callable[..., RunDirectory]
+
+
+@pytest.fixture
+def live_run() -> LiveRun:
+    """Make a run that this very process seems to train."""
+    return _live_run
+
+
+def _live_run(recipe: str = "names-gpt", state: RunState = RunState.RUNNING) -> RunDirectory:
+    """A run that this very process seems to train."""
+    run = create(parse(recipe_named(recipe).tree), recipe=recipe)
+    own = psutil.Process()
+    run.write_status(
+        Status(
+            state=state,
+            step=10,
+            max_steps=3000,
+            pid=os.getpid(),
+            process_started=own.create_time(),
+            host=os.uname().nodename,
+            heartbeat=time.time(),
+        )
+    )
+    return run

@@ -57,6 +57,8 @@ class TrainScreen(Screen[None]):
         super().__init__()
         self._ask: Timer | None = None
         self._starting = False
+        self._is_furnished = False
+        self._is_wanted_at_once = False
 
     def compose(self) -> ComposeResult:
         yield Header(TABS, "train")
@@ -68,7 +70,7 @@ class TrainScreen(Screen[None]):
     def on_mount(self) -> None:
         self.call_after_refresh(self._furnish)
 
-    def _furnish(self) -> None:
+    async def _furnish(self) -> None:
         """Build form and run once something is on the screen: their modules bring pydantic, 0.2 s."""
         from engine.contract.recipes import DEFAULT, load_recipes
         from tui.form.form import Form
@@ -76,14 +78,16 @@ class TrainScreen(Screen[None]):
 
         recipes = load_recipes(on_error=lambda error: self._complain(str(error)))
         with self.app.batch_update():
-            self.query_one("#setup").mount(Form(recipes, DEFAULT), before="#start-line")
-            self.query_one("#train").mount(RunView())
-        self.call_after_refresh(self._get_ready)
-
-    def _get_ready(self) -> None:
+            await self.query_one("#setup").mount(Form(recipes, DEFAULT), before="#start-line")
+            await self.query_one("#train").mount(RunView())
+        self._is_furnished = True
+        self.refresh_bindings()
         self._say("warming up torch…")
         self._ask_for_estimate()
-        self._find_live_run()
+        if self._is_wanted_at_once:
+            self.action_start()
+        else:
+            self._find_live_run()
 
     @property
     def torchtty(self) -> "TorchttyApp":
@@ -101,15 +105,14 @@ class TrainScreen(Screen[None]):
 
         return self.query_one(RunView)
 
-    @property
-    def _is_furnished(self) -> bool:
-        return len(self.query_one("#train").children) > 1
-
     # Starting and attaching.
 
     def action_start(self) -> None:
         """Start a run with the form's settings, or say which of them is wrong."""
-        if self._starting or not self._is_furnished:
+        if not self._is_furnished:
+            self._is_wanted_at_once = True  # pressed in the first blink of an eye: it counts
+            return
+        if self._starting:
             return
         form = self.form
         form.show_next()

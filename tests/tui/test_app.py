@@ -1,0 +1,162 @@
+"""The shell: modes, help, palette, themes, keys, quitting, and terminals that are too small."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Static
+
+from engine.contract.commands import Stop, collect
+from tui.help import KeysHelp
+from tui.key_bar import KeyBar
+from tui.quit import QuitDialog
+from tui.too_small import TooSmall
+from tui.train.screen import TrainScreen
+
+
+def test_importing_the_app_brings_neither_torch_nor_pydantic() -> None:
+    code = "import sys, tui.app; print(*sorted({'torch', 'pydantic', 'plotext', 'psutil', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_whole_app_with_its_form_and_run_view_leaves_torch_alone() -> None:
+    code = (
+        "import sys, tui.app, tui.train.screen, tui.form.form, tui.run.view, tui.runs.screen, tui.workers;"
+        "print(*sorted({'torch', 'torchvision', 'tiktoken', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def shown_keys(app: Any) -> str:
+    return str(app.screen.query_one(KeyBar).render())
+
+
+async def test_the_keys_at_the_bottom_are_those_of_the_place(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        assert "^t train" in shown_keys(app)
+        assert "step" not in shown_keys(app)
+        app.screen.form.row("model.n_layer").focus_editor()
+        await pilot.pause()
+        assert "↑↓ step" in shown_keys(app)
+        assert "^z reset" in shown_keys(app)
+        app.screen.form.row("sampling.prompt").focus_editor()
+        await pilot.pause()
+        assert "step" not in shown_keys(app)
+        assert "f1 help" in shown_keys(app)
+
+
+async def test_a_click_on_a_key_does_what_the_key_does(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        at = shown_keys(app).index("f1 help")
+        await pilot.click(KeyBar, offset=(at + 1, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, KeysHelp)
+
+
+@pytest.mark.parametrize("key", ["f1", "question_mark"])
+async def test_help_lists_the_keys_of_the_focused_place(torchtty: Any, key: str) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press(key)
+        text = str(app.screen.query_one("#keys-help VerticalScroll Static", Static).content)
+        assert "Start training with these settings" in text
+        assert "Leave torchtty" in text
+        await pilot.press("escape")
+        assert isinstance(app.screen, TrainScreen)
+
+
+async def test_modes_are_switched_by_key_and_by_mouse_and_keep_their_state(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        train = app.screen
+        await pilot.press("f3")
+        await pilot.pause()
+        assert app.current_mode == "runs"
+        assert "f2 train" in shown_keys(app)
+        assert "f3" not in shown_keys(app)
+        await pilot.click("ModeTab")
+        await pilot.pause()
+        assert app.screen is train
+
+
+async def test_a_chosen_theme_is_remembered(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        assert app.theme == "lantern"
+        app.theme = "nord"
+        await pilot.pause()
+    async with torchtty() as (app, pilot):
+        assert app.theme == "nord"
+
+
+async def test_keys_can_be_changed_in_a_file(torchtty: Any, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "keys.toml").write_text('"train.start" = "f5"\n')
+    async with torchtty() as (app, pilot):
+        assert "f5 train" in shown_keys(app)
+        await pilot.press("f5")
+        await pilot.pause(0.2)
+        assert app.screen.view.run is not None
+
+
+async def test_a_broken_file_of_keys_is_told_and_the_usual_keys_hold(torchtty: Any, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "keys.toml").write_text("[[[")
+    async with torchtty() as (app, _pilot):
+        assert "keys.toml cannot be read" in next(iter(app._notifications)).message
+        assert "^t train" in shown_keys(app)
+
+
+async def test_every_action_of_the_place_and_every_run_is_in_the_palette(torchtty: Any, live_run: Any) -> None:
+    live_run()
+    async with torchtty() as (app, _pilot):
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        for wanted in ("Start training with these settings", "Theme", "Runs", "Leave torchtty", "Open run names-gpt-1"):
+            assert wanted in titles
+
+
+async def test_a_terminal_that_is_too_small_says_so_and_recovers(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.resize_terminal(20, 5)
+        await pilot.pause()
+        assert isinstance(app.screen, TooSmall)
+        assert "20x5 is too small" in str(app.screen.query_one(Static).content)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert isinstance(app.screen, TrainScreen)
+        assert app.focused.id == "start"
+
+
+async def test_leaving_without_a_run_asks_nothing(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await pilot.pause(0.2)
+        assert app.return_code == 0
+        assert not app.is_running
+
+
+@pytest.mark.parametrize(
+    ("keys", "leaves", "stops"),
+    [
+        (["enter"], True, False),
+        (["l"], True, False),
+        (["right", "enter"], True, True),
+        (["s"], True, True),
+        (["escape"], False, False),
+        (["right", "right", "enter"], False, False),
+    ],
+)
+async def test_leaving_while_a_run_trains_offers_to_leave_it_to_stop_it_or_to_stay(
+    torchtty: Any, live_run: Any, keys: list[str], leaves: bool, stops: bool
+) -> None:
+    run = live_run()
+    async with torchtty() as (app, pilot):
+        await pilot.press("ctrl+q")
+        while not isinstance(app.screen, QuitDialog):
+            await pilot.pause(0.02)
+        assert app.focused.id == "leave", "the harmless choice is the one at hand"
+        await pilot.press(*keys)
+        await pilot.pause(0.3)
+        assert app.is_running is not leaves
+    assert [type(command) for command in collect(run.inbox)] == ([Stop] if stops else [])

@@ -1,0 +1,170 @@
+"""The Train screen: what starts a run, what is refused, and what is on the screen at which size."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from textual.widgets import Static
+
+from engine.contract.client import Mode
+from engine.contract.run_directory import list_runs
+from engine.contract.status import RunState
+from tui.app import TorchttyApp
+from tui.train.estimate import estimate_line
+from tui.train.screen import TrainScreen
+from tui.workers import WorkerPool
+
+
+def train(app: Any) -> TrainScreen:
+    screen = app.screen
+    assert isinstance(screen, TrainScreen)
+    return screen
+
+
+async def settled(pilot: Any, condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await pilot.pause(0.02)
+
+
+async def test_one_key_starts_a_run_with_the_edited_values(torchtty: Any, own_folders: Path) -> None:
+    async with torchtty() as (app, pilot):
+        train(app).form.row("model.n_layer").focus_editor()
+        await pilot.press("ctrl+u", "2", "ctrl+t")
+        await settled(pilot, lambda: app.pool.handed)
+        [(run, mode)] = app.pool.handed
+        assert mode is Mode.TRAIN
+        assert run.name == "names-gpt-1"
+        assert run.path.parent == own_folders
+        assert run.configuration().tree()["model"]["n_layer"] == 2
+        assert run.meta()["recipe"] == "names-gpt"
+        await settled(pilot, lambda: train(app).view.run == run)
+
+
+async def test_enter_starts_it_too_since_the_train_button_has_the_focus(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        assert app.focused.id == "start"
+        await pilot.press("enter")
+        await settled(pilot, lambda: app.pool.handed)
+
+
+async def test_the_key_counts_even_before_the_form_is_there(cold_pool: Any) -> None:
+    app = TorchttyApp(cold_pool)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.screen.action_start()
+        await settled(pilot, lambda: app.pool.handed)
+
+
+async def test_a_wrong_setting_is_named_and_focused_and_nothing_starts(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        form = train(app).form
+        form.row("model.n_head").focus_editor()
+        await pilot.press("ctrl+u", "7", "ctrl+t")
+        await pilot.pause()
+        assert app.focused is form.row("model.n_embd").editor
+        assert [toast.message for toast in app._notifications] == [
+            "model.n_embd must be a multiple of n_head (7), such as 63 or 70"
+        ]
+        assert list_runs() == []
+
+
+async def test_a_runs_folder_that_cannot_be_written_is_told_and_the_app_stays(
+    torchtty: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "file"))
+    async with torchtty() as (app, pilot):
+        await pilot.press("ctrl+t")
+        await settled(pilot, lambda: len(app._notifications))
+        assert "Cannot create a run" in next(iter(app._notifications)).message
+
+
+async def test_a_run_that_still_trains_is_attached_to_at_the_start(torchtty: Any, live_run: Any) -> None:
+    run = live_run()
+    async with torchtty() as (app, pilot):
+        await settled(pilot, lambda: train(app).view.run == run)
+        assert [toast.message for toast in app._notifications] == ["Attached to names-gpt-1, still training."]
+
+
+async def test_at_80_columns_the_form_is_a_drawer_that_makes_room_for_the_run(torchtty: Any) -> None:
+    async with torchtty(size=(80, 24)) as (app, pilot):
+        setup = app.screen.query_one("#setup")
+        assert setup.region.width == 46
+        await pilot.press("ctrl+t")
+        await settled(pilot, lambda: not setup.display)
+        assert train(app).view.region.width == 80
+        await pilot.press("ctrl+o")
+        await pilot.pause()
+        assert setup.display
+        assert train(app).view.region.width == 34
+
+
+async def test_at_120_columns_form_and_run_stand_side_by_side_while_it_trains(torchtty: Any) -> None:
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("ctrl+t")
+        await settled(pilot, lambda: app.pool.handed)
+        await pilot.pause()
+        assert app.screen.query_one("#setup").display
+        assert train(app).view.region.width == 74
+
+
+async def test_resizing_in_the_middle_of_a_run_keeps_everything_in_its_place(torchtty: Any, live_run: Any) -> None:
+    live_run()
+    async with torchtty(size=(160, 48)) as (app, pilot):
+        await settled(pilot, lambda: train(app).view.status is not None)
+        for width, height in ((80, 24), (20, 5), (200, 60), (61, 16), (120, 36)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+        assert isinstance(app.screen, TrainScreen)
+        assert app.screen.query_one("#setup").region.width == 46
+        assert train(app).view.region.right == 120
+
+
+async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(torchtty: Any, live_run: Any) -> None:
+    run = live_run()
+    async with torchtty() as (app, pilot):
+        await settled(pilot, lambda: train(app).view.status is not None)
+        train(app).view.focus_curves()
+        await pilot.press("e")
+        form = train(app).form
+        await settled(pilot, lambda: form.live is not None)
+        form.row("optimizer.learning_rate").focus_editor()
+        await pilot.press("ctrl+u", *"5e-4", "enter")
+        await settled(pilot, lambda: list(run.inbox.iterdir()))
+        [command] = run.inbox.iterdir()
+        assert command.read_text() == '{"type":"edit","path":"optimizer.learning_rate","value":0.0005}'
+
+
+async def test_a_run_that_counts_has_no_live_settings_but_those_of_sampling(torchtty: Any, live_run: Any) -> None:
+    live_run("names-bigram")
+    async with torchtty() as (app, pilot):
+        await settled(pilot, lambda: train(app).view.status is not None)
+        train(app).view.focus_curves()
+        await pilot.press("e")
+        await settled(pilot, lambda: train(app).form.live is not None)
+        assert {row.spec.section for row in train(app).form.visible_rows()} == {"sampling"}
+
+
+async def test_a_real_worker_estimates_and_trains(torchtty: Any) -> None:
+    async with torchtty(pool=WorkerPool()) as (app, pilot):
+        line = app.screen.query_one("#estimate", Static)
+        assert str(line.content) == "warming up torch…"
+        app.screen.form._switch(True, "ngram")
+        app.screen.form._tell()
+        await settled(pilot, lambda: "params" in str(line.content), 90)
+        await pilot.press("ctrl+t")
+        await settled(pilot, lambda: (status := train(app).view.status) and status.state is RunState.FINISHED, 60)
+        run = list_runs()[0]
+        assert run.name == "ngram-given-names-1"
+    psutil.Process(run.status().pid).terminate()  # it would serve samples for a while yet
+
+
+def test_an_estimate_is_rough_where_it_can_only_be_rough() -> None:
+    assert (
+        estimate_line({"parameters": 48637, "memory": 778_192, "seconds_per_step": 0.0024}, 5000)
+        == "48,637 params · 1 MB · ≈ 12 s"
+    )
+    assert estimate_line({"parameters": 841, "vocab_size": 29}, None) == "841 params"
