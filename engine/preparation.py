@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
-from engine.contract.configuration import ConfigurationError, parse
+from engine.contract.configuration import Configuration, ConfigurationError, parse
 from engine.contract.errors import UserError
+from engine.contract.models.gpt2 import GPT2Model
 from engine.devices import synchronise
 from engine.tasks import build_task_for_timing
 
@@ -15,6 +16,8 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
     """Return parameters, memory, vocabulary, notes and the seconds a step takes, or the problems that forbid a run."""
     try:
         configuration = parse(tree)
+        if (later := _downloaded_later(configuration)) is not None:
+            return later
         task, scale = build_task_for_timing(configuration)
     except ConfigurationError as error:
         return {"problems": [[problem.path, problem.message] for problem in error.problems]}
@@ -35,6 +38,27 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
         answer["memory"] = facts.parameters * 4 * (4 if "adam" in tree.get("optimizer", {}).get("kind", "") else 2)
         answer["seconds_per_step"] = _seconds_per_step(task) * scale
     return answer
+
+
+def _downloaded_later(configuration: Configuration) -> dict[str, Any] | None:
+    """Answer for weights that are still to be downloaded, which choosing a model must not set off."""
+    if not isinstance(configuration.sections()["model"], GPT2Model):
+        return None
+    from engine.models.gpt2_hub import PUBLISHED, VOCABULARY, waits_for_download
+
+    weights: str = configuration.sections()["model"].weights  # type: ignore[attr-defined]
+    if not waits_for_download(weights):
+        return None
+    parameters = PUBLISHED[weights].parameters
+    megabytes = round(parameters * 4 / 1e6)
+    return {
+        "parameters": parameters,
+        "vocab_size": VOCABULARY,
+        "tokens": {},
+        "references": {},
+        "notes": [f"The weights of {weights}, {megabytes:,} MB, are downloaded when training begins."],
+        "memory": parameters * 4 * 4,
+    }
 
 
 def _seconds_per_step(task: Any) -> float:

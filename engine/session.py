@@ -98,7 +98,12 @@ class Session:
         if self.mode is not Mode.SERVE and not self._wait_for(device_lock):
             self.record.state(RunState.STOPPED)
             return 0
-        task = build_task(configuration, saved.tokenizer if saved else None, data_may_be_gone=self.mode is Mode.SERVE)
+        task = build_task(
+            configuration,
+            saved.tokenizer if saved else None,
+            saved.architecture if saved else None,
+            data_may_be_gone=self.mode is Mode.SERVE,
+        )
         self._complete_meta(device)
         max_steps = getattr(section, "max_steps", 1)
         self.loop = Loop(
@@ -172,12 +177,16 @@ class Session:
                     return
                 if isinstance(command, str):
                     self.record.warn(command)
+                elif isinstance(command, commands.Export):
+                    loop.export(command)
                 elif isinstance(command, commands.Sample):
                     left = loop.sampler.answer(command, loop.interruptions)
                     while left:
                         later = left.pop(0)
                         if isinstance(later, commands.Sample):
                             left = loop.sampler.answer(later, loop.interruptions) + left
+                        elif isinstance(later, commands.Export):
+                            loop.export(later)
                         elif isinstance(later, commands.Release):
                             self.record.note(serving=False)
                             return

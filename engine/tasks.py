@@ -1,6 +1,7 @@
 """From a configuration to a task that is ready to train."""
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from engine.contract.configuration import (
@@ -16,17 +17,22 @@ from engine.devices import choose_device
 from engine.training.task import Task
 
 TIMED_PICTURES = 16  # a batch when a step is timed on a CPU
+TIMED_WINDOWS = 1  # the same, for a GPT-2
 
 
 @lru_cache(maxsize=2)
-def _prepared(section: Any, tokens: Any, _file: tuple[float, int] | None) -> PreparedText:
+def _prepared(section: Any, tokens: Any, _files: tuple[Any, ...]) -> PreparedText:
     return prepare_text(section, tokens)
 
 
 def build_task(
-    configuration: Configuration, tokenizer: dict[str, Any] | None = None, *, data_may_be_gone: bool = False
+    configuration: Configuration,
+    tokenizer: dict[str, Any] | None = None,
+    architecture: dict[str, Any] | None = None,
+    *,
+    data_may_be_gone: bool = False,
 ) -> Task:
-    """Build the task of a configuration, with the tokenizer of a checkpoint if one is given; raise `UserError`.
+    """Build the task of a configuration, with the tokenizer and architecture of a checkpoint if given; raise `UserError`.
 
     With `data_may_be_gone`, a text that cannot be read any more is done without: enough to draw samples.
     """
@@ -36,16 +42,17 @@ def build_task(
     section, tokens = configuration.data, configuration.tokenizer
     try:
         if tokenizer is None:
-            data = _prepared(section, tokens, _fingerprint(section.dataset))
+            tokens = _with_own_vocabulary(configuration.model, tokens)
+            files = (_fingerprint(section.dataset), _fingerprint(getattr(tokens, "path", "")))
+            data = _prepared(section, tokens, files)
         else:
             data = prepare_text(section, tokens, tokenizer_from_json(tokenizer))
     except UserError:
         if tokenizer is None or not data_may_be_gone:
             raise
         own = tokenizer_from_json(tokenizer)
-        data = prepared_without_corpus(
-            own, items=tokenizer.get("kind") == "character" and own.terminator_id is not None
-        )
+        items = own.terminator_id is not None and (tokenizer["kind"] != "gpt2" or section.unit == "items")
+        data = prepared_without_corpus(own, items=items)
     if isinstance(configuration, CountingConfiguration):
         from engine.training.counting import CountingTask
 
@@ -54,9 +61,23 @@ def build_task(
         from engine.training.recurrent import RecurrentTask
 
         return RecurrentTask(configuration, data)
+    if configuration.kind == "gpt2":
+        from engine.training.pretrained import PretrainedTask
+
+        return PretrainedTask(configuration, data, architecture)
     from engine.training.language import LanguageTask
 
     return LanguageTask(configuration, data)
+
+
+def _with_own_vocabulary(model: Any, tokens: Any) -> Any:
+    """Return the tokenizer section; GPT-2's without a path takes the files beside the model's weights, if they are there."""
+    if model.kind != "gpt2" or tokens.kind != "gpt2" or tokens.path:
+        return tokens
+    from engine.data.tokenizers import GPT2Tokenizer
+
+    folder = Path(model.weights).expanduser()
+    return tokens.model_copy(update={"path": str(folder)}) if GPT2Tokenizer.is_in(folder) else tokens
 
 
 def _image_task(configuration: ImageConfiguration, *, draws_only: bool) -> Task:
@@ -100,8 +121,6 @@ def _brief(configuration: Configuration, small: int) -> tuple[Task, float]:
 
 def _fingerprint(dataset: str) -> tuple[float, int] | None:
     """Tell one state of a file from a later one, so that an edited file is read again."""
-    from pathlib import Path
-
     try:
         stat = Path(dataset).expanduser().stat()
     except (OSError, ValueError):

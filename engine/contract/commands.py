@@ -68,6 +68,14 @@ class CancelSample(_Command):
     type: Literal["cancel_sample"] = "cancel_sample"
 
 
+class Export(_Command):
+    """Write the model into a new folder that other programs read; `path` is absolute."""
+
+    type: Literal["export"] = "export"
+    id: str = ""
+    path: str
+
+
 class Release(_Command):
     """Let the model go: ends a worker that only serves samples."""
 
@@ -75,7 +83,7 @@ class Release(_Command):
 
 
 Command = Annotated[
-    Pause | Resume | Stop | Checkpoint | Edit | Sample | CancelSample | Release, Field(discriminator="type")
+    Pause | Resume | Stop | Checkpoint | Edit | Sample | CancelSample | Export | Release, Field(discriminator="type")
 ]
 _ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
 _ORDER = itertools.count()

@@ -1,10 +1,11 @@
 """Settings of the data and its tokenizer."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engine.contract.fields import Section, setting
+from engine.contract.fields import Section, Stepping, setting
 
 
 class TextData(Section):
@@ -40,6 +41,48 @@ class WordTokens(Section):
     split: Literal["whitespace", "punctuation"] = setting(
         "punctuation", "Split at white space only, or make punctuation marks words of their own."
     )
+    special_tokens: bool = setting(
+        True, "Have <pad> and <unk> in the vocabulary; off: the corpus's words alone, and unknown ones are left out."
+    )
 
 
-Tokens = Annotated[CharacterTokens | WordTokens, Field(discriminator="kind")]
+class BytePairTokens(Section):
+    """Frequent strings are tokens, learnt from the corpus by merging pairs (Sennrich et al., 2016); any text can be written."""
+
+    kind: Literal["byte-pair"] = "byte-pair"
+    vocab_size: int = setting(
+        512,
+        "Tokens in all: the 256 bytes and what was merged from them.",
+        ge=256,
+        le=100_000,
+        unit="tokens",
+        stepping=Stepping.POWERS,
+    )
+
+
+class GPT2Tokens(Section):
+    """GPT-2's byte-pair encoding of 50,257 tokens; any text can be written."""
+
+    kind: Literal["gpt2"] = "gpt2"
+    path: str = setting(
+        "",
+        "A folder with vocab.bpe and encoder.json, or merges.txt and vocab.json; left empty: the weights' own, else downloaded.",
+        path=True,
+    )
+
+
+class WordPieceTokens(Section):
+    """BERT's pieces of words, from a vocabulary file; a word that cannot be cut into pieces becomes [UNK]."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    path: str = setting("", "A vocabulary file with one token a line, such as BERT's vocab.txt.", path=True)
+    lower_case: bool = setting(True, "Turn capital letters into small ones, and take accents off.")
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if not self.path.strip():
+            yield "path", "is missing: WordPiece needs a vocabulary file, such as BERT's vocab.txt"
+
+
+Tokens = Annotated[
+    CharacterTokens | WordTokens | BytePairTokens | GPT2Tokens | WordPieceTokens, Field(discriminator="kind")
+]

@@ -12,6 +12,8 @@
 | sample_end    | `id`, `prompt`, `texts`, `known` (for items: whether each stands in the training split), `cancelled`, `automatic` |
 | sample_failed | `id`, `message` |
 | images        | `path` (`media/….png`), `title`, `source` (`fixed` noise, `real` or `fresh` noise), `id` (of a sample) |
+| exported      | `id`, `path`, `files` [name] |
+| export_failed | `id`, `message` |
 | warning       | `message` |
 | summary       | `seconds`, `steps_per_second`, `metrics` {name: value}, `message` |
 """
@@ -34,6 +36,8 @@ class EventKind(StrEnum):
     SAMPLE_END = "sample_end"
     SAMPLE_FAILED = "sample_failed"
     IMAGES = "images"
+    EXPORTED = "exported"
+    EXPORT_FAILED = "export_failed"
     WARNING = "warning"
     SUMMARY = "summary"
 

@@ -16,6 +16,7 @@ from engine.contract.language_settings import LanguageTraining
 from engine.contract.models.bigram import BigramModel
 from engine.contract.models.dcgan import DCGANModel
 from engine.contract.models.gpt import GPTModel
+from engine.contract.models.gpt2 import GPT2Model
 from engine.contract.models.mlp import MLPModel
 from engine.contract.models.ngram import NGramModel
 from engine.contract.models.rnn import RNNModel
@@ -57,7 +58,8 @@ class CountingConfiguration(Configuration):
 
 
 LanguageModel = Annotated[
-    BigramModel | MLPModel | WaveNetModel | RNNModel | TransformerModel | GPTModel, Field(discriminator="kind")
+    BigramModel | MLPModel | WaveNetModel | RNNModel | TransformerModel | GPTModel | GPT2Model,
+    Field(discriminator="kind"),
 ]
 
 
@@ -185,6 +187,26 @@ FAMILIES: dict[str, Family] = {
             "A decoder-only transformer: attention looks back over the whole context.",
             LanguageConfiguration,
             {"training": {"batch_size": 12, "max_steps": 2000}},
+        ),
+        Family(
+            "gpt2",
+            "GPT-2",
+            "The published GPT-2, or any of its form from a folder: sample from it, fine-tune it, hand it on.",
+            LanguageConfiguration,
+            {
+                "data": {"dataset": "python-docs"},
+                "tokenizer": {"kind": "gpt2"},
+                "optimizer": {"kind": "adamw", "learning_rate": 1e-5, "weight_decay": 0.01, "beta2": 0.999},
+                "schedule": {"kind": "constant"},
+                "training": {
+                    "max_steps": 200,
+                    "batch_size": 4,
+                    "eval_interval": 50,
+                    "eval_batches": 5,
+                    "log_interval": 1,
+                },
+                "sampling": {"interval": 50, "max_tokens": 50, "temperature": 0.7},
+            },
         ),
         Family(
             "dcgan",

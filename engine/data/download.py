@@ -40,7 +40,11 @@ class DownloadCancelled(UserError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file elsewhere, known byte for byte: `file` is its name here, `size` its bytes, `sha256` their hash."""
+    """A file elsewhere: `file` is its name here, `size` its bytes, `sha256` their hash.
+
+    Where the size is 0 and the hash empty, nothing is known: the server's word on the size is taken, and the caller checks
+    what came.
+    """
 
     file: str
     address: str
@@ -74,7 +78,7 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
-        handle, temporary = tempfile.mkstemp(prefix=f".{remote.file}.", suffix=".part", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         try:
             with open(handle, "w+b") as file:
                 transfer.run(_addresses(remote, mirror), file)
@@ -94,7 +98,10 @@ def fetch(
 
 def _is_whole(path: Path, remote: RemoteFile) -> bool:
     try:
-        if path.stat().st_size != remote.size:
+        size = path.stat().st_size
+        if not remote.sha256:
+            return size > 0
+        if size != remote.size:
             return False
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
@@ -159,6 +166,7 @@ class _Transfer:
     cancelled: Cancelled | None
     timeout: tuple[float, float]
     received: int = 0
+    announced: int = 0  # bytes in all, by the server's word
     resumed: bool = False
 
     def run(self, addresses: list[str], file: BufferedRandom) -> None:
@@ -183,7 +191,7 @@ class _Transfer:
                     break  # nothing ever came: no network, and waiting longer helps nobody
                 continue
             file.seek(0)
-            if hashlib.file_digest(file, "sha256").hexdigest() == self.remote.sha256:
+            if not self.remote.sha256 or hashlib.file_digest(file, "sha256").hexdigest() == self.remote.sha256:
                 return
             reason = "what came is not the file expected (its SHA-256 differs)"
             if not self.resumed:
@@ -201,7 +209,8 @@ class _Transfer:
         try:
             with requests.get(address, headers=headers, stream=True, timeout=self.timeout) as response:
                 self._check_status(response, file)
-                while self.received < self.remote.size + 1:
+                size = self.remote.size or self.announced
+                while not size or self.received < size + 1:
                     self._check_cancelled()
                     # read1 returns what is there; read would wait for a whole piece on a slow line.
                     piece = response.raw.read1(_PIECE)
@@ -210,7 +219,7 @@ class _Transfer:
                     file.write(piece)
                     self.received += len(piece)
                     if self.progress:
-                        self.progress(min(self.received, self.remote.size), self.remote.size)
+                        self.progress(min(self.received, size or self.received), size)
         except requests.ConnectTimeout:
             raise _BrokeOff(f"it could not be reached within {self.timeout[0]:g} seconds") from None
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
@@ -221,8 +230,8 @@ class _Transfer:
             raise _BrokeOff("the connection broke off" if self.received else "no connection") from None
         except requests.RequestException as error:
             raise _NotThere(f"the address cannot be used ({type(error).__name__})") from None
-        if self.received < self.remote.size:
-            raise _BrokeOff(f"the connection broke off after {self.received:,} of {self.remote.size:,} bytes")
+        if self.received < size:
+            raise _BrokeOff(f"the connection broke off after {self.received:,} of {size:,} bytes")
 
     def _check_status(self, response: "requests.Response", file: BufferedRandom) -> None:
         status = response.status_code
@@ -233,6 +242,8 @@ class _Transfer:
             self.resumed = True
         elif status == HTTPStatus.OK:
             self._restart(file)
+            length = response.headers.get("Content-Length", "")
+            self.announced = int(length) if length.isdigit() else 0
         elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             self._restart(file)
             raise _BrokeOff("it has a shorter file than expected")

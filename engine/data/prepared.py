@@ -1,6 +1,8 @@
 """A corpus made ready for training: tokenized, split, and cut into windows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +10,20 @@ import torch
 
 from engine.contract.catalogue import Normalisation, catalogue
 from engine.contract.data_settings import TextData
+from engine.contract.errors import UserError
 from engine.data.batches import Windows, item_windows, text_windows
 from engine.data.catalogue import load_corpus
 from engine.data.reference_losses import reference_losses
 from engine.data.splits import split_items, split_text
 from engine.data.text import Corpus
-from engine.data.tokenizers import CharacterTokenizer, Tokenizer, WordTokenizer
+from engine.data.tokenizers import (
+    BytePairTokenizer,
+    CharacterTokenizer,
+    GPT2Tokenizer,
+    Tokenizer,
+    WordPieceTokenizer,
+    WordTokenizer,
+)
 from engine.training.task import SampleRequest
 
 SPLIT_SEED = 42  # the split of items is the same for every run, so that runs can be compared
@@ -120,14 +130,24 @@ def prepare_text(section: TextData, tokens: Any, tokenizer: Tokenizer | None = N
         spaces_to_dashes=section.spaces_to_dashes or own.spaces_to_dashes,
     )
     corpus = load_corpus(section.dataset, unit=section.unit, normalisation=cleaning)
-    if corpus.unit == "items" and tokens.kind == "word":
-        corpus = Corpus(corpus.name, "text", "\n".join(corpus.items), (), corpus.source, corpus.notes)
+    if tokens.kind in ("word", "wordpiece"):  # these know no end of an item
+        corpus = _as_running_text(corpus)
+    tokenizer = tokenizer or build_tokenizer(tokens, corpus)
+    if tokenizer.terminator_id is None:
+        corpus = _as_running_text(corpus)
     if corpus.unit == "items":
         parts: Any = split_items(corpus.items, section.val_fraction, section.test_fraction, SPLIT_SEED)
     else:
         parts = split_text(corpus.text, section.val_fraction, section.test_fraction)
     splits = {"train": parts.train, "val": parts.val, "test": parts.test}
-    return PreparedText(corpus, tokenizer or build_tokenizer(tokens, corpus), splits)
+    return PreparedText(corpus, tokenizer, splits)
+
+
+def _as_running_text(corpus: Corpus) -> Corpus:
+    """Return items as one text, one a line; a text as it is."""
+    if corpus.unit == "text":
+        return corpus
+    return Corpus(corpus.name, "text", "\n".join(corpus.items), (), corpus.source, corpus.notes)
 
 
 def prepared_without_corpus(tokenizer: Tokenizer, items: bool) -> PreparedText:
@@ -136,10 +156,35 @@ def prepared_without_corpus(tokenizer: Tokenizer, items: bool) -> PreparedText:
 
 
 def build_tokenizer(tokens: Any, corpus: Corpus) -> Tokenizer:
-    """Build the tokenizer of a `tokenizer` section for a corpus."""
-    if tokens.kind == "word":
-        return WordTokenizer.from_text(corpus.text, split=tokens.split, lower_case=tokens.lower_case)
-    assert tokens.kind == "character", tokens.kind
-    if corpus.unit == "items":
-        return CharacterTokenizer.from_items(corpus.items)
-    return CharacterTokenizer.from_text(corpus.text)
+    """Build the tokenizer of a `tokenizer` section for a corpus; raise `UserError` that names the setting at fault."""
+    items = corpus.unit == "items"
+    match tokens.kind:
+        case "character":
+            return CharacterTokenizer.from_items(corpus.items) if items else CharacterTokenizer.from_text(corpus.text)
+        case "word":
+            return WordTokenizer.from_text(
+                corpus.text,
+                split=tokens.split,
+                lower_case=tokens.lower_case,
+                special_tokens=tokens.special_tokens,
+            )
+        case "byte-pair":
+            with _about("tokenizer.vocab_size"):
+                texts = corpus.items if items else corpus.text
+                return BytePairTokenizer.train(texts, tokens.vocab_size, terminator=items)
+        case "gpt2":
+            with _about("tokenizer.path"):
+                path = Path(tokens.path).expanduser() if tokens.path else None
+                return GPT2Tokenizer.load(path.parent if path and path.is_file() else path or "")
+    assert tokens.kind == "wordpiece", tokens.kind
+    with _about("tokenizer.path"):
+        return WordPieceTokenizer.from_file(Path(tokens.path).expanduser(), tokens.lower_case)
+
+
+@contextmanager
+def _about(setting: str) -> Iterator[None]:
+    """Say which setting an error is about, so that a form can show it there."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(str(error) if setting in str(error) else f"{setting}: {error}") from None

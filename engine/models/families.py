@@ -13,6 +13,7 @@ _CLASSES = {
     "rnn": ("engine.models.rnn", "RNN"),
     "transformer": ("engine.models.transformer", "Transformer"),
     "gpt": ("engine.models.gpt", "GPT"),
+    "gpt2": ("engine.models.gpt2_weights", "pretrained"),
 }
 
 

@@ -64,6 +64,7 @@ class GPT(nn.Module):
     def __init__(self, config: GPTModel, vocab_size: int) -> None:
         super().__init__()
         self.block_size, self.dropout = config.block_size, config.dropout
+        self._layers = (config.n_layer, config.n_head, config.n_embd // config.n_head)  # what a cache is made for
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
         self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
@@ -91,9 +92,7 @@ class GPT(nn.Module):
 
     def new_cache(self, batch: int, length: int) -> KeyValueCache:
         """Return an empty memory for `length` positions of `batch` sequences."""
-        attention = self.blocks[0].attention
-        head_size = self.token_embedding.embedding_dim // attention.n_head
-        return KeyValueCache(len(self.blocks), attention.n_head, head_size, batch, length, self.token_embedding.weight)
+        return KeyValueCache(*self._layers, batch, length, self.token_embedding.weight)
 
     def forward(
         self, idx: Tensor, targets: Tensor | None = None, cache: KeyValueCache | None = None

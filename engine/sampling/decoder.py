@@ -46,7 +46,7 @@ def decode(
     """
     if max_tokens < 1:
         return
-    block_size: int = getattr(model, "longest_context", model.block_size)  # type: ignore[assignment]
+    block_size: int = getattr(model, "longest_context", model.block_size)  # type: ignore[arg-type]
     missing = (1 if model.predicts_every_position else block_size) - len(prompt)
     if missing > 0:
         prompt = torch.cat((prompt.new_full((missing,), start_id), prompt))

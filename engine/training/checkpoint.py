@@ -2,6 +2,7 @@
 
 steps/000500/model.safetensors   the weights
              tokenizer.json      the tokenizer they belong to
+             architecture.json   the model's shape, where the configuration does not tell it
              training.pt         optimizer, generators, counters (read with weights_only=True)
              checkpoint.json     step and losses
 steps/best.json                  the step with the lowest validation loss
@@ -35,6 +36,7 @@ class Saved:
     tokenizer: dict[str, Any] | None
     training: dict[str, Any] | None
     losses: dict[str, float]
+    architecture: dict[str, Any] | None = None
 
 
 def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
@@ -52,6 +54,8 @@ def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
         _write(temporary / "model.safetensors", save(content, metadata={"format": "pt"}))
         if saved.tokenizer is not None:
             _write(temporary / "tokenizer.json", json.dumps(saved.tokenizer, ensure_ascii=False).encode())
+        if saved.architecture is not None:
+            _write(temporary / "architecture.json", json.dumps(saved.architecture).encode())
         if saved.training is not None:
             with (temporary / "training.pt").open("wb") as file:
                 torch.save(saved.training, file)
@@ -104,8 +108,10 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
     try:
         weights = load_file(folder / "model.safetensors")
         about = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
-        tokenizer_path = folder / "tokenizer.json"
-        tokenizer = json.loads(tokenizer_path.read_text(encoding="utf-8")) if tokenizer_path.is_file() else None
+        tokenizer, architecture = (
+            _json_if_there(folder / "tokenizer.json"),
+            _json_if_there(folder / "architecture.json"),
+        )
         training = None
         if with_training:
             training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
@@ -115,7 +121,11 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
         if type(error).__module__.partition(".")[0] != "_pickle" and "Unpickling" not in type(error).__name__:
             raise
         raise _broken(run, step, error) from None
-    return Saved(step, weights, tokenizer, training, about.get("losses", {}))
+    return Saved(step, weights, tokenizer, training, about.get("losses", {}), architecture)
+
+
+def _json_if_there(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _broken(run: RunDirectory, step: int, error: Exception) -> UserError:

@@ -38,7 +38,7 @@ class LanguageTask:
         self.device = choose_device(training.device)
         check_precision(training.precision, self.device)
         torch.manual_seed(training.seed)
-        self.model = build_model(configuration.model, data.tokenizer.vocab_size).to(self.device)
+        self.model = self._build_model().to(self.device)
         self.optimizer = build_optimizer(configuration.optimizer, self.model, self.device)
         self._batches = torch.Generator(self.device).manual_seed(training.seed)
         every = bool(self.model.predicts_every_position)
@@ -67,6 +67,9 @@ class LanguageTask:
         )
         use_threads_for(6 * self.facts.parameters * self.tokens_per_step)
         self.model.train()
+
+    def _build_model(self) -> torch.nn.Module:
+        return build_model(self.configuration.model, self.data.tokenizer.vocab_size)
 
     def configure(self, configuration: Configuration) -> None:
         assert isinstance(configuration, LanguageConfiguration)
@@ -219,6 +222,11 @@ def load_model_weights(model: torch.nn.Module, weights: dict[str, Tensor], expec
             f"These weights belong to another model: {lacks} '{name}'. Use the configuration they were trained with."
         )
     for name, tensor in weights.items():
+        if name == "token_embedding.weight" and len(own[name]) != len(tensor):
+            raise UserError(
+                f"These weights belong to a vocabulary of {len(tensor):,} tokens, and the one at hand has {len(own[name]):,}. "
+                "Use the tokenizer they were trained with: a checkpoint's own stands beside it as tokenizer.json."
+            )
         if own[name].shape != tensor.shape and name not in ("codes", "counts"):
             raise UserError(
                 f"These weights belong to another model: '{name}' is {tuple(tensor.shape)}, and {tuple(own[name].shape)} is "

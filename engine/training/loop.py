@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from engine.contract import commands
 from engine.contract.configuration import Configuration, ConfigurationError, parse, specs, with_value
+from engine.contract.errors import UserError
 from engine.contract.events import EventKind
 from engine.contract.run_directory import RunDirectory
 from engine.contract.status import METRICS, RunState
@@ -17,7 +19,7 @@ from engine.training.checkpoint import Saved, mark_best, prune, write_checkpoint
 from engine.training.pictures import PictureSampler
 from engine.training.record import Record
 from engine.training.sampler import Sampler
-from engine.training.task import DrawsPictures, Task
+from engine.training.task import CarriesArchitecture, DrawsPictures, Task
 
 COMMAND_INTERVAL = 0.05  # seconds between two looks into the inbox
 FETCH_INTERVAL = 0.1  # seconds between two transfers of metrics from the device
@@ -216,13 +218,8 @@ class Loop:
         began = time.perf_counter()
         try:
             if self.best and self._best_weights is not None and self._saved_best != self.best[0] != self.step:
-                write_checkpoint(
-                    self.run, Saved(self.best[0], self._best_weights, self.task.tokenizer_json(), None, {})
-                )
-            write_checkpoint(
-                self.run,
-                Saved(self.step, self.task.weights(), self.task.tokenizer_json(), self._state(), self._losses),
-            )
+                write_checkpoint(self.run, self._saved(self.best[0], self._best_weights, None, {}))
+            write_checkpoint(self.run, self._saved(self.step, self.task.weights(), self._state(), self._losses))
             if self.best and self.best[0]:
                 mark_best(self.run, *self.best)
                 self._saved_best = self.best[0]
@@ -239,6 +236,12 @@ class Loop:
             EventKind.CHECKPOINT, path=str(path), best=bool(self.best and self.best[0] == self.step), seconds=seconds
         )
         self._speed = None
+
+    def _saved(
+        self, step: int, weights: dict[str, Tensor], training: dict[str, Any] | None, losses: dict[str, float]
+    ) -> Saved:
+        architecture = self.task.architecture() if isinstance(self.task, CarriesArchitecture) else None
+        return Saved(step, weights, self.task.tokenizer_json(), training, losses, architecture)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -302,6 +305,8 @@ class Loop:
                 self.edit(command.path, command.value)
             case commands.Sample():
                 self._sample(command)
+            case commands.Export():
+                self.export(command)
             case commands.CancelSample():
                 pass  # it has ended already: one that is being drawn hears of it through `interruptions`
             case commands.Release():
@@ -327,6 +332,21 @@ class Loop:
             self.max_steps = max(int(value), self.step)
         self._note()
         self.record.event(EventKind.EDIT, path=path, value=value, old=old)
+
+    def export(self, command: commands.Export) -> None:
+        """Write the model as it is now into a new folder that other programs read."""
+        clock_runs = self._clock > 0
+        self._stop_clock()
+        try:
+            if not isinstance(self.task, CarriesArchitecture):
+                raise UserError("Only GPT-2 can be exported: no other program reads this model's form.")
+            files = self.task.export(Path(command.path))
+        except UserError as error:
+            self.record.event(EventKind.EXPORT_FAILED, id=command.id, message=str(error))
+        else:
+            self.record.event(EventKind.EXPORTED, id=command.id, path=command.path, files=files)
+        if clock_runs:
+            self._start_clock()
 
     def _sample(self, command: commands.Sample) -> None:
         clock_runs = self._clock > 0

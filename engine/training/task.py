@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -99,6 +100,17 @@ class DrawsPictures(Protocol):
 
     def real_pictures(self) -> Any:
         """Return pictures learnt from, always the same; None where there are none."""
+
+
+@runtime_checkable
+class CarriesArchitecture(Protocol):
+    """What a task offers whose model was read from a folder: a checkpoint must do without that folder."""
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the shape of the model, which travels with its weights."""
+
+    def export(self, target: Path) -> list[str]:
+        """Write the model as a new folder that other programs read; return its files' names. Raises `UserError`."""
 
 
 ProgressReport = Callable[[str], None]

@@ -30,7 +30,7 @@ VOCABULARY = RemoteFile(
 _LOCAL_NAMES = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"), (MERGES.file, VOCABULARY.file))
 _INSTEAD = (
     "Set tokenizer.path to a folder that holds GPT-2's vocab.bpe and encoder.json (or merges.txt and vocab.json), "
-    "or choose the tokenizer bpe, which learns from your own text."
+    "or choose the tokenizer byte-pair, which learns from your own text."
 )
 
 
@@ -69,10 +69,15 @@ class GPT2Tokenizer(ByteLevelTokenizer):
     @classmethod
     def from_folder(cls, folder: Path) -> "GPT2Tokenizer":
         """From `vocab.bpe` and `encoder.json`, or `merges.txt` and `vocab.json`, in a folder."""
-        for merges, vocabulary in _LOCAL_NAMES:
-            if (folder / merges).is_file() and (folder / vocabulary).is_file():
-                return cls.from_files(folder / merges, folder / vocabulary)
-        raise UserError(f"{folder} holds no GPT-2 vocabulary. {_INSTEAD}")
+        found = _local_files(folder)
+        if found is None:
+            raise UserError(f"{folder} holds no GPT-2 vocabulary. {_INSTEAD}")
+        return cls.from_files(*found)
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder holds both of the files."""
+        return _local_files(folder) is not None
 
     @classmethod
     def from_files(cls, merges: Path, vocabulary: Path) -> "GPT2Tokenizer":
@@ -80,14 +85,15 @@ class GPT2Tokenizer(ByteLevelTokenizer):
         ids = read_json(vocabulary)
         lines = read_text(merges)[0].split("\n")
         pairs = [line.split(" ") for line in lines if line.strip() and not line.startswith("#version")]
-        byte_of = {character: byte for byte, character in _visible_bytes().items()}
-        # In order of merging: the bytes in the order of their visible signs, then one token a merge.
-        order = [*_visible_bytes().values(), *("".join(pair) for pair in pairs)]
+        byte_of = {character: byte for byte, character in visible_bytes().items()}
+        if not isinstance(ids, dict):
+            raise UserError(f"{vocabulary} is not a vocabulary of tokens and their ids. Give GPT-2's own file.")
+        # The bytes in the order of their ids, for nothing is merged into a byte; then one token a merge, in order of merging.
+        signs = sorted(byte_of, key=lambda sign: place if isinstance(place := ids.get(sign), int) else 0)
+        order = [*signs, *("".join(pair) for pair in pairs)]
         wrong = f"{merges.name} and {vocabulary.name} in {merges.parent} do not belong together"
         if any(len(pair) != 2 for pair in pairs) or not set("".join(order)) <= byte_of.keys():
             raise UserError(f"{merges} is not a file of GPT-2's merges. Give GPT-2's own file.")
-        if not isinstance(ids, dict):
-            raise UserError(f"{vocabulary} is not a vocabulary of tokens and their ids. Give GPT-2's own file.")
         by_merging = set(order)
         for rank, token in enumerate(order):
             if ids.get(token) != rank:
@@ -118,7 +124,7 @@ class GPT2Tokenizer(ByteLevelTokenizer):
         return cls(ranks, stored_flag(data, "terminator"))
 
 
-def _visible_bytes() -> dict[int, str]:
+def visible_bytes() -> dict[int, str]:
     """GPT-2's way to write bytes as visible characters: Latin-1 where that is visible, else U+0100 and up.
 
     In the order of GPT-2's first 256 ids.
@@ -126,6 +132,14 @@ def _visible_bytes() -> dict[int, str]:
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in visible]
     return {byte: chr(byte) for byte in visible} | {byte: chr(256 + place) for place, byte in enumerate(others)}
+
+
+def _local_files(folder: Path) -> tuple[Path, Path] | None:
+    """The files of merges and of ids in a folder, by any of their names."""
+    for merges, vocabulary in _LOCAL_NAMES:
+        if (folder / merges).is_file() and (folder / vocabulary).is_file():
+            return folder / merges, folder / vocabulary
+    return None
 
 
 def _tiktoken_cache() -> tuple[Path, Path] | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.contract.errors import UserError
 from engine.data.tokenizers import BytePairTokenizer, GPT2Tokenizer
-from engine.data.tokenizers.gpt2 import _visible_bytes
+from engine.data.tokenizers.gpt2 import visible_bytes
 
 CORPUS = "low lower lowest newer newest wider widest, it's the lowest and the newest.\n" * 4
 
@@ -117,7 +117,7 @@ def test_a_character_split_over_tokens_appears_when_it_is_whole() -> None:
 @pytest.fixture
 def gpt2_folder(tmp_path: Path, learnt: BytePairTokenizer) -> Path:
     """A small vocabulary in the files of GPT-2."""
-    sign = _visible_bytes()
+    sign = visible_bytes()
     order = list(sign)  # ids of the bytes are in another order there
 
     def shown(token: bytes) -> str:

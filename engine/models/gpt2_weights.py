@@ -1,0 +1,278 @@
+"""GPT-2's weights: read from a Hugging Face folder, every key and shape accounted for, and written back as one."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from engine.contract.errors import UserError
+from engine.contract.models.gpt2 import GPT2Model
+from engine.data.tokenizers import Tokenizer
+from engine.data.tokenizers.gpt2_files import gpt2_files
+from engine.models.gpt2 import GPT2, Architecture
+from engine.models.gpt2_architecture import read_architecture, written_architecture
+from engine.models.gpt2_hub import weights_folder
+
+# Our name, the published name, and whether it is stored transposed: the original's Conv1D keeps (in, out).
+_OUTSIDE = (
+    ("token_embedding.weight", "wte.weight", False),
+    ("position_embedding.weight", "wpe.weight", False),
+    ("norm.weight", "ln_f.weight", False),
+    ("norm.bias", "ln_f.bias", False),
+)
+_A_BLOCK = (
+    ("norm_1.weight", "ln_1.weight", False),
+    ("norm_1.bias", "ln_1.bias", False),
+    ("attention.query_key_value.weight", "attn.c_attn.weight", True),
+    ("attention.query_key_value.bias", "attn.c_attn.bias", False),
+    ("attention.projection.weight", "attn.c_proj.weight", True),
+    ("attention.projection.bias", "attn.c_proj.bias", False),
+    ("norm_2.weight", "ln_2.weight", False),
+    ("norm_2.bias", "ln_2.bias", False),
+    ("feed_forward.expand.weight", "mlp.c_fc.weight", True),
+    ("feed_forward.expand.bias", "mlp.c_fc.bias", False),
+    ("feed_forward.projection.weight", "mlp.c_proj.weight", True),
+    ("feed_forward.projection.bias", "mlp.c_proj.bias", False),
+)
+_MASK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # the causal mask, which old versions stored as a weight
+_PREFIX = "transformer."
+_HEAD = "lm_head.weight"  # the same as wte.weight, stored by some
+_ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def published_names(shape: Architecture) -> dict[str, tuple[str, bool]]:
+    """Return for each of our weights its name in the published files, and whether it is transposed there."""
+    names = {ours: (theirs, transposed) for ours, theirs, transposed in _OUTSIDE}
+    for layer in range(shape.n_layer):
+        names |= {f"blocks.{layer}.{ours}": (f"h.{layer}.{theirs}", turned) for ours, theirs, turned in _A_BLOCK}
+    return names
+
+
+def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] | None = None) -> GPT2:
+    """Return the GPT-2 of `config.weights` for a tokenizer of `vocab_size` tokens.
+
+    With the `architecture` of a checkpoint the model is built without looking at the weights' folder, for the checkpoint's
+    own weights to be loaded into it. Raises `UserError` if anything is missing, damaged or does not fit.
+    """
+    folder = None if architecture is not None else weights_folder(config.weights)
+    if folder is None:
+        shape = read_architecture(architecture, "the checkpoint's architecture")
+    else:
+        shape = read_architecture(_read_json(folder / "config.json"), str(folder / "config.json"))
+    if vocab_size > shape.vocab_size:
+        raise UserError(
+            f"model.weights: {config.weights} knows {shape.vocab_size:,} tokens and the tokenizer has {vocab_size:,}: they do "
+            "not belong together. Use the tokenizer gpt2 with the vocabulary files of these weights."
+        )
+    if config.block_size > shape.n_positions:
+        raise UserError(
+            f"model.block_size of {config.block_size:,} is more than the {shape.n_positions:,} positions that "
+            f"{config.weights} has. Take at most {shape.n_positions:,}."
+        )
+    with torch.device("meta"):  # shapes only: the weights' memory is filled once, from the file
+        model = GPT2(shape, config)
+    expected = _expected(model)
+    if folder is not None:
+        files = _WeightFiles(folder)
+        files.check(expected)
+    model.to_empty(device="cpu")
+    if folder is not None:
+        files.load(model)
+    return model
+
+
+def _expected(model: GPT2) -> dict[str, tuple[str, tuple[int, ...], bool]]:
+    """Return what the files must hold: published name -> (our name, shape there, whether that is transposed)."""
+    names = published_names(model.shape)
+    assert names.keys() == model.state_dict().keys()
+    found = {}
+    for ours, tensor in model.state_dict().items():
+        theirs, transposed = names[ours]
+        shape = tuple(tensor.shape)
+        found[theirs] = (ours, shape[::-1] if transposed else shape, transposed)
+    return found
+
+
+class _WeightFiles:
+    """The safetensors files of a folder, one or many, with the place of each weight by its name without prefix."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._places: dict[str, tuple[str, str]] = {}  # name -> (file, key in the file)
+        for file in self._files():
+            with self._opened(file) as content:
+                for key in content.keys():  # noqa: SIM118 - no dictionary
+                    self._place(file, key)
+
+    def _files(self) -> list[str]:
+        if (self.folder / _ONE).is_file():
+            return [_ONE]
+        if not (self.folder / _INDEX).is_file():
+            raise UserError(f"model.weights: {self.folder} has no {_ONE}{_instead(self.folder)}.")
+        index = _read_json(self.folder / _INDEX)
+        parts = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(parts, dict) or not parts or not all(_is_plain(name) for name in parts.values()):
+            raise UserError(
+                f"model.weights: {self.folder / _INDEX} is no index of weight files. Fetch the folder again."
+            )
+        names = sorted(set(parts.values()))
+        if missing := [name for name in names if not (self.folder / name).is_file()]:
+            raise UserError(
+                f"model.weights: {self.folder} lacks {', '.join(missing[:3])}, {len(missing)} of its {len(names)} weight "
+                "files. Fetch the folder again."
+            )
+        return names
+
+    @contextmanager
+    def _opened(self, file: str) -> Iterator[Any]:
+        path = self.folder / file
+        try:
+            with safe_open(path, framework="pt") as content:
+                yield content
+        except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise UserError(
+                f"model.weights: {path} is damaged or no safetensors file ({reason}). Fetch it again."
+            ) from None
+
+    def _place(self, file: str, key: str) -> None:
+        name = key.removeprefix(_PREFIX)
+        if _MASK.fullmatch(name):
+            return
+        if name in self._places:
+            raise UserError(
+                f"model.weights: {self.folder} holds the weight '{_short(name)}' twice. Fetch the folder again."
+            )
+        self._places[name] = (file, key)
+
+    def check(self, expected: dict[str, tuple[str, tuple[int, ...], bool]]) -> None:
+        """Compare names and shapes with what is expected, before anything is loaded."""
+        self._expected = expected
+        here = set(self._places) - {_HEAD}
+        if missing := sorted(expected.keys() - here):
+            raise self._misfit(f"lack '{missing[0]}'{_others(missing)}, which config.json calls for")
+        if unknown := sorted(here - expected.keys()):
+            raise self._misfit(f"have '{_short(unknown[0])}'{_others(unknown)}, for which GPT-2 has no place")
+        for file in sorted({file for file, _ in self._places.values()}):
+            with self._opened(file) as content:
+                for name, (where, key) in self._places.items():
+                    if where == file:
+                        wanted = expected["wte.weight" if name == _HEAD else name][1]
+                        if (has := tuple(content.get_slice(key).get_shape())) != wanted:
+                            raise self._misfit(f"have '{name}' of shape {has} where config.json makes it {wanted}")
+
+    @torch.no_grad()
+    def load(self, model: GPT2) -> None:
+        """Fill the model's memory; names and shapes have been checked."""
+        own = model.state_dict()
+        head = None
+        for file in sorted({file for file, _ in self._places.values()}):
+            with self._opened(file) as content:
+                for name, (where, key) in self._places.items():
+                    if where != file:
+                        continue
+                    tensor: Tensor = content.get_tensor(key)
+                    if not tensor.is_floating_point():
+                        raise self._misfit(f"have '{name}' as {tensor.dtype}, where numbers with a fraction are needed")
+                    if name == _HEAD:
+                        head = tensor
+                        continue
+                    ours, _, transposed = self._expected[name]
+                    own[ours].copy_(tensor.t() if transposed else tensor)
+        if head is not None and not torch.equal(head.float(), own["token_embedding.weight"]):
+            raise self._misfit(f"have a '{_HEAD}' of their own, and torchtty's GPT-2 uses wte.weight there")
+
+    def _misfit(self, what: str) -> UserError:
+        return UserError(
+            f"model.weights: the weights in {self.folder} {what}. Give a folder as transformers writes it."
+        )
+
+
+def export_folder(target: Path, model: GPT2, config: GPT2Model, tokenizer: Tokenizer | None) -> list[str]:
+    """Write a folder that transformers loads: `config.json`, `model.safetensors`, and the tokenizer where it has GPT-2's form.
+
+    The folder must be new; it appears when it is complete. Returns the names of its files. Raises `UserError`.
+    """
+    target = target.expanduser().absolute()
+    if target.exists() or target.is_symlink():
+        raise UserError(f"{target} is there already, and nothing is overwritten. Name a new folder.")
+    if not target.parent.is_dir():
+        raise UserError(f"There is no folder {target.parent} to put {target.name} in. Make it first.")
+    files = gpt2_files(tokenizer) if tokenizer is not None else {}
+    end = tokenizer.terminator_id if tokenizer is not None else None
+    about = written_architecture(model.shape) | {
+        "embd_pdrop": config.embd_dropout,
+        "attn_pdrop": config.attn_dropout,
+        "resid_pdrop": config.resid_dropout,
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "torch_dtype": "float32",
+    }
+    own = model.state_dict()
+    weights = {}
+    for ours, (theirs, transposed) in published_names(model.shape).items():
+        tensor = own[ours].detach().to("cpu", torch.float32)
+        weights[_PREFIX + theirs] = (tensor.t() if transposed else tensor).contiguous()
+    files |= {
+        "config.json": json.dumps(about, indent=2).encode() + b"\n",
+        _ONE: save(weights, metadata={"format": "pt"}),
+    }
+    _write_folder(target, files)
+    return sorted(files)
+
+
+def _write_folder(target: Path, files: dict[str, bytes]) -> None:
+    """Write beside the target, wait for the disk, and rename."""
+    temporary = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        temporary.chmod(0o755)
+        for name, content in files.items():
+            with (temporary / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.rename(target)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror or error}. Nothing of it was kept.") from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _read_json(path: Path) -> Any:
+    from engine.data.tokenizers.base import read_json
+
+    try:
+        return read_json(path)
+    except UserError as error:
+        raise UserError(f"model.weights: {error}") from None
+
+
+def _instead(folder: Path) -> str:
+    if any(folder.glob("*.bin")):
+        return ", only weights in Python's pickle format, which could run code and are not loaded: convert them to safetensors"
+    return ": give a folder that holds config.json and model.safetensors"
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether a name stays inside its folder."""
+    return isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name and "\\" not in name
+
+
+def _others(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else name[:60] + "…"
