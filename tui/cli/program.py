@@ -180,3 +180,17 @@ def doctor(as_json: AsJson = False) -> int:
     from tui.cli.doctor import doctor
 
     return doctor(as_json=as_json)
+
+
+@app.command(rich_help_panel=MACHINE)
+def bench(
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Measure this only; repeatable.")
+    ] = None,
+    file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the figures to a file too.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: one minute instead of four.")] = False,
+) -> int:
+    """Measure speed, memory and traffic here, each beside its bar."""
+    from tui.cli.bench import bench
+
+    return bench(only or [], file, quick=quick)

@@ -1,0 +1,1 @@
+"""Training speed, measured: `python -m engine.bench`."""

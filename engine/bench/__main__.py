@@ -1,0 +1,19 @@
+"""`python -m engine.bench SECONDS COUNT MODEL …`: print steps a second, loop and plain loop, as one JSON object a model."""
+
+import json
+import sys
+from dataclasses import asdict
+
+from engine.bench.speed import MODELS, stretches
+
+
+def main(arguments: list[str]) -> int:
+    """Measure models in stretches of so many seconds."""
+    seconds, count, models = float(arguments[0]), int(arguments[1]), arguments[2:] or list(MODELS)
+    for model in models:
+        print(json.dumps(asdict(stretches(model, seconds, count))), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""The real loop, headless, against a tutorial's plain one: alternating stretches in one process, so that noise cancels."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from engine.bench.tutorial import Tutorial
+from engine.contract.configuration import LanguageConfiguration, parse, starting_tree, with_value
+from engine.contract.run_directory import create
+from engine.models.families import build_model
+from engine.tasks import build_task
+from engine.training.language import LanguageTask
+from engine.training.loop import Loop
+from engine.training.record import Record, new_status
+from engine.training.task import Task
+
+NEVER = 10**9
+QUIET = {
+    "training.eval_interval": NEVER,
+    "training.checkpoint_interval": NEVER,
+    "sampling.interval": 0,
+    "training.device": "cpu",
+    "training.max_steps": NEVER,
+}
+"""The loop trains and logs; the plain loop does not evaluate, save or sample either."""
+MODELS: dict[str, dict[str, Any]] = {
+    "mlp": {"data.dataset": "given-names"},
+    "gpt": {
+        "model.n_layer": 4,
+        "model.n_head": 4,
+        "model.n_embd": 128,
+        "model.block_size": 64,
+        "data.dataset": "python-docs",
+        "training.batch_size": 12,
+    },
+}
+"""The MLP as its family starts, and a GPT of 0.8 million parameters."""
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Steps a second of the loop and of the plain loop, stretch by stretch."""
+
+    model: str
+    parameters: int
+    loop: list[float]
+    plain: list[float]
+
+
+class _Aside(Exception):
+    """The last stretch is over."""
+
+
+class _Alternating:
+    """A task that lets the plain loop train for a stretch between two stretches of its own, and keeps both times apart."""
+
+    def __init__(self, task: LanguageTask, tutorial: Tutorial, seconds: float, stretches: int) -> None:
+        self.task, self.tutorial, self.seconds, self.stretches = task, tutorial, seconds, stretches
+        self.loop, self.plain = list[float](), list[float]()
+        self._threads = torch.get_num_threads()
+        self._began: float | None = None
+        self._steps = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)
+
+    def train_step(self, step: int) -> dict[str, Tensor | float]:
+        now = time.perf_counter()
+        if self._began is None or now - self._began >= self.seconds:
+            if self._began is not None:
+                self.loop.append(self._steps / (now - self._began))
+            if len(self.loop) == self.stretches:
+                raise _Aside
+            self.plain.append(self._plainly())
+            self._began, self._steps = time.perf_counter(), 0
+        self._steps += 1
+        return self.task.train_step(step)
+
+    def _plainly(self) -> float:
+        torch.set_num_threads(_TORCHS_OWN_THREADS)
+        began, steps = time.perf_counter(), 0
+        while (passed := time.perf_counter() - began) < self.seconds:
+            self.tutorial.run(1)
+            steps += 1
+        torch.set_num_threads(self._threads)
+        return steps / passed
+
+
+_TORCHS_OWN_THREADS = torch.get_num_threads()
+
+
+def stretches(model: str, seconds: float, count: int) -> Stretches:
+    """Train a model of `MODELS` both ways, `count` stretches of so many seconds each, the first of which warm up."""
+    tree = starting_tree(model)
+    for path, value in (MODELS[model] | QUIET).items():
+        tree = with_value(tree, path, value)
+    configuration = parse(tree)
+    assert isinstance(configuration, LanguageConfiguration)
+    task = build_task(configuration)
+    assert isinstance(task, LanguageTask)
+    twin = build_model(configuration.model, task.facts.vocab_size)
+    twin.load_state_dict(task.model.state_dict())
+    alternating = _Alternating(task, Tutorial(twin, task.windows["train"], configuration), seconds, count + 1)
+    with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
+        run = create(configuration, root=Path(folder))
+        record = Record(run, new_status(NEVER))
+        record.start()
+        loop = Loop(
+            cast(Task, alternating),
+            configuration,
+            run,
+            record,
+            acquire_device=lambda: True,
+            release_device=lambda: None,
+            max_steps=NEVER,
+        )
+        try:
+            loop.train()
+        except _Aside:
+            pass
+        finally:
+            record.close()
+    return Stretches(model, task.facts.parameters, alternating.loop[1:], alternating.plain[1:])

@@ -1,0 +1,92 @@
+"""What watching leaves behind in memory: a view fed with updates as fast as it takes them, and its growth a day."""
+
+import asyncio
+import gc
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+import psutil
+from textual.app import App, ComposeResult
+
+from engine.contract.events import EventKind, event
+from engine.contract.files import write_atomically
+from engine.contract.run_directory import RunDirectory
+from engine.contract.status import RunState
+from engine.contract.tail import json_line
+from tui.bench.figure import Bar, Figure
+from tui.bench.written import begin, metric_lines, write_status
+from tui.run import polling
+from tui.run.view import RunView
+
+A_DAY = 24 * 60 * 60 * 10  # updates: ten a second
+ANEW = 100  # updates after which the run begins anew, so that the curves' own points do not count
+FLAT = 20.0  # MB a day: a sixth of what the app may have
+ROWS = 4  # metric lines an update brings
+
+
+class _Watching(App[None]):
+    def compose(self) -> ComposeResult:
+        yield RunView()
+
+
+def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
+    """Feed a view, first until its caches are full, and measure what it holds afterwards."""
+    warm, updates = (100, 100) if quick else (400, 800)
+    usual, polling.LOCAL = polling.LOCAL, 0.005
+    try:
+        with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
+            held, resident = asyncio.run(_fed(Path(folder), warm, updates))
+    finally:
+        polling.LOCAL = usual
+    day = held / updates * A_DAY / 1e6
+    note = f"{updates:,} updates: {held / 1e3:+.0f} kB held, {resident / 1e6:+.1f} MB resident"
+    return [Figure("idle", "growth over a day's worth of updates (864,000)", day, "MB", Bar(FLAT), note=note)]
+
+
+async def _fed(root: Path, warm: int, updates: int) -> tuple[int, int]:
+    """Return the growth in bytes of Python's objects and of resident memory over `updates`, after `warm` others."""
+    run = begin(root, RunState.RUNNING, ANEW * ROWS)
+    app, process = _Watching(), psutil.Process()
+    async with app.run_test(size=(120, 36)):
+        view = app.query_one(RunView)
+        view.show(run)
+        await _feed(view, run, warm)
+        tracemalloc.start()  # from here on only: what is freed that was there before counts for nothing
+        try:
+            await _feed(view, run, ANEW)
+            gc.collect()
+            held, resident = tracemalloc.get_traced_memory()[0], process.memory_info().rss
+            await _feed(view, run, updates)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] - held, process.memory_info().rss - resident
+        finally:
+            tracemalloc.stop()
+
+
+async def _feed(view: RunView, run: RunDirectory, updates: int) -> None:
+    """Write what a worker writes, and wait after each update until the view has drawn it."""
+    chart = view._curves.chart("loss")
+    for number in range(updates):
+        place = number % ANEW
+        if place == 0:  # replaced, not appended to: the follower starts again
+            write_atomically(run.metrics_path, b"")
+            write_atomically(run.events_path, b"")
+        step, before = place * ROWS, chart.frame
+        with run.metrics_path.open("ab") as metrics, run.events_path.open("ab") as events:
+            metrics.write(metric_lines(step + 1, step + ROWS + 1))
+            if place % 10 == 0:
+                events.write(_sample(step))
+        write_status(run, RunState.RUNNING, step + ROWS, ANEW * ROWS)
+        for _ in range(200):
+            await asyncio.sleep(0.005)
+            chart._schedule(at_once=True)
+            if chart.frame is not before:
+                break
+
+
+def _sample(step: int) -> bytes:
+    fields = {"id": f"step-{step}", "prompt": "", "automatic": True}
+    begun = event(EventKind.SAMPLE_START, step, count=2, settings={}, unknown=[], **fields)
+    ended = event(EventKind.SAMPLE_END, step, texts=["anna", "tom"], known=[True, False], cancelled=False, **fields)
+    return json_line(begun) + json_line(ended)

@@ -1,0 +1,95 @@
+"""Where measured programs live: folders and an environment of their own, and runs that end with the measurement."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from engine.contract.places import data_folder
+from engine.contract.run_directory import RunDirectory, list_runs
+from engine.contract.status import RunState
+from tui.bench.terminal import PATIENCE, TimedOut
+
+WARM_UP = 120.0  # seconds that importing torch may take on a busy machine
+_PERSONAL = {"NO_COLOR", "SSH_CONNECTION", "TMUX", "TEXTUAL", "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS", "TORCHTTY_THREADS"}
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module in this Python, and nothing of the current folder."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+class Surroundings:
+    """A temporary folder for runs and state. Whatever trains in it is ended when it is left."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="torchtty-bench-", ignore_cleanup_errors=True)
+        self.path = Path(self._folder.name)
+        self.runs = self.path / "runs"
+        self.environment = {name: value for name, value in os.environ.items() if name not in _PERSONAL} | {
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "TORCHTTY_RUNS": str(self.runs),
+            "TORCHTTY_STATE": str(self.path / "state"),
+            "TORCHTTY_DATA": str(data_folder()),
+            "TORCHTTY_IDLE_SECONDS": "2",
+        }
+
+    def __enter__(self) -> "Surroundings":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for run in list_runs(self.runs):
+            end(run)
+        self._folder.cleanup()
+
+    def latest(self) -> RunDirectory:
+        """Return the run that was begun last."""
+        wait_until(lambda: bool(list_runs(self.runs)), "a run", PATIENCE)
+        return list_runs(self.runs)[0]
+
+    def train(self, model: str, settings: dict[str, str]) -> RunDirectory:
+        """Have a worker train a model or recipe in the background; return its run once it trains."""
+        flags = [part for path, value in settings.items() for part in (f"--{path}", value)]
+        command = python("tui.main", "train", model, *flags, "--detach")
+        answer = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        )
+        if answer.returncode:
+            raise TimedOut(answer.stderr.strip() or "the training command failed")
+        run = self.latest()
+        wait_until(lambda: run.status().step > 0 or not run.status().state.is_live, "the first step", WARM_UP)
+        status = run.status()
+        if status.state is not RunState.RUNNING:
+            raise TimedOut(f"the run did not train: {status.message}")
+        return run
+
+
+def end(run: RunDirectory) -> None:
+    """End the worker of a run, if it has one."""
+    status = run.written_status()
+    if not (status.state.is_live or status.serving) or not status.process_is_alive():
+        return
+    with contextlib.suppress(psutil.Error):
+        worker = psutil.Process(status.pid)
+        worker.terminate()
+        try:
+            worker.wait(PATIENCE)
+        except psutil.TimeoutExpired:
+            worker.kill()
+            worker.wait(PATIENCE)
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float, look_every: float = 0.05) -> None:
+    """Wait for something that another process does; raise `TimedOut`."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimedOut(f"{what} did not come about in {patience:.0f} s")
+        time.sleep(look_every)

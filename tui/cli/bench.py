@@ -1,0 +1,92 @@
+"""`torchtty bench`: every claim of speed and size, measured on this machine, with its bar beside it."""
+
+import json
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from engine.contract.errors import UserError
+from engine.contract.files import write_atomically
+from engine.contract.printable import printable_line
+from tui.bench.figure import Bar, Failure, Figure
+from tui.bench.machine import described, machine
+from tui.bench.measurements import NAMES, measured
+from tui.cli.console import Exit, UsageError, messages, output, say
+
+
+def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
+    """Measure and print; return 1 if something could not be measured. A missed bar is a result, not a failure."""
+    unknown = [name for name in only if name not in NAMES]
+    if unknown:
+        raise UsageError(f"There is no measurement called '{unknown[0]}'. There are {', '.join(NAMES)}.")
+    here, began = machine(), time.monotonic()
+    say(f"measuring on {described(here)}; about {'one minute' if quick else 'four minutes'}")
+    for name in ("SIGTERM", "SIGHUP"):  # ended from outside: what was started here is ended too
+        signal.signal(getattr(signal, name), signal.default_int_handler)
+    found = _measured(only or tuple(NAMES), quick=quick)
+    figures = sorted(
+        (item for item in found if isinstance(item, Figure)), key=lambda item: list(NAMES).index(item.name)
+    )
+    failures = [item for item in found if isinstance(item, Failure)]
+    seconds = round(time.monotonic() - began, 1)
+    output().print(table(figures))
+    output().print(Text(f"{described(here)}; measured in {seconds:.0f} s" + (", quickly" if quick else ""), "dim"))
+    for failure in failures:
+        say(f"not measured: {failure.name}: {printable_line(failure.reason)}")
+    if file:
+        _write(Path(file), here, figures, failures, {"seconds": seconds, "quick": quick})
+    return Exit.FAILED if failures else Exit.DONE
+
+
+def _measured(names: Sequence[str], *, quick: bool) -> list[Figure | Failure]:
+    console = messages()
+    if not console.is_terminal:
+        return list(measured(names, quick=quick, doing=say))
+    with console.status("") as status:
+        return list(measured(names, quick=quick, doing=status.update))
+
+
+def table(figures: Sequence[Figure]) -> Table:
+    """Lay the figures out beside their bars."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("what", "measured", "bar", "", "repetitions", ""):
+        made.add_column(heading, justify="right" if heading == "measured" else "left", overflow="fold")
+    for figure in figures:
+        met = {True: Text("met", "green"), False: Text("missed", "bold red"), None: Text("")}[figure.met]
+        made.add_row(
+            Text(figure.what),
+            _shown(figure.value, figure.unit),
+            _bar(figure.bar, figure.unit) if figure.bar else "",
+            met,
+            f"{_shown(figure.spread[0], '')} – {_shown(figure.spread[1], '')}" if figure.spread else "",
+            Text(figure.note, "dim"),
+        )
+    return made
+
+
+def _shown(value: float, unit: str) -> str:
+    number = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{number} {unit}".strip()
+
+
+def _bar(bar: Bar, unit: str) -> str:
+    return f"{'≥' if bar.least else '≤'} {bar.limit:.3g} {unit}".strip()
+
+
+def _write(
+    path: Path, here: dict[str, Any], figures: Sequence[Figure], failures: Sequence[Failure], about: dict[str, Any]
+) -> None:
+    content = about | {
+        "machine": here,
+        "figures": [figure.to_json() for figure in figures],
+        "failures": [{"name": failure.name, "reason": failure.reason} for failure in failures],
+    }
+    try:
+        write_atomically(path, json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"The figures could not be written to {path}: {error.strerror or error}.") from None
