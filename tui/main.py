@@ -26,7 +26,9 @@ def _app() -> int:
         sys.stderr.write(WITHOUT_TERMINAL)
         return 2
     from tui.app import run_app
+    from tui.images.protocol import prepare
 
+    prepare()  # asks terminals that show graphics, which is no longer possible once the app owns the terminal
     return run_app()
 
 

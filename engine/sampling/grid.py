@@ -5,7 +5,10 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+
+from engine.contract.grids import GAP_KEY, TILE_KEY
 
 GAP = 2  # pixels between two pictures
 
@@ -25,6 +28,9 @@ def grid_png(pictures: np.ndarray) -> bytes:
     for place, picture in enumerate(pictures):
         top, left = place // columns * (height + GAP), place % columns * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
+    about = PngInfo()
+    about.add_text(TILE_KEY, str(height))
+    about.add_text(GAP_KEY, str(GAP))
     stream = BytesIO()
-    Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(stream, "PNG")
+    Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(stream, "PNG", pnginfo=about)
     return stream.getvalue()

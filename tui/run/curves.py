@@ -13,24 +13,8 @@ from engine.contract.fields import show
 from engine.contract.printable import printable_line
 from tui.charts.chart import Chart
 from tui.run.follower import RunFollower
+from tui.run.quantities import ALL, Quantity, quantities
 from tui.run.record import Edit, Facts
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What one chart shows: the metrics on its axes."""
-
-    id: str
-    title: str
-    metrics: tuple[str, ...]
-
-
-QUANTITIES = (
-    Quantity("loss", "loss", ("train_loss", "val_loss")),
-    Quantity("learning-rate", "learning rate", ("learning_rate",)),
-    Quantity("gradient", "gradient norm", ("grad_norm",)),
-    Quantity("speed", "speed", ("steps_per_second",)),
-)
 
 
 class Tab(Static):
@@ -65,34 +49,49 @@ class Curves(Vertical):
     Curves.-untabbed #tabs { display: none; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.offered = quantities(None)
+
     def compose(self) -> ComposeResult:
         with Horizontal(id="tabs"):
-            for quantity in QUANTITIES:
+            for quantity in ALL:
                 yield Tab(quantity)
-        with ContentSwitcher(initial=f"chart-{QUANTITIES[0].id}"):
-            for quantity in QUANTITIES:
+        with ContentSwitcher(initial=f"chart-{self.offered[0].id}"):
+            for quantity in ALL:
                 yield Chart(id=f"chart-{quantity.id}", placeholder=f"The {quantity.title} appears here.")
 
     def on_mount(self) -> None:
         self._follower: RunFollower | None = None
         self._marked = 0
         self._references: set[str] = set()
-        self.query_one(f"#tab-{QUANTITIES[0].id}").add_class("-current")
+        self.query_one(f"#tab-{self.offered[0].id}").add_class("-current")
+        self._show_tabs()
 
     @property
     def current(self) -> Quantity:
         """What the chart in view shows."""
         shown = self.query_one(ContentSwitcher).current
-        return next(quantity for quantity in QUANTITIES if f"chart-{quantity.id}" == shown)
+        return next(quantity for quantity in ALL if f"chart-{quantity.id}" == shown)
 
     def chart(self, id: str) -> Chart:
         """Return the chart of a quantity."""
         return self.query_one(f"#chart-{id}", Chart)
 
+    def offer(self, family: str | None) -> bool:
+        """Offer the charts of a family; say whether that needs curves that were not drawn before."""
+        self.offered = quantities(family)
+        self._show_tabs()
+        return self.show(self.offered[0].id) if self.current not in self.offered else False
+
+    def _show_tabs(self) -> None:
+        for tab in self.query(Tab):
+            tab.display = tab.quantity in self.offered
+
     def attach(self, follower: RunFollower | None) -> None:
         """Show the curves of another run, or none."""
         self._follower = follower
-        for quantity in QUANTITIES:
+        for quantity in ALL:
             chart = self.chart(quantity.id)
             for metric in quantity.metrics:
                 chart.remove_series(metric)
@@ -127,17 +126,17 @@ class Curves(Vertical):
 
     def show_next(self) -> bool:
         """Bring the next chart into view, after the last the first; see `show`."""
-        at = QUANTITIES.index(self.current)
-        return self.show(QUANTITIES[(at + 1) % len(QUANTITIES)].id)
+        at = self.offered.index(self.current)
+        return self.show(self.offered[(at + 1) % len(self.offered)].id)
 
     def points_changed(self) -> None:
         """Say that the curves grew."""
-        for quantity in QUANTITIES:
+        for quantity in ALL:
             self.chart(quantity.id).points_changed()
 
     def set_steps(self, max_steps: int) -> None:
         """Let the axes end where training will."""
-        for quantity in QUANTITIES:
+        for quantity in ALL:
             self.chart(quantity.id).set_x_max(float(max_steps) if max_steps else None)
 
     def take(self, facts: Facts) -> None:
@@ -149,7 +148,7 @@ class Curves(Vertical):
             chart.set_reference(printable_line(title), nats)
         self._references = {printable_line(title) for title in facts.references}
         for edit in facts.edits[self._marked :]:
-            for quantity in QUANTITIES:
+            for quantity in ALL:
                 self.chart(quantity.id).mark(edit.step, edit_text(edit))
         self._marked = len(facts.edits)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.contract.events import EventKind
+from tui.images.history import Grid
 
 KEPT_SAMPLES = 500
 KEPT_WARNINGS = 50
@@ -49,6 +50,7 @@ class Facts:
     notes: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
     warnings: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
 
 
 class EventReader:
@@ -147,6 +149,8 @@ class EventReader:
         elif kind == EventKind.EDIT and isinstance(record.get("path"), str):
             edit = Edit(_whole(record.get("step")) or 0, record["path"], record.get("old"), record.get("value"))
             self.facts = replace(facts, edits=(*facts.edits, edit))
+        elif kind == EventKind.IMAGES and (grid := Grid.of_event(record)):
+            self.facts = replace(facts, grids=(*facts.grids, grid))
         elif kind == EventKind.WARNING:
             warnings = (*facts.warnings, str(record.get("message", "")))
             self.facts = replace(facts, warnings=warnings[-KEPT_WARNINGS:])

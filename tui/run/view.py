@@ -1,7 +1,7 @@
 """One run on the screen: its curves, its samples, its progress, and the keys that steer it."""
 
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,12 +15,13 @@ from textual.widgets import Static
 
 from engine.contract import commands
 from engine.contract.commands import Command
-from engine.contract.configuration import Configuration, with_value
+from engine.contract.configuration import Configuration, ImageConfiguration, with_value
 from engine.contract.errors import UserError
 from engine.contract.files import write_atomically
 from engine.contract.printable import printable_line
 from engine.contract.run_directory import RunDirectory
 from engine.contract.status import RunState, Status
+from tui.charts.chart import Chart
 from tui.run.curves import Curves, Tab
 from tui.run.follower import News
 from tui.run.headline import Headline, headline
@@ -32,6 +33,9 @@ from tui.run.resume_dialog import MAX_STEPS, ResumeDialog, can_take_steps
 from tui.run.sample_lines import plain_text
 from tui.run.samples import SamplesPanel
 from tui.run.states import explanation
+
+if TYPE_CHECKING:
+    from tui.images.panel import ImagePanel
 
 WIDE = 140  # cells from which curves and samples stand side by side
 SHORT, TINY = 16, 9  # rows below which parts give way to the curve
@@ -48,6 +52,10 @@ class RunView(Vertical):
     RunView.-wide #run-body { layout: horizontal; }
     RunView.-wide Curves { height: 1fr; width: 3fr; margin-right: 3; }
     RunView.-wide SamplesPanel { height: 1fr; width: 2fr; min-width: 66; }
+    RunView ImagePanel { display: none; }
+    RunView.-pictures ImagePanel { display: block; }
+    RunView.-pictures SamplesPanel, RunView.-tiny ImagePanel { display: none; }
+    RunView.-wide ImagePanel { height: 1fr; width: 2fr; min-width: 58; }
     RunView.-short #field-row, RunView.-short #samples-title { display: none; }
     RunView.-tiny SamplesPanel, RunView.-tiny #tabs { display: none; }
     RunView #run-notice { height: auto; max-height: 3; color: $text-accent; display: none; }
@@ -140,6 +148,7 @@ class RunView(Vertical):
         self._told = ""
         self._problem = ""  # why the configuration cannot be read
         self._worker_asked = 0.0
+        self._images: ImagePanel | None = None  # mounted with the first run that draws pictures
 
     def compose(self) -> ComposeResult:
         yield Headline(id="run-headline")
@@ -188,6 +197,9 @@ class RunView(Vertical):
         self._curves.attach(self._polling.follower if self._polling else None)
         self._samples.clear()
         self._samples.configure(None)
+        self.remove_class("-pictures")
+        if self._images is not None:
+            self._images.attach(None)
         self.query_one(ProgressLine).show(None)
         if run is None:
             empty = Content.assemble(
@@ -219,6 +231,7 @@ class RunView(Vertical):
         if news.configuration:
             self._configuration = news.configuration
             self._samples.configure(news.configuration)
+            self._suit(news.configuration)
         if news.problem:
             self._problem = news.problem
         if news.status:
@@ -231,8 +244,28 @@ class RunView(Vertical):
             self._samples.clear()
         if news.samples:
             self._samples.take(news.samples)
+            if self._draws_pictures and (failed := news.samples[-1].failed):
+                self._told = failed
         if news.status or news.facts or news.problem:
             self._notice()
+
+    def _suit(self, configuration: Configuration) -> None:
+        """Offer the charts of the run's family, and pictures in the place of text if that is what it draws."""
+        if self._curves.offer(configuration.kind):
+            self.look_closely()
+        if not isinstance(configuration, ImageConfiguration):
+            return
+        if self._images is None:
+            from tui.images.panel import ImagePanel  # brings pillow, which runs on text do without
+
+            self._images = ImagePanel()
+            self.query_one("#run-body").mount(self._images)
+        self.add_class("-pictures")
+        self._images.attach(self.run.media if self.run else None)
+
+    @property
+    def _draws_pictures(self) -> bool:
+        return isinstance(self._configuration, ImageConfiguration)
 
     def _take_status(self, status: Status) -> None:
         before, self.status = self.status, status
@@ -249,6 +282,9 @@ class RunView(Vertical):
 
     def _take_facts(self, facts: Facts) -> None:
         self._curves.take(facts)
+        if self._images is not None and self._draws_pictures and facts.grids != self._facts.grids:
+            known = self._facts.grids
+            self._images.take(facts.grids[len(known) :] if facts.grids[: len(known)] == known else facts.grids)
         if self._configuration and facts.edits != self._facts.edits:
             tree = self._configuration.tree()
             for edit in facts.edits:
@@ -352,8 +388,12 @@ class RunView(Vertical):
         self.app.push_screen(ResumeDialog(run.name, self._configuration, self.status), resume)
 
     def focus_prompt(self) -> None:
-        """Go to the prompt."""
-        self.query_one(PromptBar).focus_prompt()
+        """Go to the prompt; a run that draws pictures has none, and draws a grid of fresh noise."""
+        if self._images is not None and self._draws_pictures:
+            self._images.focus()
+            self._images.action_draw()
+        else:
+            self.query_one(PromptBar).focus_prompt()
 
     def focus_curves(self) -> None:
         """Go to the chart in view."""
@@ -362,26 +402,50 @@ class RunView(Vertical):
     @on(SamplesPanel.Asked)
     def _ask(self, event: SamplesPanel.Asked) -> None:
         event.stop()
-        if self.run is None or self.status is None:
-            self.tell("There is no model to ask yet: start a run first.")
-            return
-        status = self.status
-        served = status.serving or status.state.is_live
-        if not served and not self.run.checkpoints():
-            self.tell("The run has no checkpoint to load the model from, so there is nothing to ask.")
+        if not self._can_ask():
             return
         if self._samples.is_sampling:
             self._send(commands.CancelSample())
-        if not self._send(event.command):
-            return
-        if status.state in (RunState.STARTING, RunState.QUEUED):
-            note = "waits until the run has begun"
-        else:
-            note = "drawing …" if served else "loading the model …"
-        self._samples.wait_for(event.command, note)
+        if note := self._put(event.command):
+            self._samples.wait_for(event.command, note)
+
+    def on_image_panel_asked(self, event: "ImagePanel.Asked") -> None:
+        """Ask for a grid of fresh noise."""
+        event.stop()
+        if self._can_ask() and (note := self._put(event.command)):
+            self.tell(f"A grid of fresh noise: {note}")
+
+    def on_chart_cursor_moved(self, event: Chart.CursorMoved) -> None:
+        """Show the pictures of the step that the cursor stands at."""
+        if self._images is not None and self._draws_pictures:
+            self._images.show_step(event.step)
+
+    def _can_ask(self) -> bool:
+        """Whether there is a model to ask, or will be; else say why not."""
+        if self.run is None or self.status is None:
+            self.tell("There is no model to ask yet: start a run first.")
+            return False
+        if not self._is_served and not self.run.checkpoints():
+            self.tell("The run has no checkpoint to load the model from, so there is nothing to ask.")
+            return False
+        return True
+
+    @property
+    def _is_served(self) -> bool:
+        return self.status is not None and (self.status.serving or self.status.state.is_live)
+
+    def _put(self, command: commands.Sample) -> str:
+        """Send a command that asks for a sample, and see to a worker; return what it waits for, nothing if it was not sent."""
+        if not self._send(command):
+            return ""
+        assert self.run is not None and self.status is not None  # noqa: PT018
+        served = self._is_served
         if not served and time.monotonic() - self._worker_asked > WORKER_PATIENCE:
             self._worker_asked = time.monotonic()
             self.post_message(self.NeedsWorker(self.run))
+        if self.status.state in (RunState.STARTING, RunState.QUEUED):
+            return "waits until the run has begun"
+        return "drawing …" if served else "loading the model …"
 
     @on(Tab.Chosen)
     def _choose_chart(self, event: Tab.Chosen) -> None:

@@ -1,0 +1,1 @@
+"""Pictures in the terminal: grids that a model drew, and their history."""

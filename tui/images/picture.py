@@ -1,0 +1,166 @@
+"""A widget that shows the grid in one PNG file."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.segment import Segment
+from textual.app import ComposeResult
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from engine.contract.printable import printable_line
+from tui.charts.look import terminal_shows_unicode
+from tui.images.blocks import Line, half_blocks, shades
+from tui.images.protocol import Protocol, chosen
+from tui.images.sheet import Unreadable, sheet, tiles
+
+CELL = (10, 20)  # pixels of a cell where the terminal does not say
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be shown, and how: two wishes that are the same look the same."""
+
+    path: Path
+    version: float  # changes when the file is written anew
+    width: int  # cells
+    height: int
+    manner: str  # colour, shades, ascii, or one of the two with " inverted"
+
+
+class Picture(Widget):
+    """Shows the newest picture it was given, laid out for its size. Pictures are decoded off the UI thread."""
+
+    DEFAULT_CSS = """
+    Picture { width: 1fr; height: 1fr; color: $foreground 65%; }
+    Picture > * { width: 1fr; height: 1fr; }
+    """
+
+    def __init__(self, placeholder: str = "", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.placeholder = placeholder
+        self.protocol = chosen()
+        self._path: Path | None = None
+        self._version = 0.0
+        self._shown: Wish | None = None
+        self._problem = ""
+        self._strips: list[Strip] = []
+
+    def compose(self) -> ComposeResult:
+        if self.protocol is Protocol.SIXEL:
+            from textual_image.widget import SixelImage
+
+            yield SixelImage(id="graphics")
+        elif self.protocol is Protocol.KITTY:
+            from textual_image.widget import TGPImage
+
+            yield TGPImage(id="graphics")
+
+    @property
+    def path(self) -> Path | None:
+        """The file on display."""
+        return self._path
+
+    def show(self, path: Path | None, version: float = 0.0) -> None:
+        """Show a file, or the placeholder (None); the same file in the same version costs nothing."""
+        if (path, version) != (self._path, self._version):
+            self._path, self._version = path, version
+            self._renew()
+
+    def on_resize(self) -> None:
+        self._renew()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self.is_attached:
+            self._renew()
+
+    def _renew(self) -> None:
+        """Have the picture drawn if it would look different from what is on display."""
+        if not self.is_attached or not self.size:
+            return
+        if self._path is None:
+            self._take(None, [], "")
+            return
+        if self.protocol is Protocol.OFF:
+            self._take(None, [], f"Pictures are off: see {self._path}")
+            return
+        wish = Wish(self._path, self._version, self.size.width, self.size.height, self._manner())
+        if wish != self._shown:
+            self.run_worker(self._draw(wish), exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
+
+    def _manner(self) -> str:
+        if not self.app.no_color and self.app.console.color_system in ("truecolor", "256"):
+            return "colour"
+        inverted = "" if self.app.current_theme.dark else " inverted"
+        return ("shades" if terminal_shows_unicode() else "ascii") + inverted
+
+    async def _draw(self, wish: Wish) -> None:
+        try:
+            if self.protocol is Protocol.BLOCKS:
+                lines = await asyncio.to_thread(drawn, wish)
+                self._take(wish, [Strip(line) for line in lines], "")
+            else:
+                image = await asyncio.to_thread(_graphics, wish)
+                graphics: Any = self.query_one("#graphics")
+                graphics.image = image
+                self._take(wish, [], "")
+        except Unreadable as error:
+            self._take(None, [], f"{error}.")
+
+    def _take(self, wish: Wish | None, strips: list[Strip], problem: str) -> None:
+        """Take a drawing over and repaint the lines that differ, no others."""
+        before, self._strips = self._strips, strips
+        same = wish is not None and self._shown is not None and not problem and not self._problem
+        self._shown, self._problem = wish, problem
+        if not same or len(before) != len(strips):
+            self.refresh()
+            return
+        left = max(0, (self.size.width - (strips[0].cell_length if strips else 0)) // 2)
+        regions = [
+            Region(left, y, new.cell_length, 1)
+            for y, (old, new) in enumerate(zip(before, strips, strict=True))
+            if list(old) != list(new)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        """Return a line of the picture, in the middle of the widget's width."""
+        width = self.size.width
+        if y < len(self._strips):
+            strip = self._strips[y]
+            left = max(0, (width - strip.cell_length) // 2)
+            return Strip([Segment(" " * left), *strip]).adjust_cell_length(width).apply_style(self.rich_style)
+        text = self._problem or ("" if self._path else self.placeholder)
+        if not self._strips and text:
+            rows = [text[at : at + width] for at in range(0, len(text), max(1, width))]
+            top = max(0, (self.size.height - len(rows)) // 2)
+            if 0 <= y - top < len(rows):
+                line = printable_line(rows[y - top]).center(width)
+                return Strip([Segment(line)]).adjust_cell_length(width).apply_style(self.rich_style)
+        return Strip.blank(width, self.rich_style)
+
+
+def drawn(wish: Wish) -> list[Line]:
+    """Draw a wish as lines of characters. Raises `Unreadable`."""
+    picture = sheet(tiles(wish.path), wish.width, wish.height * 2)
+    if wish.manner == "colour":
+        return half_blocks(picture)
+    return shades(picture, ascii_only="ascii" in wish.manner, inverted="inverted" in wish.manner)
+
+
+def _graphics(wish: Wish) -> Any:
+    """Draw a wish as a picture of as many pixels as the terminal has in its cells."""
+    from PIL import Image
+    from textual_image._terminal import get_cell_size
+
+    cell = get_cell_size()
+    width, height = wish.width * (cell.width or CELL[0]), wish.height * (cell.height or CELL[1])
+    drawn = sheet(tiles(wish.path), width, height, scale=4)
+    whole = Image.new("RGB", (width, height))  # of the widget's shape, so that nothing is stretched
+    whole.paste(drawn, ((width - drawn.width) // 2, 0))
+    return whole

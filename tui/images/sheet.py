@@ -1,0 +1,96 @@
+"""Laying the pictures of a grid out for the room there is."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from engine.contract.grids import GAP_KEY, TILE_KEY
+
+SMALLEST = 11  # pixels of a picture below which fewer are shown instead of smaller ones
+ENLARGED = 2  # how much larger than they are pictures are shown at most
+MOST_PIXELS = 50_000_000
+
+
+class Unreadable(Exception):
+    """A file that is no picture, or not yet."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many pictures are shown, and how large (pixels)."""
+
+    columns: int
+    rows: int
+    size: int
+
+    @property
+    def width(self) -> int:
+        return self.columns * (self.size + 1) - 1
+
+    @property
+    def height(self) -> int:
+        return self.rows * (self.size + 1) - 1
+
+
+def layout(count: int, size: int, width: int, height: int, smallest: int = SMALLEST) -> Layout:
+    """Return how `count` pictures of `size` pixels best fill width x height pixels, a pixel between them.
+
+    All of them, if they are then at least `smallest` pixels large; else as many as there is room for.
+    """
+    largest = max(1, min(size * ENLARGED, width, height))
+    for each in range(largest, min(smallest, largest) - 1, -1):
+        columns, rows = (width + 1) // (each + 1), (height + 1) // (each + 1)
+        if columns * rows >= count or each == min(smallest, largest):
+            break
+    rows = max(1, min(rows, math.ceil(count / max(1, columns))))
+    columns = max(1, min(columns, math.ceil(count / rows)))
+    return Layout(columns, rows, each)
+
+
+def tiles(path: Path) -> list[Image.Image]:
+    """Return the pictures of a grid's PNG file, or the whole as one where it does not say how it is divided.
+
+    Raises `Unreadable`.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise Unreadable(f"{path.name} is too large to show")
+            tile, gap = _number(picture, TILE_KEY), _number(picture, GAP_KEY)
+            whole = picture.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Unreadable(f"{path.name} cannot be read") from error
+    if not 0 < tile <= min(whole.size):
+        return [whole]
+    step = tile + gap
+    return [
+        whole.crop((left, top, left + tile, top + tile))
+        for top in range(0, whole.height - tile + 1, step)
+        for left in range(0, whole.width - tile + 1, step)
+    ]
+
+
+def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) -> Image.Image:
+    """Draw pictures on a black sheet of at most width x height pixels, laid out for that room.
+
+    `scale` is how many pixels the terminal has for one of them: 1 for half blocks, more for real graphics.
+    """
+    size = max(pictures[0].size)
+    room = layout(len(pictures), size * scale, width, height, SMALLEST * scale)
+    drawn = Image.new("RGB", (room.width, room.height))
+    method = Image.Resampling.LANCZOS if room.size < size else Image.Resampling.BICUBIC
+    for place, picture in enumerate(pictures[: room.columns * room.rows]):
+        fraction = room.size / size
+        shown = picture.resize(
+            (max(1, round(picture.width * fraction)), max(1, round(picture.height * fraction))), method
+        )
+        left, top = place % room.columns * (room.size + 1), place // room.columns * (room.size + 1)
+        drawn.paste(shown, (left, top))
+    return drawn
+
+
+def _number(picture: Image.Image, key: str) -> int:
+    text = str(picture.info.get(key, ""))
+    return int(text) if text.isdigit() and len(text) < 6 else 0
