@@ -65,6 +65,7 @@ class RunFollower:
         self._status_seen: tuple[int, int, int] | None = None
         self._looked = 0.0
         self._configured = False
+        self._known = False  # whether `status` was read from the run
         self._waiting: News | None = None
         self._lock = threading.Lock()
 
@@ -154,7 +155,7 @@ class RunFollower:
         if fresh or self._written.state.is_live or self._written.serving:
             self._looked = now
             status = self._written.observed()
-            if status.model_copy(update={"heartbeat": self.status.heartbeat}) != self.status:
-                self.status = status
+            if not self._known or status.model_copy(update={"heartbeat": self.status.heartbeat}) != self.status:
+                self.status, self._known = status, True
                 return status
         return None

@@ -39,7 +39,7 @@ def line(status: Status, width: int) -> Content:
     parts = _figures(status)
     while len(parts) > 1 and 12 + 2 + sum(len(part) + 2 for part in parts) > width:
         parts.pop()
-    text = "  ".join(parts)
+    text = "  ".join(parts).replace("  (", " (")
     bar = max(0, min(60, width - len(text) - 2))
     if not status.max_steps or bar < 4:
         return Content(text)
@@ -67,7 +67,7 @@ def _figures(status: Status) -> list[str]:
     if status.val_loss is not None:
         parts.append(f"val {loss(status.val_loss)}")
         if status.best_val_loss is not None and status.best_step is not None:
-            parts[-1] += f" (best {loss(status.best_val_loss)} at {status.best_step:,})"
+            parts.append(f"(best {loss(status.best_val_loss)} at {status.best_step:,})")
     elif status.train_loss is not None:
         parts.append(f"train {loss(status.train_loss)}")
     return parts

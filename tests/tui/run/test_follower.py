@@ -50,6 +50,10 @@ def test_new_points_arrive_once_and_in_order(write_run):
     assert follower.series["train_loss"].x(1, "seconds") == 0.1
 
 
+def test_a_run_that_was_just_created_is_known_to_be_starting(write_run):
+    assert look(RunFollower(write_run().run)).status.state is RunState.STARTING
+
+
 def test_nothing_new_is_no_news(write_run):
     written = write_run()
     written.status()
