@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
@@ -81,6 +82,7 @@ class Form(Vertical):
 
     def on_mount(self) -> None:
         self._arrange()
+        self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
 
     @property
     def shown(self) -> Draft:
@@ -104,7 +106,7 @@ class Form(Vertical):
     def show_live(self, title: str, draft: Draft) -> None:
         """Show the settings of a running run that can change while it trains."""
         self.live = draft
-        self.query_one("#live-title", Static).update(title)
+        self.query_one("#live-title", Static).update(Content(f"{title}: settings that can change while it trains"))
         self._arrange()
 
     def show_next(self) -> None:
@@ -183,6 +185,7 @@ class Form(Vertical):
     def on_picker_focused(self, event: Picker.Focused) -> None:
         event.stop()
         self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
+        self.query_one(HelpLine).add_class("-whole")
 
     def on_picker_picked(self, event: Picker.Picked) -> None:
         event.stop()
@@ -284,4 +287,5 @@ class Form(Vertical):
         return next((row.spec.section for row in self.visible_rows() if focused in row.children), None)
 
     def _explain(self, spec: FieldSpec) -> None:
+        self.query_one(HelpLine).remove_class("-whole")
         self.query_one(HelpLine).explain(self.shown, spec, live=self.live is not None)

@@ -227,6 +227,8 @@ class TrainScreen(Screen[None]):
             self.query_one("#start").focus()
 
     def action_leave_field(self) -> None:
+        if self.form.live is not None:
+            self.action_edit_next()
         self._focus_run()
 
     def _focus_run(self) -> None:

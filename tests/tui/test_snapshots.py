@@ -1,0 +1,51 @@
+"""How the app looks: the screens a person sees first and most, at two sizes."""
+
+import time
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from tui import gauges
+from tui.app import TorchttyApp
+from tui.form.form import Form
+
+
+async def ready(pilot: Pilot[Any]) -> None:
+    """Wait for the form, with cursors that do not blink."""
+    deadline = time.monotonic() + 30
+    while not pilot.app.screen.query("FieldRow Input"):
+        assert time.monotonic() < deadline
+        await pilot.pause(0.02)
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    await pilot.pause()
+
+
+async def with_errors(pilot: Pilot[Any]) -> None:
+    """Change one setting, make two wrong, and look at a third."""
+    await ready(pilot)
+    form = pilot.app.screen.query_one(Form)
+    for path, text in (("model.n_layer", "5"), ("model.n_head", "7"), ("model.block_size", "huge")):
+        form.row(path).focus_editor()
+        await pilot.press("ctrl+u", *text)
+    form.row("model.dropout").focus_editor()
+    line = pilot.app.screen.query_one("#estimate", Static)
+    while "2 settings" not in str(line.content):
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauges, "INTERVAL", 3600.0)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+def test_the_first_screen(snap_compare: Any, cold_pool: Any, size: tuple[int, int]) -> None:
+    assert snap_compare(TorchttyApp(cold_pool), terminal_size=size, run_before=ready)
+
+
+def test_changed_and_wrong_settings_at_160x48(snap_compare: Any, cold_pool: Any) -> None:
+    assert snap_compare(TorchttyApp(cold_pool), terminal_size=(160, 48), run_before=with_errors)
