@@ -9,7 +9,7 @@ import pytest
 from command_line import Answer, Shell, interrupted, wait_until
 
 # The story below starts three workers one after the other, and a busy machine imports torch slowly.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 TINY = [
     *("--model.n_hidden", "16", "--training.batch_size=8", "--training.log_interval", "5"),
