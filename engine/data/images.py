@@ -1,6 +1,7 @@
 """From a dataset's name or a folder to pictures of one size, ready to be learnt from."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -81,11 +82,23 @@ def resized(pictures: np.ndarray, size: int, channels: int) -> Pixels:
 
 
 def _digits(size: int, channels: int, limit: int | None) -> Pixels:
-    from sklearn.datasets import load_digits  # takes a second to import
-
-    values = load_digits().images  # (1797, 8, 8), grey from 0 to 16
+    values = _digit_values()  # (1797, 8, 8), grey from 0 to 16
     kept = values[chosen(len(values), limit)]
     return resized((kept * (255 / 16)).round().astype(np.uint8), size, channels)
+
+
+def _digit_values() -> np.ndarray:
+    """Read the table that `sklearn.datasets.load_digits` reads, without the seconds that importing it takes."""
+    package = find_spec("sklearn")
+    folders = [Path(place) for place in (package.submodule_search_locations or ())] if package else []
+    for folder in folders:
+        table = folder / "datasets" / "data" / "digits.csv.gz"
+        if table.is_file():
+            return np.loadtxt(table, delimiter=",")[:, :64].reshape(-1, 8, 8)  # the last column is the label
+    from sklearn.datasets import load_digits
+
+    values: np.ndarray = load_digits().images
+    return values
 
 
 def _downloaded(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
