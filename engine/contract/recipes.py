@@ -18,20 +18,38 @@ The file's name is the recipe's. It holds a title, a paragraph on what to look a
     metric = "val_loss"                # a metric of a run, or one of its summary
     value = 1.72
     spread = 0.03                      # how far two runs lie apart, 0 if the figure is exact
+    at_most = 1.80                     # optional: what a run has to stay below, instead of within the spread
     step = 5000                        # where it holds; left out: at the end
+    where = { "model.n_layer" = 2 }    # optional: the runs of the grid that it is about; left out: each of them
     source = "where the figure comes from"
+
+    [grid]                             # optional: the runs that reproduce it; the app starts the configuration above
+    "training.seed" = [1, 2, 3]        # every combination of the values listed
+
+    [quick]                            # optional: a short run that shows that the recipe works
+    training.max_steps = 200           # sections and fields that differ from the recipe
+    [[quick.references]]               # what that run is held against, as above
+    metric = "train_loss"
+    at_most = 2.5
+    source = "where the figure comes from"
+
+A recipe whose dataset has to be downloaded may name, as `fallback`, one that comes with the installation: for someone without
+a network it shows the same thing on another text, and its figures do not apply then.
 """
 
+import itertools
+import math
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from engine.contract.configuration import ConfigurationError, Tree, family_of, parse, starting_tree
+from engine.contract.catalogue import catalogue
+from engine.contract.configuration import ConfigurationError, Tree, family_of, parse, starting_tree, with_value
 from engine.contract.errors import UserError
 
 DEFAULT = "names-gpt"
@@ -39,13 +57,44 @@ DEFAULT = "names-gpt"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A figure that a run of the recipe is held against."""
+    """A figure that a run of the recipe is held against; `where` narrows it to some runs of a grid."""
 
     metric: str
-    value: float
     source: str
+    value: float | None = None
     spread: float = 0.0
+    at_most: float | None = None
     step: int | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest measured value that agree with the figure."""
+        if self.at_most is not None:
+            return -math.inf, self.at_most
+        assert self.value is not None
+        return self.value - self.spread, self.value + self.spread
+
+    def agrees(self, measured: float) -> bool:
+        """Whether a measured value lies within the bounds."""
+        low, high = self.bounds
+        slack = 1e-9 * max(1.0, abs(high))  # 0.1 + 0.2 is not 0.3
+        return low - slack <= measured <= high + slack
+
+    def is_about(self, tree: Mapping[str, Any]) -> bool:
+        """Whether the figure is one of the run with this configuration."""
+        return all(
+            tree.get(path.partition(".")[0], {}).get(path.partition(".")[2]) == value
+            for path, value in self.where.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """A recipe cut short. `tree` is complete and valid."""
+
+    tree: Tree
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +107,17 @@ class Recipe:
     tree: Tree
     references: tuple[Reference, ...] = ()
     order: int = 100
+    quick: Quick | None = None
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    fallback: str | None = None
+
+    def runs(self, quick: bool = False) -> tuple[Tree, ...]:
+        """Return the configurations that reproduce the recipe: one, or one a combination of its grid's values."""
+        first = self.quick.tree if quick and self.quick else self.tree
+        return tuple(
+            _varied(first, dict(zip(self.grid, values, strict=True)))
+            for values in itertools.product(*self.grid.values())
+        )
 
     @property
     def family(self) -> str:
@@ -117,8 +177,14 @@ def read_recipe(path: Traversable | Path) -> Recipe:
         order = content.pop("order", 100)
         if not isinstance(order, int):
             raise UserError("order must be a whole number")
-        references = tuple(_reference(entry) for entry in content.pop("references", []))
-        return Recipe(name, title, about, complete(content), references, order)
+        references = _references(content)
+        quick, grid, fallback = content.pop("quick", None), content.pop("grid", {}), content.pop("fallback", None)
+        tree = complete(content)
+        recipe = Recipe(
+            name, title, about, tree, references, order, _quick(tree, quick), _grid(grid), _fallback(tree, fallback)
+        )
+        recipe.runs()
+        return recipe
     except ConfigurationError as error:
         problems = "; ".join(str(problem) for problem in error.problems)
         raise UserError(f"Recipe '{name}' cannot be used: {problems}.") from None
@@ -133,15 +199,60 @@ def _text(content: dict[str, Any], key: str) -> str:
     return " ".join(text.split())
 
 
+def _references(content: dict[str, Any]) -> tuple[Reference, ...]:
+    return tuple(_reference(entry) for entry in content.pop("references", []))
+
+
 def _reference(entry: Any) -> Reference:
     try:
         reference = Reference(**entry)
-        numbers = (reference.value, reference.spread, reference.step or 0)
-        if all(isinstance(number, int | float) for number in numbers) and reference.source:
+        numbers = (reference.value or 0, reference.spread, reference.at_most or 0, reference.step or 0)
+        bounded = reference.value is not None or reference.at_most is not None
+        if bounded and all(isinstance(number, int | float) for number in numbers) and reference.source:
             return reference
     except TypeError:
         pass
-    raise UserError("each of its references needs metric, value (a number) and source, and may have spread and step")
+    raise UserError(
+        "each of its references needs metric, source and a number as value or at_most, and may have spread, step and where"
+    )
+
+
+def _quick(tree: Tree, content: Any) -> Quick | None:
+    if content is None:
+        return None
+    if not isinstance(content, dict) or not all(
+        isinstance(part, dict) for key, part in content.items() if key != "references"
+    ):
+        raise UserError("quick must hold sections with what differs, and references")
+    references = _references(content)
+    return Quick(
+        _varied(tree, {f"{name}.{key}": value for name, part in content.items() for key, value in part.items()}),
+        references,
+    )
+
+
+def _varied(tree: Tree, values: Mapping[str, Any]) -> Tree:
+    changed: Tree = tree
+    for path, value in values.items():
+        changed = with_value(changed, path, value)
+    return parse(changed).tree()
+
+
+def _grid(content: Any) -> dict[str, tuple[Any, ...]]:
+    if isinstance(content, dict) and all(isinstance(values, list) and values for values in content.values()):
+        return {path: tuple(values) for path, values in content.items()}
+    raise UserError('grid must hold settings with the list of their values, such as "training.seed" = [1, 2]')
+
+
+def _fallback(tree: Tree, name: Any) -> str | None:
+    if name is None:
+        return None
+    own, other = catalogue().get(str(tree["data"]["dataset"])), catalogue().get(str(name))
+    if own is None or other is None or not other.embedded or other.kind != own.kind:
+        raise UserError(
+            "fallback must be a dataset that comes with the installation, of the same kind as the recipe's own"
+        )
+    return str(name)
 
 
 def complete(tree: Mapping[str, Any]) -> Tree:

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from engine.contract.models.rnn import RNNModel
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 State = tuple[Tensor, ...]  # one (L, B, H); two of them for the LSTM: hidden and cell
 
@@ -39,7 +38,8 @@ class RNN(nn.Module):
     end when text is sampled; one that always began from an empty state sees the last `block_size` tokens, as in training.
 
     Parameters: V·E for an embedding, if there is one; g·H·(I + H + 2) for the first layer with g gates (1, 4 for the LSTM, 3
-    for the GRU) and input I = E or V, both of torch's biases counted; g·H·(2·H + 2) for each further layer; H·V + V.
+    for the GRU) and input I = E or V, both of torch's biases counted; g·H·(2·H + 2) for each further layer; H·V + V. All
+    begin as torch draws them, from U(-1/√H, 1/√H), so that the first predictions are close to even.
     """
 
     def __init__(self, config: RNNModel, vocab_size: int) -> None:
@@ -52,12 +52,6 @@ class RNN(nn.Module):
         cell = CELLS[config.cell]
         self.recurrence = cell(config.n_embd or vocab_size, config.n_hidden, config.n_layer, batch_first=True)
         self.head = nn.Linear(config.n_hidden, vocab_size)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Keep torch's U(-1/√H, 1/√H) for the recurrence; start the head at N(0, 0.01²), so that all tokens are even."""
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
 
     def new_cache(self, batch: int, length: int) -> CarriedState:  # noqa: ARG002 - the first reading sets the batch
         """Return the memory of a reader that has read nothing yet and will read `length` tokens at most."""
