@@ -34,9 +34,12 @@ HAND_OVER_PATIENCE = 20.0  # seconds that another worker of the run gets to let 
 class Session:
     """One worker's work on one run."""
 
-    def __init__(self, run: RunDirectory, mode: Mode, edits: dict[str, Any]) -> None:
+    def __init__(self, run: RunDirectory, mode: Mode, edits: dict[str, Any], idle_seconds: float | None = None) -> None:
         self.run, self.mode, self.edits = run, mode, edits
+        self.idle_seconds = IDLE_SECONDS if idle_seconds is None else idle_seconds
         self.lock = run_lock(run.path)
+        self.signalled = False
+        self._device_lock: DeviceLock | None = None
 
     def work(self) -> int:
         """See the run through; return the process's exit code."""
@@ -66,6 +69,8 @@ class Session:
             traceback.print_exc()
             return self._failed(f"An unexpected error ended the run: {type(error).__name__}: {error}. See worker.log.")
         finally:
+            if self._device_lock is not None:
+                self._device_lock.release()
             self.record.close()
             self.lock.release(force=True)
 
@@ -163,13 +168,13 @@ class Session:
 
     def _serve(self, loop: Loop) -> None:
         """Keep the model in memory and answer, until nobody has asked for a while or training is wanted again."""
-        if self._stop_early and self.mode is not Mode.SERVE:
+        if (self._stop_early and self.mode is not Mode.SERVE) or not self.idle_seconds:
             return
         if self.record.status.state is RunState.FAILED:
             return
         self.record.change(serving=True)
         since = time.monotonic()
-        while time.monotonic() - since < IDLE_SECONDS and not self._stop_early:
+        while time.monotonic() - since < self.idle_seconds and not self._stop_early:
             for command in commands.collect(self.run.inbox):
                 since = time.monotonic()
                 if isinstance(command, commands.Release):
@@ -243,7 +248,7 @@ class Session:
 
     def _on_signal(self, *_: Any) -> None:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
-        self._stop_early = True
+        self._stop_early = self.signalled = True
         if self.loop is not None:
             self.loop.stop_requested = True
 

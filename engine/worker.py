@@ -18,6 +18,8 @@ from engine.contract.errors import UserError
 from engine.contract.files import write_atomically
 from engine.contract.run_directory import RunDirectory
 
+INTERRUPTED = 130  # exit code of a run that a signal stopped
+
 
 def main(folder: Path) -> int:
     """Wait for a run and see it through; return the exit code."""
@@ -39,11 +41,25 @@ def main(folder: Path) -> int:
             return _take_over(
                 RunDirectory(Path(request["run"])), Mode(request["mode"]), request.get("edits", {}), folder
             )
+        elif "series" in request:
+            return _take_over_all([RunDirectory(Path(path)) for path in request["series"]], folder)
     shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def _take_over(run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Path) -> int:
+def _take_over_all(runs: list[RunDirectory], folder: Path) -> int:
+    """Train runs one after the other; a failed one does not keep the next from its turn, a signal does."""
+    codes = []
+    for run in runs:
+        codes.append(_take_over(run, Mode.TRAIN, {}, folder, idle_seconds=0.0))
+        if codes[-1] == INTERRUPTED:
+            break
+    return max(codes, default=0)
+
+
+def _take_over(
+    run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Path, idle_seconds: float | None = None
+) -> int:
     """Become the worker of a run: its log takes what is printed from now on, and stdin is closed."""
     log = os.open(run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(log, 1)
@@ -58,8 +74,10 @@ def _take_over(run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Pat
     )
     from engine.session import Session
 
+    session = Session(run, mode, edits, idle_seconds)
     try:
-        return Session(run, mode, edits).work()
+        code = session.work()
+        return INTERRUPTED if session.signalled else code
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,8 +1,8 @@
 """Starting workers: a warm one that imports torch while a person still chooses, and the hand-over of a run to it.
 
 A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path}` any number of times, then one
-`{"run": path, "mode": mode}`, after which stdin is closed. The worker is its own session and has no pipe that anyone must
-drain: its stdout and stderr go to a file, and to the run's `worker.log` from the hand-over on.
+`{"run": path, "mode": mode}` or `{"series": [path, …]}`, after which stdin is closed. The worker is its own session and has
+no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log` from the hand-over on.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
@@ -87,6 +87,12 @@ class WarmWorker:
             started = psutil.Process(self.process.pid).create_time()
             claim = {"pid": self.process.pid, "process_started": started, "host": socket.gethostname()}
             run.write_status(status.model_copy(update=claim | {"heartbeat": time.time()}))
+
+    def hand_over_series(self, runs: Sequence[RunDirectory]) -> None:
+        """Give the worker several runs to train one after the other; it leaves after the last."""
+        self._write({"series": [str(run.path) for run in runs]})
+        with contextlib.suppress(OSError):
+            self._stdin.close()
 
     def close(self) -> None:
         """End a worker that was never handed a run."""

@@ -132,6 +132,19 @@ def sample(
     return sample(run, given, as_json=as_json)
 
 
+@app.command(rich_help_panel=TRAIN)
+def reproduce(
+    recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE …]")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every recipe that ships.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="The short form of each recipe.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Run recipes and hold what comes out against the figures they name."""
+    from tui.cli.reproduce import reproduce
+
+    return reproduce(recipes or [], everything=everything, quick=quick, json_wanted=as_json)
+
+
 @app.command(rich_help_panel=LOOK)
 def runs(as_json: AsJson = False) -> int:
     """List every run, the newest first."""

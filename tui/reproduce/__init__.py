@@ -1,0 +1,1 @@
+"""Running recipes and holding what came out against the figures they name."""

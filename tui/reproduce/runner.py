@@ -1,0 +1,111 @@
+"""Training the runs of recipes one after the other, each recipe in one worker, the next worker warming up meanwhile."""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.contract.client import WarmWorker
+from engine.contract.configuration import Tree, parse, with_value
+from engine.contract.recipes import Recipe
+from engine.contract.run_directory import RunDirectory, create
+from engine.contract.status import RunState, Status
+from tui.reproduce.verdict import Row, Verdict, judge
+
+LOOK_EVERY = 0.1  # seconds
+
+
+class Interrupted(Exception):
+    """The person pressed ctrl+c; the run at work was stopped with a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of one recipe."""
+
+    recipe: Recipe
+    rows: tuple[Row, ...]
+    note: str  # why it failed, or on which other dataset it ran
+
+
+class Runner:
+    """Reproduces recipes into a folder of their own."""
+
+    def __init__(self, folder: Path, *, quick: bool, show: Callable[[str, int, int, Status], None]) -> None:
+        self.folder, self.quick, self._show = folder, quick, show
+        self._next: WarmWorker | None = None
+
+    def reproduce(self, recipes: Sequence[Recipe], done: Callable[[Reproduction], None]) -> None:
+        """Run recipes and report each as it is done; raises `Interrupted`."""
+        try:
+            for number, recipe in enumerate(recipes):
+                done(self._one(recipe, more=number + 1 < len(recipes)))
+        finally:
+            if self._next is not None:
+                self._next.close()
+
+    def _one(self, recipe: Recipe, more: bool) -> Reproduction:
+        trees = recipe.runs(self.quick)
+        references = recipe.quick.references if self.quick and recipe.quick else recipe.references
+        began = time.monotonic()
+        runs = self._train(recipe, trees, more)
+        seconds = time.monotonic() - began
+        failed = [status.message for _, _, status in runs if status.state is not RunState.FINISHED]
+        if failed and recipe.fallback and "network" in failed[0]:
+            other = [with_value(tree, "data.dataset", recipe.fallback) for tree in trees]
+            runs = self._train(recipe, other, more)
+            seconds = time.monotonic() - began
+            failed = [status.message for _, _, status in runs if status.state is not RunState.FINISHED]
+            if not failed:
+                note = (
+                    f"ran on {recipe.fallback}, since its dataset cannot be downloaded here: the figures do not apply"
+                )
+                rows = judge(recipe, (), [(tree, run, True) for tree, run, _ in runs], seconds)
+                return Reproduction(recipe, tuple(rows), note)
+        rows = judge(
+            recipe, references, [(tree, run, status.state is RunState.FINISHED) for tree, run, status in runs], seconds
+        )
+        if failed and "network" in failed[0]:
+            rows = [Row(**(vars(rows[0]) | {"verdict": Verdict.NOT_HERE, "about": "needs a download"}))]
+        return Reproduction(recipe, tuple(rows), failed[0] if failed else "")
+
+    def _train(self, recipe: Recipe, trees: Sequence[Tree], more: bool) -> list[tuple[Tree, RunDirectory, Status]]:
+        runs = [create(parse(tree), root=self.folder, recipe=recipe.name) for tree in trees]
+        worker, self._next = self._next or WarmWorker(), None
+        if not worker.is_alive:
+            worker.close()
+            worker = WarmWorker()
+        worker.hand_over_series(runs)
+        if more:
+            self._next = WarmWorker()
+        try:
+            for number, run in enumerate(runs, 1):
+                self._follow(recipe, run, number, len(runs), worker)
+        except KeyboardInterrupt:
+            worker.process.send_signal(signal.SIGTERM)
+            worker.process.wait()
+            raise Interrupted from None
+        worker.process.wait()
+        return [(tree, run, run.status()) for tree, run in zip(trees, runs, strict=True)]
+
+    def _follow(self, recipe: Recipe, run: RunDirectory, number: int, count: int, worker: WarmWorker) -> None:
+        while True:
+            gone = not worker.is_alive
+            status = run.written_status()
+            self._show(recipe.name, number, count, status)
+            if gone or not status.state.is_live:
+                return
+            time.sleep(LOOK_EVERY)
+
+
+def as_json(reproduction: Reproduction) -> dict[str, Any]:
+    """Return a reproduction as JSON values."""
+    rows = [vars(row) | {"verdict": row.verdict.value, "difference": row.difference} for row in reproduction.rows]
+    return {
+        "recipe": reproduction.recipe.name,
+        "title": reproduction.recipe.title,
+        "note": reproduction.note,
+        "rows": rows,
+    }
