@@ -15,8 +15,8 @@ from tui.bench.watched import watched_speed
 TRAIN = b"\x14"  # ctrl+t
 WARM = (r"[\d,]+ params",)
 """The estimate stands in the form: the worker has imported torch and answered."""
-FIRST_POINT = (r"train \d+\.\d",)
-"""The train value in the chart's legend, painted with its first frame."""
+FIRST_POINT = (r"── (train|val) +\d+\.\d",)
+"""A value in the chart's legend, painted with the frame that has the first point."""
 SETTLE = 4.0  # seconds of training before bytes are counted
 
 

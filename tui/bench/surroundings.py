@@ -1,12 +1,15 @@
 """Where measured programs live: folders and an environment of their own, and runs that end with the measurement."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -40,6 +43,8 @@ class Surroundings:
             "TORCHTTY_DATA": str(data_folder()),
             "TORCHTTY_IDLE_SECONDS": "2",
         }
+        if self.environment.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in self.environment:
+            self.environment["PYTHONPYCACHEPREFIX"] = bytecode_folder()
 
     def __enter__(self) -> "Surroundings":
         return self
@@ -69,6 +74,18 @@ class Surroundings:
         if status.state is not RunState.RUNNING:
             raise TimedOut(f"the run did not train: {status.message}")
         return run
+
+
+@cache
+def bytecode_folder() -> str:
+    """Return a folder for compiled modules, kept while the measurements last.
+
+    An installed program finds its modules compiled. Where Python is told to write none, each start would compile them anew,
+    torch's too, and neither figure would be that of a person's machine.
+    """
+    folder = tempfile.mkdtemp(prefix="torchtty-bench-bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def end(run: RunDirectory) -> None:

@@ -1,0 +1,153 @@
+"""The benchmarks measure what they say. Bars are asserted only where a busy machine cannot move the figure across one."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.contract.run_directory import list_runs
+from engine.contract.status import RunState
+from tui.bench import charts, growth, live, opening, plain, prompting, startup
+from tui.bench.figure import Bar, Failure, Figure
+from tui.bench.measurements import MEASUREMENTS, NAMES, measured
+from tui.bench.surroundings import Surroundings
+from tui.bench.terminal import Terminal, TimedOut, plain_text
+from tui.bench.written import begin, metric_lines
+from tui.cli.bench import bench
+from tui.cli.console import Exit, UsageError
+
+EVERYTHING = frozenset(NAMES)
+
+
+def assert_sane(figures: list[Figure], names: set[str]) -> None:
+    """Every figure is a number, positive unless it is a growth, and between its lowest and highest repetition."""
+    assert {figure.name for figure in figures} == names
+    for figure in figures:
+        assert math.isfinite(figure.value)
+        assert figure.value > 0 or figure.unit == "%" or "growth" in figure.what
+        assert figure.bar is None or figure.met == figure.bar.met_by(figure.value)
+        if figure.spread:
+            assert figure.spread[0] <= figure.value <= figure.spread[1]
+    json.dumps([figure.to_json() for figure in figures], allow_nan=False)
+
+
+def test_every_name_belongs_to_a_measurement_and_every_measurement_can_be_called() -> None:
+    assert frozenset.union(*(measurement.names for measurement in MEASUREMENTS)) == EVERYTHING
+    for measurement in MEASUREMENTS:
+        assert measurement.doing
+
+
+def test_a_bar_is_met_on_its_own_side() -> None:
+    assert Bar(0.5).met_by(0.5)
+    assert not Bar(0.5).met_by(0.51)
+    assert Bar(0.97, least=True).met_by(1.0)
+    assert not Bar(0.97, least=True).met_by(0.96)
+
+
+def test_a_figure_that_cannot_be_measured_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
+        raise TimedOut("nothing on the screen")
+
+    monkeypatch.setattr(charts, "measure", broken)
+    found = list(measured(["chart", "open"], quick=True))
+    assert [type(item) for item in found] == [Failure, Figure]
+    assert "nothing on the screen" in found[0].reason
+
+
+def test_the_table_and_the_file_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "figures.json"
+    assert bench(["open"], str(file), quick=True) == Exit.DONE
+    written = json.loads(file.read_text())
+    assert written["machine"]["cores"] >= 1
+    assert written["machine"]["torch"]
+    (figure,) = written["figures"]
+    shown = capsys.readouterr().out
+    assert "opening a run of" in shown
+    assert f"{figure['value']:.2f} s" in shown
+    assert ("met" if figure["met"] else "missed") in shown
+
+
+def test_an_unknown_measurement_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"nonsense.*start, train"):
+        bench(["nonsense"], None, quick=True)
+
+
+def test_text_of_a_terminal_loses_colours_and_keeps_lines_apart() -> None:
+    written = b"\x1b[?1049h\x1b[1;1H\x1b[1;38;5;16mtrain\x1b[0m 1.84\x1b[2;1H\x1b]22;default\x07next\x1b[>25u"
+    assert plain_text(written) == "\ntrain 1.84\nnext"
+
+
+def test_a_terminal_answers_queries_and_notes_when_text_came() -> None:
+    ask = "import sys,termios,tty,time; tty.setraw(0); print('\\x1b[6n', end='', flush=True); answer=sys.stdin.read(6)"
+    with Surroundings() as surroundings:
+        command = [sys.executable, "-c", f"{ask}; time.sleep(0.2); print('got', len(answer), flush=True)"]
+        with Terminal(command, surroundings.environment) as terminal:
+            at = terminal.wait_for(["got 6"], patience=30)
+            assert at - terminal.spawned >= 0.2
+        with pytest.raises(TimedOut, match="never"), Terminal(command, surroundings.environment) as terminal:
+            terminal.wait_for(["never"], patience=0.1)
+    assert terminal.process.poll() is not None
+
+
+def test_a_written_run_is_read_as_a_run_of_a_worker(tmp_path: Path) -> None:
+    run = begin(tmp_path, RunState.RUNNING, 10)
+    run.metrics_path.write_bytes(metric_lines(1, 11, 20))
+    assert list_runs(tmp_path) == [run]
+    assert run.status().state is RunState.RUNNING
+    row = json.loads(run.metrics_path.read_text().splitlines()[-1])
+    assert row["step"] == 10
+    assert len(row.keys() - {"step", "time", "tokens"}) == 20
+
+
+def test_opening_a_run_is_measured() -> None:
+    assert_sane(opening.measure(EVERYTHING, quick=True), {"open"})
+
+
+def test_a_chart_of_many_points_is_measured_and_spares_the_ui_thread() -> None:
+    figures = charts.measure(EVERYTHING, quick=True)
+    assert_sane(figures, {"chart"})
+    # Processor time, which other processes stretch two or threefold at most; the usual figure is 2 to 3 ms.
+    assert figures[0].met
+
+
+def test_growth_is_measured() -> None:
+    assert_sane(growth.measure(EVERYTHING, quick=True), {"idle"})
+
+
+def test_opening_the_app_is_measured_in_a_terminal() -> None:
+    with Surroundings() as surroundings:
+        assert 0 < startup.seconds_until_usable(surroundings) < 60
+
+
+@pytest.mark.timeout(300)
+def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from() -> None:
+    figures = live.measure(EVERYTHING, quick=True)
+    assert_sane(figures, {"train", "bytes", "idle", "speed"})
+    # Bytes are paced by the app's own budget: a busy machine sends fewer, never more.
+    assert next(figure for figure in figures if figure.name == "bytes").met
+
+
+@pytest.mark.timeout(300)
+def test_the_first_token_is_measured_in_mid_training() -> None:
+    assert_sane(prompting.measure(frozenset({"sample"}), quick=True), {"sample"})
+
+
+@pytest.mark.timeout(300)
+def test_the_loop_is_measured_against_a_plain_one() -> None:
+    figures = plain.measure(EVERYTHING, quick=True)
+    assert_sane(figures, {"speed"})
+    # Alternating stretches of one process share the noise; the loop at two thirds of a plain one would be a regression.
+    assert all(figure.value > 0.66 for figure in figures)
+
+
+@pytest.mark.timeout(300)
+def test_surroundings_end_what_trains_in_them() -> None:
+    with Surroundings() as surroundings:
+        run = surroundings.train("names-mlp", {"training.max_steps": "1000000"})
+        worker = psutil.Process(run.status().pid)
+        assert worker.is_running()
+    assert not worker.is_running()
+    assert not surroundings.path.exists()
