@@ -1,0 +1,85 @@
+"""A view and a real worker, connected by nothing but the run directory."""
+
+import os
+import signal
+
+from textual.app import App
+
+from engine.contract import configuration, run_directory
+from engine.contract.client import Mode
+from engine.contract.status import RunState
+from tui.run.samples import SamplesPanel
+from tui.run.view import RunView
+
+
+class Host(App[None]):
+    """Holds a view and gives its run to a worker when it is asked to."""
+
+    def __init__(self, run, workers):
+        super().__init__()
+        self.trained, self.real_workers = run, workers
+
+    def compose(self):
+        yield RunView()
+
+    def on_mount(self):
+        self.query_one(RunView).show(self.trained)
+        self.query_one(RunView).focus_curves()
+
+    def on_run_view_needs_worker(self, event):
+        self.real_workers.start(event.run, Mode.SERVE)
+
+    def on_run_view_resume_requested(self, event):
+        self.real_workers.start(event.run, Mode.RESUME, **event.edits)
+
+
+async def until(pilot, condition, seconds=60.0):
+    for _ in range(int(seconds / 0.1)):
+        if condition():
+            return
+        await pilot.pause(0.1)
+    raise AssertionError(f"it did not come about in {seconds} s")
+
+
+async def test_train_prompt_kill_prompt_and_resume(workers, release):
+    flags = {"training.max_steps": "100000", "training.checkpoint_interval": "50", "sampling.interval": "100"}
+    run = run_directory.create(configuration.with_flags(configuration.starting_tree("mlp"), flags))
+    worker = workers.start(run)
+    app = Host(run, workers)
+    async with app.run_test(size=(120, 36)) as pilot:
+        view = app.query_one(RunView)
+        panel = app.query_one(SamplesPanel)
+
+        def answers():
+            return [record for record in panel.log_of_samples.records if record.done and not record.automatic]
+
+        def curve():
+            return view._curves.chart("loss").picture.series[0]
+
+        await until(pilot, lambda: view.status and view.status.state is RunState.RUNNING and len(curve()) > 3)
+        await pilot.press("ctrl+s", *"mar", "enter")
+        await until(pilot, lambda: len(answers()) == 1)
+        assert len(answers()[0].known) == 10
+        assert view.status.state is RunState.RUNNING, "it trains on"
+        await pilot.press("escape", "space")
+        await until(pilot, lambda: view.status.state is RunState.PAUSED)
+        paused_at = view.status.step
+        await until(pilot, lambda: bool(run.checkpoints()))
+
+        os.kill(worker.process.pid, signal.SIGKILL)
+        worker.process.wait()
+        await until(pilot, lambda: view.status.state is RunState.LOST, 5)
+
+        await pilot.press("ctrl+s", "i", "enter")  # the prompt that is still there is selected, so typing replaces it
+        await until(pilot, lambda: len(answers()) == 2)
+        assert answers()[0].prompt == "i"
+        release(run)
+        await until(pilot, lambda: not view.status.serving)
+
+        await pilot.press("escape", "r", "enter")
+        await until(pilot, lambda: view.status.state is RunState.RUNNING and view.status.step > paused_at)
+        steps = [curve().x(index) for index in range(len(curve()))]
+        assert steps == sorted(set(steps)), "the curve goes on where the checkpoint was, with no step twice"
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: view.status.state is RunState.STOPPED)
+        release(run)
