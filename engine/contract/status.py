@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a worker
+NOBODY_MEANS_LOST = 180.0  # seconds that a new run may wait for its worker, which imports torch on a busy machine first
 SILENCE_MEANS_LOST = 15.0  # seconds without a heartbeat after which a process on another host counts as gone
 
 
@@ -66,9 +67,12 @@ class Status(BaseModel):
 
     def process_is_alive(self, now: float | None = None) -> bool:
         """Whether the worker's process exists: looked up on this host, judged by its heartbeat on another."""
+        silence = (time.time() if now is None else now) - self.heartbeat
+        if not self.pid:
+            return silence < NOBODY_MEANS_LOST
         if self.host != socket.gethostname():
-            return (time.time() if now is None else now) - self.heartbeat < SILENCE_MEANS_LOST
-        return self.pid > 0 and process_matches(self.pid, self.process_started)
+            return silence < SILENCE_MEANS_LOST
+        return process_matches(self.pid, self.process_started)
 
 
 def process_matches(pid: int, started: float) -> bool:

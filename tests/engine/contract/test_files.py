@@ -177,6 +177,12 @@ class TestStatus:
         assert away.observed(now=time.time() + 60).message
 
 
+    def test_a_new_run_may_wait_for_a_worker_that_still_imports_torch(self) -> None:
+        new = Status(state=RunState.STARTING, heartbeat=1000.0)
+        assert new.observed(now=1060.0).state is RunState.STARTING
+        assert new.observed(now=2000.0).state is RunState.LOST
+
+
 @given(st.text())
 def test_printable_text_holds_nothing_that_acts_on_a_terminal(text: str) -> None:
     safe = printable(text)
