@@ -20,7 +20,7 @@ from tui.images.history import Grid, History
 from tui.images.picture import Picture
 from tui.images.scrubber import Scrubber
 
-BESIDE = 60  # cells from which real pictures stand beside the drawn ones
+BESIDE, BESIDE_ROWS = 60, 10  # cells and rows from which real pictures stand beside the drawn ones
 BENEATH = 22  # rows from which they stand beneath them
 
 
@@ -69,6 +69,7 @@ class ImagePanel(Vertical, can_focus=True):
         self._place: int | None = None  # None follows the newest
         self._fresh: Grid | None = None
         self._answered = ""
+        self._ready = False  # whether there is something to show it in
 
     def compose(self) -> ComposeResult:
         with Container(id="images-body"):
@@ -118,7 +119,7 @@ class ImagePanel(Vertical, can_focus=True):
         return last if self._place is None else min(self._place, last)
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self._ready:
             return
         grid = self.shown
         self._put("#drawn", grid)
@@ -138,12 +139,13 @@ class ImagePanel(Vertical, can_focus=True):
     # -- layout ---------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self._ready = True
         self._show()
 
     def on_resize(self, event: events.Resize) -> None:
         """Show real pictures beside or beneath the drawn ones where there is room."""
         width, height = event.size
-        beside = width >= BESIDE and width > height * 1.6
+        beside = width >= BESIDE and height >= BESIDE_ROWS and width > height * 1.6
         self.set_class(beside, "-beside")
         self.set_class(not beside and height >= BENEATH, "-beneath")
         if beside or height >= BENEATH:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class Picture(Widget):
             return
         wish = Wish(self._path, self._version, self.size.width, self.size.height, self._manner())
         if wish != self._shown:
-            self.run_worker(self._draw(wish), exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
+            self.run_worker(partial(self._draw, wish), exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
 
     def _manner(self) -> str:
         if not self.app.no_color and self.app.console.color_system in ("truecolor", "256"):

@@ -8,7 +8,8 @@ from PIL import Image
 
 from engine.contract.grids import GAP_KEY, TILE_KEY
 
-SMALLEST = 11  # pixels of a picture below which fewer are shown instead of smaller ones
+SMALL, SMALLEST = 11, 8  # pixels of a picture below which fewer are shown instead, and where there would be but few
+FEW = 12
 ENLARGED = 2  # how much larger than they are pictures are shown at most
 MOST_PIXELS = 50_000_000
 
@@ -34,19 +35,29 @@ class Layout:
         return self.rows * (self.size + 1) - 1
 
 
-def layout(count: int, size: int, width: int, height: int, smallest: int = SMALLEST) -> Layout:
+def layout(count: int, size: int, width: int, height: int, scale: int = 1) -> Layout:
     """Return how `count` pictures of `size` pixels best fill width x height pixels, a pixel between them.
 
-    All of them, if they are then at least `smallest` pixels large; else as many as there is room for.
+    All of them, if they are then still worth a look; else as many as there is room for. `scale` is how many pixels the
+    terminal has for one of half blocks.
     """
-    largest = max(1, min(size * ENLARGED, width, height))
-    for each in range(largest, min(smallest, largest) - 1, -1):
-        columns, rows = (width + 1) // (each + 1), (height + 1) // (each + 1)
-        if columns * rows >= count or each == min(smallest, largest):
-            break
+    largest = max(1, min(size * scale * ENLARGED, width, height))
+
+    def fitting(each: int) -> tuple[int, int]:
+        return (width + 1) // (each + 1), (height + 1) // (each + 1)
+
+    def shown(each: int) -> int:
+        columns, rows = fitting(each)
+        return min(count, columns * rows)
+
+    small, smallest = min(SMALL * scale, largest), min(SMALLEST * scale, largest)
+    best = next((each for each in range(largest, small - 1, -1) if shown(each) == count), small)
+    if shown(best) < min(count, FEW):
+        best = max(range(smallest, small + 1), key=lambda each: (shown(each), each))
+    columns, rows = fitting(best)
     rows = max(1, min(rows, math.ceil(count / max(1, columns))))
     columns = max(1, min(columns, math.ceil(count / rows)))
-    return Layout(columns, rows, each)
+    return Layout(columns, rows, best)
 
 
 def tiles(path: Path) -> list[Image.Image]:
@@ -78,7 +89,7 @@ def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) 
     `scale` is how many pixels the terminal has for one of them: 1 for half blocks, more for real graphics.
     """
     size = max(pictures[0].size)
-    room = layout(len(pictures), size * scale, width, height, SMALLEST * scale)
+    room = layout(len(pictures), size, width, height, scale)
     drawn = Image.new("RGB", (room.width, room.height))
     method = Image.Resampling.LANCZOS if room.size < size else Image.Resampling.BICUBIC
     for place, picture in enumerate(pictures[: room.columns * room.rows]):
