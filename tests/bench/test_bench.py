@@ -131,8 +131,14 @@ def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from() -> N
 
 
 @pytest.mark.timeout(300)
-def test_the_first_token_is_measured_in_mid_training() -> None:
-    assert_sane(prompting.measure(frozenset({"sample"}), quick=True), {"sample"})
+def test_the_first_token_is_measured_in_mid_training_and_what_trained_is_ended() -> None:
+    with Surroundings() as surroundings:
+        run = surroundings.train("gpt", prompting.GPT)
+        worker = psutil.Process(run.status().pid)
+        assert 0 < prompting.first_token(run, "one") < 60
+        assert run.status().state is RunState.RUNNING
+    assert not worker.is_running()
+    assert not surroundings.path.exists()
 
 
 @pytest.mark.timeout(300)
@@ -141,13 +147,3 @@ def test_the_loop_is_measured_against_a_plain_one() -> None:
     assert_sane(figures, {"speed"})
     # Alternating stretches of one process share the noise; the loop at two thirds of a plain one would be a regression.
     assert all(figure.value > 0.66 for figure in figures)
-
-
-@pytest.mark.timeout(300)
-def test_surroundings_end_what_trains_in_them() -> None:
-    with Surroundings() as surroundings:
-        run = surroundings.train("names-mlp", {"training.max_steps": "1000000"})
-        worker = psutil.Process(run.status().pid)
-        assert worker.is_running()
-    assert not worker.is_running()
-    assert not surroundings.path.exists()

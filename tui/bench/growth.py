@@ -20,7 +20,7 @@ from tui.run import polling
 from tui.run.view import RunView
 
 A_DAY = 24 * 60 * 60 * 10  # updates: ten a second
-ANEW = 100  # updates after which the run begins anew, so that the curves' own points do not count
+ANEW = 25  # updates after which the run begins anew, so that the curves' own points do not count
 FLAT = 20.0  # MB a day: a sixth of what the app may have
 ROWS = 4  # metric lines an update brings
 
@@ -32,7 +32,7 @@ class _Watching(App[None]):
 
 def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
     """Feed a view, first until its caches are full, and measure what it holds afterwards."""
-    warm, updates = (100, 100) if quick else (400, 800)
+    warm, updates = (25, 50) if quick else (150, 400)
     usual, polling.LOCAL = polling.LOCAL, 0.005
     try:
         with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
