@@ -50,6 +50,8 @@ class Row:
 
 def measured(run: RunDirectory, metric: str, step: int | None) -> float | None:
     """Return a metric of a run at a step, or the last one; None if it was not measured there."""
+    if metric == "parameters":  # a fact of the model, not of a step
+        return run.written_status().parameters
     rows = JsonLinesTail(run.metrics_path).read()
     values = [(row["step"], row[metric]) for row in rows if metric in row and isinstance(row.get("step"), int)]
     if step is not None:
