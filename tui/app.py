@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tui.workers import WorkerPool
 
 
+BLINK = 0.001  # seconds: enough for Textual to paint the first screen, which is laid out by then
 NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
 
 
@@ -32,7 +34,7 @@ class TorchttyApp(App[int]):
 
     TITLE = "torchtty"
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDING_GROUP_TITLE = "Everywhere"
     MODES = {mode.name: mode.screen for mode in modes.MODES}
     DEFAULT_MODE = "train"
@@ -75,8 +77,8 @@ class TorchttyApp(App[int]):
             self._pool = WorkerPool()
         return self._pool
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._settle)
+    def on_ready(self) -> None:
+        self.set_timer(BLINK, self._settle)
 
     def _settle(self) -> None:
         """Do what can wait until something is on the screen."""
@@ -92,6 +94,11 @@ class TorchttyApp(App[int]):
         except UserError as error:
             self.notify(str(error), title="Keys", severity="warning", markup=False)
         self._gauges.start()
+        from tui.train.screen import TrainScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, TrainScreen):
+                screen.call_later(screen.furnish)
 
     async def on_unmount(self) -> None:
         self._gauges.stop()

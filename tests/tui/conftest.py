@@ -40,6 +40,18 @@ class ColdPool(WorkerPool):
         self.handed.append((run, mode))
 
 
+class TellingApp(TorchttyApp):
+    """The app, which also keeps what it told the person: a toast is gone after some seconds."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        super().__init__(pool)
+        self.told: list[str] = []
+
+    def notify(self, message: str, **options: Any) -> None:
+        self.told.append(message)
+        super().notify(message, **options)
+
+
 AppPilot = Callable[..., AbstractAsyncContextManager[tuple[TorchttyApp, Pilot[int]]]]
 
 
@@ -66,7 +78,7 @@ def torchtty(monkeypatch: pytest.MonkeyPatch) -> AppPilot:
     async def opened(
         size: tuple[int, int] = (120, 40), pool: WorkerPool | None = None
     ) -> AsyncIterator[tuple[TorchttyApp, Pilot[int]]]:
-        app = TorchttyApp(pool or ColdPool())
+        app = TellingApp(pool or ColdPool())
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: app.screen.query(Form) and app.screen.query("FieldRow Input"), "the form")
             await pilot.pause()

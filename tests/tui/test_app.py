@@ -104,7 +104,7 @@ async def test_a_broken_file_of_keys_is_told_and_the_usual_keys_hold(torchtty: A
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "keys.toml").write_text("[[[")
     async with torchtty() as (app, _pilot):
-        assert "keys.toml cannot be read" in next(iter(app._notifications)).message
+        assert "keys.toml cannot be read" in app.told[0]
         assert "^t train" in shown_keys(app)
 
 

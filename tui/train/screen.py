@@ -67,10 +67,7 @@ class TrainScreen(Screen[None]):
             yield Button("Train ^t", id="start", variant="primary", compact=True)
         yield KeyBar()
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._furnish)
-
-    async def _furnish(self) -> None:
+    async def furnish(self) -> None:
         """Build form and run once something is on the screen: their modules bring pydantic, 0.2 s."""
         from engine.contract.recipes import DEFAULT, load_recipes
         from tui.form.form import Form

@@ -65,9 +65,7 @@ async def test_a_wrong_setting_is_named_and_focused_and_nothing_starts(torchtty:
         await pilot.press("ctrl+u", "7", "ctrl+t")
         await pilot.pause()
         assert app.focused is form.row("model.n_embd").editor
-        assert [toast.message for toast in app._notifications] == [
-            "model.n_embd must be a multiple of n_head (7), such as 63 or 70"
-        ]
+        assert app.told == ["model.n_embd must be a multiple of n_head (7), such as 63 or 70"]
         assert list_runs() == []
 
 
@@ -78,15 +76,15 @@ async def test_a_runs_folder_that_cannot_be_written_is_told_and_the_app_stays(
     monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "file"))
     async with torchtty() as (app, pilot):
         await pilot.press("ctrl+t")
-        await settled(pilot, lambda: len(app._notifications))
-        assert "Cannot create a run" in next(iter(app._notifications)).message
+        await settled(pilot, lambda: app.told)
+        assert "Cannot create a run" in app.told[0]
 
 
 async def test_a_run_that_still_trains_is_attached_to_at_the_start(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
         await settled(pilot, lambda: train(app).view.run == run)
-        assert [toast.message for toast in app._notifications] == ["Attached to names-gpt-1, still training."]
+        assert app.told == ["Attached to names-gpt-1, still training."]
 
 
 async def test_at_80_columns_the_form_is_a_drawer_that_makes_room_for_the_run(torchtty: Any) -> None:
