@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.contract.printable import printable_line
 from tui.cli.console import Exit, messages, output, print_json, speaks_unicode
 from tui.cli.version import installed
 from tui.cli.wording import size
+from tui.images.protocol import Protocol, demanded, suggested
 
 PATIENCE = 90.0  # seconds that a worker gets to import torch: a cold disk takes its time
 PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image", "tiktoken", "safetensors")
@@ -51,14 +52,10 @@ def _terminal() -> dict[str, Any]:
     }
 
 
-def images_protocol(environment: "os._Environ[str] | dict[str, str]") -> str:
+def images_protocol(environment: Mapping[str, str]) -> str:
     """Guess from its environment how a terminal shows pictures; only asking the terminal itself would be certain."""
-    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "").lower()
-    if "KITTY_WINDOW_ID" in environment or "kitty" in term or "ghostty" in (*program.split(), term.split("-")[-1]):
-        return "kitty"
-    if program in ("wezterm", "iterm.app", "mintty") or any(name in term for name in ("sixel", "foot", "mlterm")):
-        return "sixel"
-    return "half blocks"
+    protocol = demanded(environment) or suggested(environment)
+    return "half blocks" if protocol is Protocol.BLOCKS else protocol.value
 
 
 def _python() -> dict[str, Any]:

@@ -91,7 +91,8 @@ class Picture(Widget):
             return
         wish = Wish(self._path, self._version, self.size.width, self.size.height, self._manner())
         if wish != self._shown:
-            self.run_worker(partial(self._draw, wish), exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
+            draw: Any = partial(self._draw, wish)
+            self.run_worker(draw, exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
 
     def _manner(self) -> str:
         if not self.app.no_color and self.app.console.color_system in ("truecolor", "256"):

@@ -139,6 +139,8 @@ class TestTheRun:
         finish(quiet)
         finish(busy)
         assert [row["loss_g"] for row in rows(quiet.run)] == [row["loss_g"] for row in rows(busy.run)]
+        for name, weight in quiet.task.weights().items():  # with them the running means of the batch norms
+            assert torch.equal(weight, busy.task.weights()[name]), name
 
     def test_a_loss_that_is_no_number_ends_it(self, tiny_loop: MakeLoop) -> None:
         loop = tiny_loop(training__max_steps=50, training__log_interval=1, sampling__interval=0)
