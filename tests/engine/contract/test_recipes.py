@@ -1,5 +1,6 @@
 """Recipes are read whole, and a broken one says what is wrong with it."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,68 @@ def test_one_broken_recipe_leaves_the_others_in_the_picker(tmp_path: Path) -> No
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=DEFAULT):
         recipe_named("nothing-like-it")
+
+
+MANY = (
+    GOOD
+    + """where = { "model.n_layer" = 3 }
+[grid]
+"model.n_layer" = [2, 3]
+"training.seed" = [1, 2]
+[quick]
+training = { max_steps = 7 }
+[[quick.references]]
+metric = "val_loss"
+at_most = 2.5
+source = "a book"
+"""
+)
+
+
+def test_a_grid_is_every_combination_and_the_app_starts_the_plain_configuration(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, MANY))
+    runs = recipe.runs()
+    assert [(run["model"]["n_layer"], run["training"]["seed"]) for run in runs] == [(2, 1), (2, 2), (3, 1), (3, 2)]
+    assert all(parse(run).tree() == run for run in runs)
+    assert recipe.tree["model"]["n_layer"] == 2
+    assert [recipe.references[0].is_about(run) for run in runs] == [False, False, True, True]
+
+
+def test_the_quick_form_differs_in_what_it_says_and_nothing_else(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, MANY))
+    assert recipe.quick is not None
+    assert recipe.quick.tree["training"] == recipe.tree["training"] | {"max_steps": 7}
+    assert recipe.quick.tree["model"] == recipe.tree["model"]
+    assert [run["training"]["max_steps"] for run in recipe.runs(quick=True)] == [7] * 4
+    assert recipe.quick.references[0].bounds == (-math.inf, 2.5)
+
+
+def test_a_recipe_without_a_grid_is_one_run(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, GOOD))
+    assert recipe.runs() == (recipe.tree,)
+    assert recipe.quick is None
+
+
+def test_a_figure_agrees_within_its_spread_or_below_its_limit(tmp_path: Path) -> None:
+    spread = read_recipe(written(tmp_path, GOOD + "spread = 0.1")).references[0]
+    assert [spread.agrees(value) for value in (1.39, 1.4, 1.5, 1.6, 1.61)] == [False, True, True, True, False]
+    limit = read_recipe(written(tmp_path, GOOD + "at_most = 1.6")).references[0]
+    assert [limit.agrees(value) for value in (0.1, 1.6, 1.61, math.nan)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MANY.replace("at_most = 2.5", ""), "a number as value or at_most"),
+        (MANY.replace("[2, 3]", "3"), "grid must hold settings with the list of their values"),
+        (MANY.replace("[2, 3]", "[2, 0]"), "model.n_layer takes a whole number"),
+        (MANY.replace("training = { max_steps = 7 }", "training = 3"), "quick must hold sections"),
+        (MANY.replace("max_steps = 7", "max_steps = 0"), "training.max_steps takes"),
+        ("fallback = 'names'\n" + GOOD, "fallback must be a dataset that comes with the installation"),
+        ("fallback = 'python-docs'\n" + GOOD, "of the same kind"),
+    ],
+)
+def test_a_broken_grid_quick_form_or_fallback_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match="Recipe 'mine'") as raised:
+        read_recipe(written(tmp_path, text))
+    assert said in str(raised.value)
