@@ -53,7 +53,7 @@ def layout(count: int, size: int, width: int, height: int, scale: int = 1) -> La
     small, smallest = min(SMALL * scale, largest), min(SMALLEST * scale, largest)
     best = next((each for each in range(largest, small - 1, -1) if shown(each) == count), small)
     if shown(best) < min(count, FEW):
-        best = max(range(smallest, small + 1), key=lambda each: (shown(each), each))
+        best = max(range(smallest, small + 1), key=lambda each: shown(each) * each**2)  # what covers most of the room
     columns, rows = fitting(best)
     rows = max(1, min(rows, math.ceil(count / max(1, columns))))
     columns = max(1, min(columns, math.ceil(count / rows)))
