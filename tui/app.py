@@ -42,7 +42,7 @@ class TorchttyApp(App[int]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(mode.key, f"mode('{mode.name}')", mode.title.lower(), id=f"app.{mode.name}", tooltip=mode.title)
+            Binding(mode.key, f"mode('{mode.name}')", mode.title.lower(), id=f"mode.{mode.name}", tooltip=mode.title)
             for mode in modes.MODES
         ),
         Binding("f1,question_mark", "help", "help", id="app.help", tooltip="The keys of where you are"),

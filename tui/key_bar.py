@@ -18,7 +18,7 @@ from textual.widget import Widget
 # places come between the first and the last group, in the order of the focus.
 FIRST = ("form", "run", "runs", "train")
 LAST = ("app",)
-ALWAYS = ("app.help", "app.palette")  # stand at the right end, whatever else there is
+ALWAYS = ("mode.train", "mode.runs", "app.help", "app.palette")  # stand at the right end, whatever else there is
 
 GAP = 2  # cells between two keys
 
@@ -63,6 +63,8 @@ def _entry(active: ActiveBinding, keys: Iterable[str]) -> Entry:
 
 def _rank(id: str | None) -> int:
     place = (id or "").partition(".")[0]
+    if id in ALWAYS:
+        return ALWAYS.index(id)
     if place in FIRST:
         return FIRST.index(place)
     return len(FIRST) + (1 if place in LAST else 0)

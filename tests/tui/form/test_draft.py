@@ -27,7 +27,7 @@ def test_an_entered_value_is_taken_and_a_reset_brings_the_recipes_back() -> None
     assert draft.configuration().tree()["model"]["n_layer"] == 5
     assert draft.is_modified("model.n_layer")
     draft.reset("model.n_layer")
-    assert draft.text("model.n_layer") == "3"
+    assert draft.text("model.n_layer") == "2"
     assert not draft.is_modified("model.n_layer")
 
 

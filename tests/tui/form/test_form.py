@@ -120,7 +120,7 @@ async def test_the_arrows_step_a_number_through_its_own_ladder() -> None:
         assert form.draft.value("optimizer.learning_rate") == 1e-3
         await go_to(form, pilot, "training.batch_size")
         await pilot.press("up")
-        assert form.draft.value("training.batch_size") == 128
+        assert form.draft.value("training.batch_size") == 64
 
 
 async def test_ctrl_z_brings_the_recipes_value_back() -> None:

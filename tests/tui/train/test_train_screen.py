@@ -33,13 +33,13 @@ async def settled(pilot: Any, condition: Callable[[], object], seconds: float = 
 async def test_one_key_starts_a_run_with_the_edited_values(torchtty: Any, own_folders: Path) -> None:
     async with torchtty() as (app, pilot):
         train(app).form.row("model.n_layer").focus_editor()
-        await pilot.press("ctrl+u", "2", "ctrl+t")
+        await pilot.press("ctrl+u", "5", "ctrl+t")
         await settled(pilot, lambda: app.pool.handed)
         [(run, mode)] = app.pool.handed
         assert mode is Mode.TRAIN
         assert run.name == "names-gpt-1"
         assert run.path.parent == own_folders
-        assert run.configuration().tree()["model"]["n_layer"] == 2
+        assert run.configuration().tree()["model"]["n_layer"] == 5
         assert run.meta()["recipe"] == "names-gpt"
         await settled(pilot, lambda: train(app).view.run == run)
 
