@@ -11,7 +11,6 @@ from engine.contract.configuration import parse, specs, with_value
 from engine.contract.recipes import Recipe, shipped_recipes
 from engine.contract.status import METRICS
 from engine.tasks import build_task
-from engine.training.task import Task
 
 COURSE = {name: recipe for name, recipe in shipped_recipes().items() if recipe.quick}
 TEXT = {name: recipe for name, recipe in COURSE.items() if catalogue()[recipe.tree["data"]["dataset"]].kind != "images"}
@@ -39,24 +38,25 @@ def shortened(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def trained(tree: dict[str, Any]) -> Task:
+def trained(tree: dict[str, Any]) -> set[str]:
+    """Train and evaluate; return the names of what was measured."""
     task = build_task(parse(shortened(tree)))
-    losses = [
-        float(task.train_step(step)["train_loss"]) for step in range(1 if tree["model"]["kind"] == "ngram" else FEW)
-    ]
-    assert all(0 < loss < 50 for loss in losses)
-    return task
+    measured: set[str] = set()
+    for step in range(1 if tree["model"]["kind"] == "ngram" else FEW):
+        metrics = task.train_step(step)
+        assert 0 < float(metrics["train_loss"]) < 50
+        measured |= metrics.keys()
+    return measured | task.evaluate().keys()
 
 
 @pytest.mark.parametrize("name", TEXT)
 def test_its_quick_form_trains(name: str) -> None:
     recipe = TEXT[name]
     assert recipe.quick is not None
-    task = trained(recipe.quick.tree)
-    measured = task.evaluate()
+    measured = trained(recipe.quick.tree)
     for reference in (*recipe.references, *recipe.quick.references):
         assert reference.metric in METRICS
-        assert reference.metric in measured or reference.metric == "smoothed_sum", reference
+        assert reference.metric in measured, reference
 
 
 # The large GPT is left out for its time alone: the small one is the same family on the same text.
