@@ -47,6 +47,8 @@ _A_BLOCK = (
 _MASK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # the causal mask, which old versions stored as a weight
 _PREFIX = "transformer."
 _HEAD = "lm_head.weight"  # the same as wte.weight, stored by some
+UNTRAINED = "untrained"  # instead of a folder: a small GPT-2 that nobody has trained yet
+SMALL = {"n_positions": 128, "n_embd": 128, "n_layer": 4, "n_head": 4}
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -64,6 +66,8 @@ def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] 
     With the `architecture` of a checkpoint the model is built without looking at the weights' folder, for the checkpoint's
     own weights to be loaded into it. Raises `UserError` if anything is missing, damaged or does not fit.
     """
+    if architecture is None and config.weights == UNTRAINED:
+        return untrained(config, vocab_size)
     folder = None if architecture is not None else weights_folder(config.weights)
     if folder is None:
         shape = read_architecture(architecture, "the checkpoint's architecture")
@@ -88,6 +92,28 @@ def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] 
     model.to_empty(device="cpu")
     if folder is not None:
         files.load(model)
+    return model
+
+
+def untrained(config: GPT2Model, vocab_size: int) -> GPT2:
+    """Return a small GPT-2 with weights drawn as before pretraining: N(0, 0.02²), biases 0, norms 1 (Radford et al., 2019)."""
+    positions = max(SMALL["n_positions"], config.block_size)
+    shape = Architecture(
+        vocab_size=vocab_size,
+        n_positions=positions,
+        n_embd=SMALL["n_embd"],
+        n_layer=SMALL["n_layer"],
+        n_head=SMALL["n_head"],
+        n_inner=4 * SMALL["n_embd"],
+        activation_function="gelu_new",
+        layer_norm_epsilon=1e-5,
+    )
+    model = GPT2(shape, config)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.zeros_(parameter)
+        elif "norm" not in name:
+            torch.nn.init.normal_(parameter, std=0.02)
     return model
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.devices import finest_float
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -23,7 +25,7 @@ def probabilities(logits: Tensor, choice: Choice) -> Tensor:
     """
     if choice.temperature == 0:
         return torch.zeros_like(logits).scatter_(1, logits.argmax(1, keepdim=True), 1.0)
-    scaled = logits.double() / choice.temperature
+    scaled = logits.to(finest_float(logits.device)) / choice.temperature
     if choice.top_k and choice.top_k < logits.shape[1]:
         kept = scaled.topk(choice.top_k, dim=1).indices  # scatter, not a threshold: ties must not let in a k+1st
         scaled = torch.full_like(scaled, -torch.inf).scatter_(1, kept, scaled.gather(1, kept))
@@ -43,4 +45,4 @@ def draw(probability: Tensor, generator: torch.Generator) -> Tensor:
     The largest of p / Exp(1) falls on each token with probability p (the exponential form of the Gumbel trick).
     """
     noise = torch.empty_like(probability).exponential_(generator=generator)
-    return (probability / noise.clamp_min(1e-300)).argmax(1)
+    return (probability / noise.clamp_min(torch.finfo(noise.dtype).tiny)).argmax(1)

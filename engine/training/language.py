@@ -11,7 +11,7 @@ from engine.contract.configuration import Configuration, LanguageConfiguration
 from engine.contract.errors import UserError
 from engine.data.batches import Windows, moved
 from engine.data.prepared import PreparedText
-from engine.devices import check_precision, choose_device
+from engine.devices import check_precision, choose_device, finest_float
 from engine.models.families import build_model, parameter_count
 from engine.sampling.text import sample_text
 from engine.training.losses import objective
@@ -46,13 +46,14 @@ class LanguageTask:
         self.windows: dict[str, Windows] = {
             split: moved(data.windows(split, block_size, every), self.device) for split in data.splits
         }
-        if not len(self.windows["train"]):
+        windows = self.windows.get("train")  # none where the text is gone and only samples are wanted
+        if windows is not None and not len(windows):
             raise UserError(_too_short(data, block_size))
         self._learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        batch_size = min(training.batch_size, len(self.windows["train"]))
+        batch_size = min(training.batch_size, len(windows)) if windows is not None else training.batch_size
         if batch_size < 2 and any(isinstance(module, torch.nn.BatchNorm1d) for module in self.model.modules()):
             raise UserError("training.batch_size must be at least 2 here: batch norm compares the examples of a batch.")
-        self.tokens_per_step = batch_size * self.windows["train"].predictions
+        self.tokens_per_step = batch_size * (windows.predictions if windows is not None else 1)
         notes = list(data.notes)
         if "val" in self.windows and not len(self.windows["val"]):
             notes.append(
@@ -126,7 +127,7 @@ class LanguageTask:
 
     def _mean_loss(self, windows: Windows, most: int) -> float:
         training = self.configuration.training
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        total = torch.zeros((), dtype=finest_float(self.device), device=self.device)
         count = torch.zeros((), dtype=torch.int64, device=self.device)
         if training.eval_batches:
             generator = torch.Generator(self.device).manual_seed(training.seed + 1)
@@ -141,7 +142,7 @@ class LanguageTask:
                 _, loss = self.model(x, y)
             assert loss is not None
             predicted = (y >= 0).sum()
-            total += loss.double() * predicted
+            total += loss * predicted
             count += predicted
         return float(total / count)
 

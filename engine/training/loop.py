@@ -150,7 +150,7 @@ class Loop:
         waiting, self._unfetched = self._unfetched, []
         if not waiting:
             return
-        tensors = [value.double() for _, logged in waiting for value in logged.values() if isinstance(value, Tensor)]
+        tensors = [value.float() for _, logged in waiting for value in logged.values() if isinstance(value, Tensor)]
         numbers = iter(torch.stack(tensors).tolist() if tensors else [])
         for columns, logged in waiting:
             row = {name: next(numbers) if isinstance(value, Tensor) else float(value) for name, value in logged.items()}

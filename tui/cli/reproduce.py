@@ -13,7 +13,7 @@ from engine.contract.recipes import recipe_named, shipped_recipes
 from engine.contract.status import Status
 from tui.cli.console import Exit, UsageError, messages, output, print_json, say
 from tui.cli.progress import describe, measures
-from tui.reproduce.report import markdown, table
+from tui.reproduce.report import markdown, notes, table
 from tui.reproduce.runner import Interrupted, Reproduction, Runner, as_json
 
 
@@ -48,6 +48,8 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
             print_json(report)
         else:
             output().print(table(done))
+            for note in notes(done):
+                output().print(Text(note, "dim"))
             say(f"Written to {folder / 'report.md'} and report.json; the runs lie beside them.")
     if interrupted:
         return Exit.INTERRUPTED

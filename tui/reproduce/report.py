@@ -56,9 +56,16 @@ def table(reproductions: Sequence[Reproduction]) -> Table:
             last = row.recipe
             style = STYLES.get(row.verdict, "red")
             drawn.add_row(*[Text(text, style if index == 5 else "") for index, text in enumerate(texts)])
-        if reproduction.note:
-            drawn.add_row("", Text(printable_line(reproduction.note), "dim"), "", "", "", "", "")
     return drawn
+
+
+def notes(reproductions: Sequence[Reproduction]) -> list[str]:
+    """Return what is to be said below the table."""
+    return [
+        f"{reproduction.recipe.name}: {printable_line(reproduction.note)}"
+        for reproduction in reproductions
+        if reproduction.note
+    ]
 
 
 def markdown(reproductions: Sequence[Reproduction]) -> str:
@@ -68,6 +75,5 @@ def markdown(reproductions: Sequence[Reproduction]) -> str:
         lines += [
             "| " + " | ".join(text.replace("|", "\\|") for text in cells(row)) + " |" for row in reproduction.rows
         ]
-        if reproduction.note:
-            lines.append(f"| | {printable_line(reproduction.note).replace('|', chr(92) + '|')} | | | | | |")
-    return "\n".join(lines) + "\n"
+    below = [f"\n- {note}" for note in notes(reproductions)]
+    return "\n".join(lines) + "\n" + "".join(below)

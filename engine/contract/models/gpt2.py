@@ -12,7 +12,8 @@ class GPT2Model(Section):
     kind: Literal["gpt2"] = "gpt2"
     weights: str = setting(
         "gpt2",
-        "A folder with config.json and model.safetensors, or distilgpt2, gpt2, gpt2-medium, gpt2-large, gpt2-xl to download.",
+        "A folder with config.json and model.safetensors; distilgpt2, gpt2, gpt2-medium, gpt2-large or gpt2-xl to download; or "
+        "untrained, a small one of 4 layers and 128 channels that starts from nothing.",
         path=True,
     )
     block_size: int = setting(

@@ -1,6 +1,7 @@
 """GPT-2's weights: what is accepted, what is refused and how it is said, fine-tuning, checkpoints."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,15 @@ def test_an_export_is_read_again_as_it_was(folder: Path, tmp_path: Path) -> None
     assert again.shape == model.shape
     own, read = model.state_dict(), again.state_dict()
     assert all(torch.equal(own[name], read[name]) for name in own)
+
+
+def test_an_untrained_one_starts_at_chance_and_learns(text: Path) -> None:
+    tree = _tree(Path("untrained"), text)
+    tree["tokenizer"] = {"kind": "byte-pair", "vocab_size": 260}
+    tree["optimizer"]["learning_rate"] = 3e-3
+    task = build_task(parse(tree))
+    before = task.evaluate()["train_eval_loss"]
+    assert before == pytest.approx(math.log(task.facts.vocab_size), abs=0.3)
+    for step in range(30):
+        task.train_step(step)
+    assert task.evaluate()["train_eval_loss"] < before - 1.0

@@ -15,8 +15,10 @@ from engine.contract.events import EventKind
 from engine.contract.run_directory import RunDirectory
 from engine.contract.status import RunState
 from engine.contract.tail import JsonLinesTail
+from engine.tasks import build_task
 from engine.training.checkpoint import latest_step, read_checkpoint
 from engine.training.loop import Diverged, Loop
+from engine.training.task import SampleResult
 
 MakeLoop = Callable[..., Loop]
 
@@ -270,3 +272,17 @@ def poison_after(loop: Loop, steps: int) -> None:
         return step(number)
 
     loop.task.train_step = poisoned  # type: ignore[method-assign]
+
+
+def test_a_run_whose_text_is_gone_still_writes(loop_for: MakeLoop, names_file: Path) -> None:
+    loop = loop_for("gpt", training__max_steps=3)
+    finish(loop)
+    names_file.unlink()
+    saved = read_checkpoint(loop.run, 3, with_training=False)
+    task = build_task(loop.configuration, saved.tokenizer, data_may_be_gone=True)
+    task.load_weights(saved.weights)
+    request = task.automatic_sample()
+    assert request is not None
+    result = SampleResult()
+    list(task.sample(request, result))
+    assert len(result.texts) == request.count

@@ -78,9 +78,9 @@ def test_a_figure_of_some_runs_of_a_grid_is_held_against_those_only() -> None:
 
 def test_markdown_keeps_its_columns_whatever_a_note_says() -> None:
     row = verdict(Reference("val_loss", "x", value=1.0, spread=0.1), written(1.0))
-    lines = markdown([Reproduction(RECIPE, (row,), "a | b\x1b[31m")]).splitlines()
-    assert {line.replace("\\|", "").count("|") for line in lines} == {8}
-    assert "\x1b" not in "".join(lines)
+    text = markdown([Reproduction(RECIPE, (row,), "a | b\x1b[31m")])
+    assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {8}
+    assert "\x1b" not in text
 
 
 def test_counting_reproduces_its_figure_from_the_command_line(corpora: Path, tmp_path: Path) -> None:
