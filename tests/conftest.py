@@ -17,7 +17,6 @@ os.environ.pop("TORCHTTY_MIRROR", None)
 os.environ.pop("NO_COLOR", None)
 
 from engine.contract.client import Mode, WarmWorker  # noqa: E402
-from engine.contract.commands import Release  # noqa: E402
 from engine.contract.run_directory import RunDirectory  # noqa: E402
 
 
@@ -90,13 +89,3 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0, what: str =
 @pytest.fixture(name="wait_until", scope="session")
 def _wait_until() -> Callable[..., None]:
     return wait_until
-
-
-@pytest.fixture
-def release() -> Iterator[Callable[[RunDirectory], None]]:
-    """Let a serving worker go."""
-
-    def let_go(run: RunDirectory) -> None:
-        run.send(Release())
-
-    yield let_go

@@ -9,7 +9,7 @@
 | checkpoint    | `path`, `best`, `seconds` |
 | sample_start  | `id`, `prompt`, `count`, `settings`, `unknown` (symbols left out of the prompt) |
 | sample_text   | `id`, `index`, `text` (what was added since the last line) |
-| sample_end    | `id`, `prompt`, `texts`, `known` (for items: whether each stands in the training split), `cancelled`, `automatic` |
+| sample_end    | `id`, `prompt`, `texts`, `known` (items: whether each stands in the training split), `cancelled`, `automatic` |
 | sample_failed | `id`, `message` |
 | images        | `path` (`media/….png`), `title`, `source` (`fixed` noise, `real` or `fresh` noise), `id` (of a sample) |
 | exported      | `id`, `path`, `files` [name] |

@@ -176,7 +176,6 @@ class TestStatus:
         assert away.observed(now=time.time() + 60).state is RunState.LOST
         assert away.observed(now=time.time() + 60).message
 
-
     def test_a_new_run_may_wait_for_a_worker_that_still_imports_torch(self) -> None:
         new = Status(state=RunState.STARTING, heartbeat=1000.0)
         assert new.observed(now=1060.0).state is RunState.STARTING
