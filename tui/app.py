@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tui.workers import WorkerPool
 
 
-BLINK = 0.001  # seconds: enough for Textual to paint the first screen, which is laid out by then
 NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
 
 
@@ -78,7 +77,9 @@ class TorchttyApp(App[int]):
         return self._pool
 
     def on_ready(self) -> None:
-        self.set_timer(BLINK, self._settle)
+        # Textual lays the first screen out while it still holds back all painting, and then paints only what changes.
+        self.screen.refresh()
+        self.screen.call_after_refresh(self._settle)
 
     def _settle(self) -> None:
         """Do what can wait until something is on the screen."""
