@@ -15,7 +15,7 @@ from tui.bench.watched import watched_speed
 TRAIN = b"\x14"  # ctrl+t
 WARM = (r"[\d,]+ params",)
 """The estimate stands in the form: the worker has imported torch and answered."""
-FIRST_POINT = (r"── (train|val) +\d+\.\d",)
+FIRST_POINT = (r"── (train|val)\s+\d+\.\d",)
 """A value in the chart's legend, painted with the frame that has the first point."""
 SETTLE = 4.0  # seconds of training before bytes are counted
 

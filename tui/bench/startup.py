@@ -9,7 +9,7 @@ from tui.bench.figure import Bar, Figure, span
 from tui.bench.surroundings import Surroundings, python
 from tui.bench.terminal import Terminal
 
-FORM = (r"Recipe", r"n_embd +\d", r"Train \^t", r"\^q quit")
+FORM = (r"Recipe", r"n_embd\s+\d", r"Train \^t", r"\^q quit")
 """What shows that the form stands with the focus on its button: pickers, a setting with its value, the button, the keys."""
 LEAVE = b"\x11"  # ctrl+q
 
