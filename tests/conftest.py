@@ -17,6 +17,7 @@ os.environ.pop("TORCHTTY_MIRROR", None)
 os.environ.pop("NO_COLOR", None)
 
 from engine.contract.client import Mode, WarmWorker  # noqa: E402
+from engine.contract.commands import Release  # noqa: E402
 from engine.contract.run_directory import RunDirectory  # noqa: E402
 
 
@@ -46,7 +47,7 @@ class Workers:
 
     def warm(self) -> WarmWorker:
         """Return a warm worker, which the caller may hand a run or close."""
-        worker, self._next = self._next or WarmWorker(), None
+        worker, self._next = self._next or self._spawn(), None
         wait_until(lambda: worker.hello() is not None or not worker.is_alive, 60, "a warm worker")
         assert worker.is_alive, worker.log()
         return worker
@@ -56,8 +57,15 @@ class Workers:
         worker = self.warm()
         worker.hand_over(run, mode, edits)
         self._handed_over.append((worker, run))
-        self._next = WarmWorker()
+        self._next = self._spawn()
         return worker
+
+    @staticmethod
+    def _spawn() -> WarmWorker:
+        """Start a worker that looks for the devices' locks where all others of the session do, whichever test it is for."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TORCHTTY_STATE", str(_HOME / "state"))
+            return WarmWorker()
 
     def close(self) -> None:
         """End every worker that is still there."""
@@ -89,3 +97,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0, what: str =
 @pytest.fixture(name="wait_until", scope="session")
 def _wait_until() -> Callable[..., None]:
     return wait_until
+
+
+@pytest.fixture(scope="session")
+def release() -> Callable[[RunDirectory], None]:
+    """Let a serving worker go."""
+    return lambda run: run.send(Release())

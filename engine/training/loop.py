@@ -90,6 +90,8 @@ class Loop:
     def _end(self, state: RunState) -> RunState:
         if state is RunState.FINISHED and not self._training("eval_interval", 0):
             self._evaluate()
+        if state is RunState.FINISHED and self._window and self.step > 1:
+            self._log_window()  # the last stretch is shorter; it stays part of its average should the run go on
         self._fetch()
         self.checkpoint()
         self._stop_clock()
@@ -129,14 +131,7 @@ class Loop:
         self._window.append(metrics)
         interval = self._training("log_interval", 1)
         if self.step % interval == 0 or self.step == 1:
-            names = metrics.keys()
-            logged: dict[str, Tensor | float] = {}
-            for name in names:
-                values = [entry[name] for entry in self._window if name in entry]
-                tensors = [value for value in values if isinstance(value, Tensor)]
-                logged[name] = torch.stack(tensors).mean() if _is_averaged(name) and tensors else values[-1]
-            columns = {"step": self.step, "time": self._now(), "tokens": self.step * self.task.tokens_per_step}
-            self._unfetched.append((columns, logged))
+            self._log_window()
             if self.step != 1 or interval == 1:  # the first point is also part of the first average
                 self._window.clear()
         now = time.perf_counter()
@@ -144,6 +139,16 @@ class Loop:
             self._fetched = now
             self._fetch()
             self.record.flush_if_due()
+
+    def _log_window(self) -> None:
+        """Log the steps since the last logged one, their losses averaged."""
+        logged: dict[str, Tensor | float] = {}
+        for name in self._window[-1]:
+            values = [entry[name] for entry in self._window if name in entry]
+            tensors = [value for value in values if isinstance(value, Tensor)]
+            logged[name] = torch.stack(tensors).mean() if _is_averaged(name) and tensors else values[-1]
+        columns = {"step": self.step, "time": self._now(), "tokens": self.step * self.task.tokens_per_step}
+        self._unfetched.append((columns, logged))
 
     def _fetch(self) -> None:
         """Bring the waiting metrics over in one transfer, and see whether the loss is still a number."""

@@ -54,7 +54,7 @@ def steady(terminal: Terminal, surroundings: Surroundings, wanted: frozenset[str
     """Watch the run that trains."""
     figures, run = [], surroundings.latest()
     if "bytes" in wanted:
-        time.sleep(1.0 if quick else SETTLE)
+        time.sleep(SETTLE)
         rates: list[float] = []
         while len(rates) < (3 if quick else 12) and run.status().state is RunState.RUNNING:
             began = time.perf_counter()

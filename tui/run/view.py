@@ -271,6 +271,7 @@ class RunView(Vertical):
         before, self.status = self.status, status
         if before is None or before.state is not status.state:
             self._asked = self._told = ""
+            self.refresh_bindings()
         if status.serving or status.state.is_live:
             self._worker_asked = 0.0
         if before is None or before.max_steps != status.max_steps:
@@ -502,7 +503,12 @@ class RunView(Vertical):
             self._samples.log_of_samples.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Let escape through to others where there is nothing to break off and no prompt to leave."""
+        """Offer what the run's state lets one do; let escape through where there is nothing to break off or to leave."""
+        live = self.status is not None and self.status.state.is_live
+        if action in ("pause", "stop"):
+            return live
+        if action == "resume":
+            return self.status is not None and not live
         if action == "cancel":
             try:
                 return self._samples.is_sampling or self.query_one(PromptBar).has_focus_within

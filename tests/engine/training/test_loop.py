@@ -54,6 +54,11 @@ class TestTraining:
         assert sorted(curve) == [1, *range(5, 61, 5)]
         assert curve[60] < curve[5] - 0.5
 
+    def test_the_last_step_is_logged_though_its_stretch_is_short(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__log_interval=4, training__max_steps=10)
+        finish(loop)
+        assert sorted(metrics(loop.run)) == [1, 4, 8, 10]
+
     def test_a_logged_loss_is_the_mean_since_the_last_one(self, loop_for: MakeLoop) -> None:
         fine = loop_for("mlp", training__log_interval=1, training__max_steps=4)
         coarse = loop_for("mlp", training__log_interval=4, training__max_steps=4)
