@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,10 +31,13 @@ class Windows:
         """How many tokens one window predicts, at most."""
         return self.width if self.every_position else 1
 
+    @cached_property
+    def _offsets(self) -> Tensor:
+        return torch.arange(self.width + 1, device=self.stream.device)
+
     def cut(self, which: Tensor) -> tuple[Tensor, Tensor]:
         """Return (x, y) for the windows numbered `which` (B,)."""
-        offsets = torch.arange(self.width + 1, device=self.stream.device)
-        window = self.stream[self.starts[which][:, None] + offsets]  # (B, width + 1)
+        window = self.stream[self.starts[which][:, None] + self._offsets]  # (B, width + 1)
         x = window[:, : self.width]
         if self.every_position:
             return x.clamp_min(0), window[:, 1:]

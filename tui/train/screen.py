@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from engine.contract.commands import Command
     from engine.contract.configuration import Configuration
     from engine.contract.run_directory import RunDirectory
+    from engine.contract.status import RunState
     from tui.app import TorchttyApp
     from tui.form.draft import Draft
     from tui.form.form import Form
     from tui.run.view import RunView
 
 ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
+
+WARM_CHARTS_AFTER = 1.0  # seconds after the first screen, which is to be there first
 
 
 class TrainScreen(Screen[None]):
@@ -59,6 +62,7 @@ class TrainScreen(Screen[None]):
         self._starting = False
         self._is_furnished = False
         self._is_wanted_at_once = False
+        self._shown_state: RunState | None = None
 
     def compose(self) -> ComposeResult:
         yield Header(TABS, "train")
@@ -79,12 +83,20 @@ class TrainScreen(Screen[None]):
             await self.query_one("#train").mount(RunView())
         self._is_furnished = True
         self.refresh_bindings()
+        self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
         self._say("warming up torch…")
         self._ask_for_estimate()
         if self._is_wanted_at_once:
             self.action_start()
         else:
             self._find_live_run()
+
+    @work(thread=True, group="charts")
+    def _warm_charts(self) -> None:
+        """Import plotext while nobody waits for it: the first frame would take 0.4 s longer."""
+        from tui.charts.canvas import Canvas
+
+        Canvas(2, 2)
 
     @property
     def torchtty(self) -> "TorchttyApp":
@@ -172,7 +184,10 @@ class TrainScreen(Screen[None]):
     def on_run_view_status_changed(self) -> None:
         if self.form.live is not None and not self._is_live:
             self.form.show_next()
-        self.refresh_bindings()
+        state = self.view.status.state if self.view.status else None
+        if state is not self._shown_state:  # a status comes ten times a second, and keys are drawn anew each time
+            self._shown_state = state
+            self.refresh_bindings()
 
     @property
     def _is_live(self) -> bool:
