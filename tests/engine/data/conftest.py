@@ -1,18 +1,8 @@
-"""Real corpora beside the repository, and a data folder of each test's own."""
+"""A data folder of each test's own."""
 
-import os
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def corpora() -> Path:
-    """The folder with names.txt, tinyshakespeare.txt, nomi_italiani.txt and commedia.txt."""
-    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
-    folder = Path(os.environ.get("TORCHTTY_TEST_CORPORA", beside))
-    assert (folder / "names.txt").is_file(), f"no corpora in {folder}: set TORCHTTY_TEST_CORPORA to their folder"
-    return folder
 
 
 @pytest.fixture(autouse=True)
