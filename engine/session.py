@@ -14,7 +14,7 @@ from filelock import Timeout
 from engine.contract import commands
 from engine.contract.client import Mode
 from engine.contract.configuration import ConfigurationError, parse
-from engine.contract.errors import UserError
+from engine.contract.errors import UnreachableError, UserError
 from engine.contract.events import EventKind
 from engine.contract.files import write_atomically
 from engine.contract.run_directory import RunDirectory
@@ -64,6 +64,7 @@ class Session:
         try:
             return self._see_through()
         except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
+            self.record.note(unreachable=isinstance(error, UnreachableError))
             return self._failed(_said(error))
         except Exception as error:
             traceback.print_exc()

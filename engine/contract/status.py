@@ -54,6 +54,7 @@ class Status(BaseModel):
     best_val_loss: float | None = None
     best_step: int | None = None
     waiting_for: str = ""  # the run that holds the device, while this one is queued
+    unreachable: bool = False  # it failed because something it needs cannot be fetched from here
     message: str = ""  # why the run failed, or what else a person should know
 
     def observed(self, now: float | None = None) -> "Status":

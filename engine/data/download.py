@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from engine.contract.errors import UserError
+from engine.contract.errors import UnreachableError, UserError
 from engine.contract.places import data_folder
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _in_folder(folder: Path, remote: RemoteFile, instead: str) -> Path:
         what = f"holds a {remote.file} with other contents than expected"
     else:
         what = f"has no {remote.file}"
-    raise UserError(_sentence(f"The mirror {folder} (TORCHTTY_MIRROR) {what}", instead))
+    raise UnreachableError(_sentence(f"The mirror {folder} (TORCHTTY_MIRROR) {what}", instead))
 
 
 def _addresses(remote: RemoteFile, mirror: str) -> list[str]:
@@ -271,4 +271,6 @@ class _Transfer:
 
     def _fail(self, address: str, reason: str) -> None:
         host = urlsplit(address).hostname or address
-        raise UserError(_sentence(f"{self.remote.file} could not be downloaded from {host}: {reason}", self.instead))
+        raise UnreachableError(
+            _sentence(f"{self.remote.file} could not be downloaded from {host}: {reason}", self.instead)
+        )

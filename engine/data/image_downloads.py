@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from engine.contract.catalogue import Dataset, embedded_alternative
-from engine.contract.errors import UserError
+from engine.contract.errors import UnreachableError, UserError
 from engine.contract.places import data_folder
 from engine.data.image_files import MOST_PIXELS, Pixels, squared
 from engine.data.images import chosen, resized
@@ -127,7 +127,7 @@ def is_whole(path: Path, md5: str) -> bool:
 
 
 def _no_download(entry: Dataset, archive: Archive, reason: str) -> UserError:
-    return UserError(
+    return UnreachableError(
         f"data.dataset {entry.name} could not be fetched: {reason}. Choose {embedded_alternative('images').name}, which needs "
         f"no network, or put {archive.file} into {data_folder() / entry.name}."
     )

@@ -53,7 +53,8 @@ class Runner:
         runs = self._train(recipe, trees, more)
         seconds = time.monotonic() - began
         failed = [status.message for _, _, status in runs if status.state is not RunState.FINISHED]
-        if failed and recipe.fallback and "network" in failed[0]:
+        unreachable = any(status.unreachable for _, _, status in runs)
+        if unreachable and recipe.fallback:
             other = [with_value(tree, "data.dataset", recipe.fallback) for tree in trees]
             runs = self._train(recipe, other, more)
             seconds = time.monotonic() - began
@@ -67,7 +68,7 @@ class Runner:
         rows = judge(
             recipe, references, [(tree, run, status.state is RunState.FINISHED) for tree, run, status in runs], seconds
         )
-        if failed and "network" in failed[0]:
+        if unreachable:
             rows = [Row(**(vars(rows[0]) | {"verdict": Verdict.NOT_HERE, "about": "needs a download"}))]
         return Reproduction(recipe, tuple(rows), failed[0] if failed else "")
 
