@@ -15,6 +15,7 @@ from engine.contract.status import RunState, Status
 from tui.reproduce.verdict import Row, Verdict, judge
 
 LOOK_EVERY = 0.1  # seconds
+DIED = "Its worker ended before it could say why; worker.log in its folder may."
 
 
 class Interrupted(Exception):
@@ -52,13 +53,13 @@ class Runner:
         began = time.monotonic()
         runs = self._train(recipe, trees, more)
         seconds = time.monotonic() - began
-        failed = [status.message for _, _, status in runs if status.state is not RunState.FINISHED]
+        failed = [status.message or DIED for _, _, status in runs if status.state is not RunState.FINISHED]
         unreachable = any(status.unreachable for _, _, status in runs)
         if unreachable and recipe.fallback:
             other = [with_value(tree, "data.dataset", recipe.fallback) for tree in trees]
             runs = self._train(recipe, other, more)
             seconds = time.monotonic() - began
-            failed = [status.message for _, _, status in runs if status.state is not RunState.FINISHED]
+            failed = [status.message or DIED for _, _, status in runs if status.state is not RunState.FINISHED]
             if not failed:
                 note = (
                     f"ran on {recipe.fallback}, since its dataset cannot be downloaded here: the figures do not apply"
