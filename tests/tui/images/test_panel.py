@@ -82,7 +82,7 @@ async def test_it_shows_the_newest_and_follows(digits: WrittenRun) -> None:
         panel = app.query_one(ImagePanel)
         drawn = panel.query_one("#drawn", Picture)
         await until(pilot, lambda: colour_of(drawn) == SHOWN["blue"])
-        assert colour_of(panel.query_one("#real", Picture)) == SHOWN["white"]
+        await until(pilot, lambda: colour_of(panel.query_one("#real", Picture)) == SHOWN["white"])
         draw(digits, 30, "red")
         await until(pilot, lambda: colour_of(drawn) == SHOWN["red"])
         assert not app.query_one("#samples").is_on_screen
