@@ -107,8 +107,9 @@ class TorchttyApp(App[int]):
             await asyncio.to_thread(self._pool.close)
 
     def on_torchtty_app_gauged(self, event: Gauged) -> None:
-        for header in self.screen.query(Header):
-            header.show_reading(event.reading)
+        for screen in self.screen_stack[-1:]:  # empty while the app closes, and readings still arrive then
+            for header in screen.query(Header):
+                header.show_reading(event.reading)
 
     def on_resize(self, event: Resize) -> None:
         if not fits(event.size.width, event.size.height) and not isinstance(self.screen, TooSmall):

@@ -9,6 +9,8 @@ import pytest
 from textual.widgets import Static
 
 from engine.contract.commands import Stop, collect
+from tui.app import TorchttyApp
+from tui.gauges import GIB, Reading
 from tui.help import KeysHelp
 from tui.key_bar import KeyBar
 from tui.quit import QuitDialog
@@ -126,6 +128,14 @@ async def test_a_terminal_that_is_too_small_says_so_and_recovers(torchtty: Any) 
         await pilot.pause()
         assert isinstance(app.screen, TrainScreen)
         assert app.focused.id == "start"
+
+
+async def test_a_reading_of_the_machine_that_comes_while_the_app_closes_is_dropped(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("ctrl+q")
+    assert not app.screen_stack
+    app.on_torchtty_app_gauged(TorchttyApp.Gauged(Reading(cpu=12.0, memory_used=0, memory_total=GIB)))
+    assert app.return_code == 0
 
 
 async def test_leaving_without_a_run_asks_nothing(torchtty: Any) -> None:
