@@ -6,14 +6,16 @@ Written on requests and not on pooch, which can neither be cancelled nor go on w
 import contextlib
 import hashlib
 import os
+import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from io import BufferedRandom
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.contract.errors import UnreachableError, UserError
@@ -40,16 +42,31 @@ class DownloadCancelled(UserError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file elsewhere: `file` is its name here, `size` its bytes, `sha256` their hash.
+    """A file elsewhere: `file` is its name here, `size` its bytes, `sha256` their hash, or `md5` where only that is published.
 
-    Where the size is 0 and the hash empty, nothing is known: the server's word on the size is taken, and the caller checks
-    what came.
+    A size of 0 is not known: the server's word is taken. Where there is no hash, the caller checks what came.
     """
 
     file: str
     address: str
     size: int
     sha256: str
+    md5: str = ""
+
+    @property
+    def hash_name(self) -> str:
+        """Which of the hashes is known, as people write it; nothing if none is."""
+        return "SHA-256" if self.sha256 else "MD5" if self.md5 else ""
+
+    def holds(self, file: BufferedReader | BufferedRandom) -> bool:
+        """Whether an open file is this one, as far as its hash is known."""
+        if self.sha256:
+            return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        return not self.md5 or hashlib.file_digest(file, _md5).hexdigest() == self.md5
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
 
 
 def fetch(
@@ -63,9 +80,9 @@ def fetch(
 ) -> Path:
     """Return the path of a whole copy of the file, downloading it if the data folder has none.
 
-    `TORCHTTY_MIRROR` takes the place of the file's address: a folder, read in place, or a base URL. There the file is
-    looked up as `remote.file`, then under the last part of its address. `instead` ends the message of a failure: what
-    to do without this file. A broken connection is taken up again where it stopped. Nothing half-written remains.
+    `TORCHTTY_MIRROR` takes the place of the file's address: a folder, read in place, or a base URL. There the file is looked
+    up as `remote.file`, without its folder, then under the last part of its address. `instead` ends the message of a failure:
+    what to do without this file. A broken connection is taken up again where it stopped. Nothing half-written remains.
     Raises a `UserError`, or `DownloadCancelled`.
     """
     target = data_folder() / remote.file
@@ -99,18 +116,16 @@ def fetch(
 def _is_whole(path: Path, remote: RemoteFile) -> bool:
     try:
         size = path.stat().st_size
-        if not remote.sha256:
-            return size > 0
-        if size != remote.size:
+        if size != (remote.size or size) or not size:
             return False
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
+            return remote.holds(file)
     except OSError:
         return False
 
 
 def _in_folder(folder: Path, remote: RemoteFile, instead: str) -> Path:
-    candidates = [folder / remote.file, folder / _last_part(remote.address)]
+    candidates = [folder / name for name in _names(remote)]
     for path in candidates:
         if _is_whole(path, remote):
             return path
@@ -125,11 +140,12 @@ def _addresses(remote: RemoteFile, mirror: str) -> list[str]:
     if not mirror:
         return [remote.address]
     base = mirror.rstrip("/")
-    return list(dict.fromkeys([f"{base}/{remote.file}", f"{base}/{_last_part(remote.address)}"]))
+    return [f"{base}/{name}" for name in _names(remote)]
 
 
-def _last_part(address: str) -> str:
-    return urlsplit(address).path.rpartition("/")[2]
+def _names(remote: RemoteFile) -> list[str]:
+    """What a mirror may call a file: its name here with and without the folder, or the last part of its address."""
+    return list(dict.fromkeys([remote.file, Path(remote.file).name, urlsplit(remote.address).path.rpartition("/")[2]]))
 
 
 def _sentence(what: str, instead: str) -> str:
@@ -154,6 +170,25 @@ class _Overloaded(_BrokeOff):
 
 class _NotThere(Exception):
     """The server has no such file; says what it answered."""
+
+
+def _look_up(address: str, seconds: float) -> None:
+    """Give up on a server whose name is not found in time: the system's resolver may take half a minute where no answer comes."""
+    import requests
+
+    host = urlsplit(address).hostname
+    if host is None or requests.utils.get_environ_proxies(address):  # a proxy looks names up itself
+        return
+    found = threading.Event()
+
+    def look_up() -> None:
+        with contextlib.suppress(OSError, UnicodeError):  # requests says why
+            socket.getaddrinfo(host, None)
+        found.set()
+
+    threading.Thread(target=look_up, name="look-up", daemon=True).start()
+    if not found.wait(seconds):
+        raise _BrokeOff(f"its address could not be looked up within {seconds:g} seconds")
 
 
 @dataclass(slots=True)
@@ -191,9 +226,9 @@ class _Transfer:
                     break  # nothing ever came: no network, and waiting longer helps nobody
                 continue
             file.seek(0)
-            if not self.remote.sha256 or hashlib.file_digest(file, "sha256").hexdigest() == self.remote.sha256:
+            if self.remote.holds(file):
                 return
-            reason = "what came is not the file expected (its SHA-256 differs)"
+            reason = f"what came is not the file expected (its {self.remote.hash_name} differs)"
             if not self.resumed:
                 break
             self._restart(file)  # two halves of different files, perhaps: once more in one piece
@@ -206,6 +241,7 @@ class _Transfer:
         headers = {"Accept-Encoding": "identity", "User-Agent": "torchtty"}
         if self.received:
             headers["Range"] = f"bytes={self.received}-"
+        _look_up(address, self.timeout[0])
         try:
             with requests.get(address, headers=headers, stream=True, timeout=self.timeout) as response:
                 self._check_status(response, file)

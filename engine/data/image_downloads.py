@@ -1,22 +1,18 @@
-"""Sets of pictures from the network. torchvision knows their addresses and hashes; what they hold is read here.
+"""Sets of pictures from the network. torchvision knows their addresses and hashes; they are fetched and read here.
 
-Nothing is unpacked onto the disk, and CIFAR-10's pickles are read by a reader that makes arrays and nothing else.
+torchvision's own download waits for a silent network without end, and wants one more package for CelebA. Nothing is unpacked
+onto the disk, and CIFAR-10's pickles are read by a reader that makes arrays and nothing else.
 """
 
 import gzip
-import hashlib
-import os
 import pickle
-import shutil
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 from PIL import Image
@@ -24,17 +20,20 @@ from PIL import Image
 from engine.contract.catalogue import Dataset, embedded_alternative
 from engine.contract.errors import UnreachableError, UserError
 from engine.contract.places import data_folder
+from engine.data.download import RemoteFile, fetch
 from engine.data.image_files import MOST_PIXELS, Pixels, squared
 from engine.data.images import chosen, resized
+
+_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"  # a file of Google Drive, by its number
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file of the network: its name here, its MD5, and what fetches it into a folder from an address."""
+    """A file of the network: its name here, its MD5, and its addresses, to be tried in order."""
 
     file: str
     md5: str
-    fetch: Callable[[str], None]
+    addresses: tuple[str, ...]
 
 
 def downloaded_pictures(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
@@ -57,80 +56,35 @@ def downloaded_pictures(entry: Dataset, size: int, channels: int, limit: int | N
 
 
 def _archives(name: str) -> list[Archive]:
-    from torchvision import datasets  # takes ten seconds to import
-    from torchvision.datasets.utils import download_file_from_google_drive, download_url
-
-    def from_addresses(addresses: list[str], file: str, md5: str) -> Archive:
-        def fetch(folder: str) -> None:
-            for place, address in enumerate(addresses):
-                try:
-                    return download_url(address, folder, file, md5)
-                except (RuntimeError, URLError, OSError):
-                    if place == len(addresses) - 1:
-                        raise
-            return None
-
-        return Archive(file, md5, fetch)
+    from torchvision import datasets  # takes seconds to import
 
     if name in ("mnist", "fashion-mnist"):
         source = datasets.MNIST if name == "mnist" else datasets.FashionMNIST
         return [
-            from_addresses([mirror + file for mirror in source.mirrors], file, md5)
+            Archive(file, md5, tuple(mirror + file for mirror in source.mirrors))
             for file, md5 in source.resources
             if "images" in file
         ]
     if name == "cifar10":
-        return [from_addresses([datasets.CIFAR10.url], datasets.CIFAR10.filename, datasets.CIFAR10.tgz_md5)]
+        return [Archive(datasets.CIFAR10.filename, datasets.CIFAR10.tgz_md5, (datasets.CIFAR10.url,))]
     assert name == "celeba", name
     number, md5, file = next(row for row in datasets.CelebA.file_list if row[2].endswith(".zip"))
-    return [Archive(file, md5, lambda folder: download_file_from_google_drive(number, folder, file, md5))]
+    return [Archive(file, md5, (_DRIVE.format(number),))]
 
 
 def _present(entry: Dataset, archive: Archive) -> Path:
     """Return a whole copy of an archive: the one that is here, the mirror's, or one that is fetched now."""
-    folder = data_folder() / entry.name
-    target = folder / archive.file
-    if is_whole(target, archive.md5):
-        return target
-    mirror = os.environ.get("TORCHTTY_MIRROR", "")
-    if mirror and "://" not in mirror:
-        for copy in (Path(mirror).expanduser() / archive.file, Path(mirror).expanduser() / entry.name / archive.file):
-            if is_whole(copy, archive.md5):
-                return copy
-        raise _no_download(entry, archive, f"the mirror {mirror} holds no whole {archive.file}")
-    temporary = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix=".fetching-", dir=folder)
-        if mirror:
-            from torchvision.datasets.utils import download_url
-
-            download_url(f"{mirror.rstrip('/')}/{archive.file}", temporary, archive.file, archive.md5)
-        else:
-            archive.fetch(temporary)
-        os.replace(Path(temporary, archive.file), target)
-    except (RuntimeError, URLError, OSError, ImportError) as error:
-        raise _no_download(entry, archive, str(getattr(error, "reason", error)).splitlines()[0][:200]) from None
-    finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return target
-
-
-def is_whole(path: Path, md5: str) -> bool:
-    """Whether a file is there and has its hash."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
-    except OSError:
-        return False
-
-
-def _no_download(entry: Dataset, archive: Archive, reason: str) -> UserError:
-    return UnreachableError(
-        f"data.dataset {entry.name} could not be fetched: {reason}. Choose {embedded_alternative('images').name}, which needs "
-        f"no network, or put {archive.file} into {data_folder() / entry.name}."
+    instead = (
+        f"Choose {embedded_alternative('images').name}, which needs no network, or put {archive.file} into "
+        f"{data_folder() / entry.name}."
     )
+    for place, address in enumerate(archive.addresses, 1):
+        try:
+            return fetch(RemoteFile(f"{entry.name}/{archive.file}", address, 0, "", archive.md5), instead=instead)
+        except UnreachableError as error:
+            if place == len(archive.addresses):
+                raise UnreachableError(f"data.dataset: {error}") from None
+    raise AssertionError("an archive has an address")
 
 
 def _idx_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:

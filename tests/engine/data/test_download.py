@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.errors import UserError
+from engine.contract.errors import UnreachableError, UserError
 from engine.data.catalogue import load_corpus
 from engine.data.download import DownloadCancelled, RemoteFile, fetch
 
@@ -233,6 +233,30 @@ def test_without_a_network_the_embedded_choice_is_named(monkeypatch: pytest.Monk
         with pytest.raises(UserError, match=f"no connection. Choose {embedded}, which needs no network"):
             load_corpus(dataset)
         assert time.perf_counter() - started < 3
+
+
+def test_a_name_that_nobody_looks_up_is_given_up_in_time(
+    remote: RemoteFile, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Stands for a resolver whose questions get lost, which cannot be set up without the system's rights.
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: time.sleep(5))
+    began = time.perf_counter()
+    with pytest.raises(UnreachableError, match=r"could not be looked up within 0\.2 seconds"):
+        fetch(remote, connect_seconds=0.2)
+    assert time.perf_counter() - began < 2
+    assert nothing_remains(data_folder)
+
+
+def test_a_file_of_which_only_the_md5_is_known_is_checked_by_it(
+    server: Server, remote: RemoteFile, data_folder: Path
+) -> None:
+    known = RemoteFile("set/corpus.txt", remote.address, 0, "", hashlib.md5(CONTENT).hexdigest())
+    server.behave = lambda handler, number: handler.send_whole(CONTENT[::-1] if number == 1 else CONTENT)
+    with pytest.raises(UnreachableError, match=r"not the file expected \(its MD5 differs\)"):
+        fetch(known)
+    assert fetch(known).read_bytes() == CONTENT
+    assert fetch(known) == data_folder / "set" / "corpus.txt"
+    assert len(server.requests) == 2
 
 
 def test_a_mirror_folder_serves_every_dataset_in_place(

@@ -6,7 +6,9 @@ import os
 import pickle
 import struct
 import tarfile
+import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from PIL import Image
 
 from engine.contract.catalogue import dataset_named
-from engine.contract.errors import UserError
+from engine.contract.errors import UnreachableError, UserError
 from engine.data import image_downloads, image_files, images
 from engine.data.image_downloads import downloaded_pictures
 from engine.data.image_files import find_pictures, squared
@@ -151,12 +153,11 @@ class TestDownloads:
 
     @pytest.fixture(autouse=True)
     def archives(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A mirror; its files are whole, whatever their hash."""
+        """A mirror; what is in its files is not checked."""
         mirror = tmp_path / "mirror"
         mirror.mkdir()
         monkeypatch.setenv("TORCHTTY_MIRROR", str(mirror))
         monkeypatch.setattr(image_downloads, "_archives", lambda name: [_ARCHIVES[name]])
-        monkeypatch.setattr(image_downloads, "is_whole", lambda path, _md5: path.is_file())
         return mirror
 
     def test_mnist_s_format_is_read(self, archives: Path) -> None:
@@ -196,19 +197,31 @@ class TestDownloads:
         assert downloaded_pictures(dataset_named("celeba"), 64, 3, None).shape == (1, 3, 64, 64)
 
     def test_a_mirror_without_the_file_says_so_and_names_digits(self) -> None:
-        with pytest.raises(UserError, match=r"cifar10 could not be fetched: the mirror .* Choose digits"):
+        with pytest.raises(UnreachableError, match=r"The mirror .* has no cifar10/cifar\.tar\.gz\. Choose digits"):
+            downloaded_pictures(dataset_named("cifar10"), 32, 3, None)
+
+    def test_a_mirror_with_another_file_of_that_name_says_so(
+        self, archives: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(image_downloads, "_archives", lambda _name: [replace(_ARCHIVES["cifar10"], md5="0" * 32)])
+        (archives / "cifar.tar.gz").write_bytes(b"something else")
+        with pytest.raises(UnreachableError, match=r"holds a cifar10/cifar\.tar\.gz with other contents than expected"):
             downloaded_pictures(dataset_named("cifar10"), 32, 3, None)
 
     def test_without_a_network_one_sentence_names_digits_and_nothing_stays(
         self, data_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def cut_off(_folder: str) -> None:
-            raise OSError("Network is unreachable")
-
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")  # a proxy that nobody runs
+        monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("TORCHTTY_MIRROR")
-        monkeypatch.setattr(image_downloads, "_archives", lambda _name: [image_downloads.Archive("x.gz", "0", cut_off)])
-        with pytest.raises(UserError, match=r"mnist could not be fetched: Network is unreachable\. Choose digits"):
+        began = time.perf_counter()
+        with pytest.raises(
+            UnreachableError,
+            match=r"data\.dataset: mnist/images\.gz could not be downloaded from b\.invalid: no connection\. Choose digits",
+        ):
             downloaded_pictures(dataset_named("mnist"), 32, 1, None)
+        assert time.perf_counter() - began < 3
         assert list((data_folder / "mnist").iterdir()) == []
 
 
@@ -223,12 +236,16 @@ def test_torchvision_knows_every_archive() -> None:
         "cifar10": ["cifar-10-python.tar.gz"],
         "celeba": ["img_align_celeba.zip"],
     }
+    for archive in (archive for name in files for archive in image_downloads._archives(name)):
+        assert all(address.startswith(("https://", "http://")) for address in archive.addresses)
+        assert archive.addresses
+        assert len(archive.md5) == 32
 
 
 _ARCHIVES = {
-    "mnist": image_downloads.Archive("images.gz", "", lambda _folder: None),
-    "cifar10": image_downloads.Archive("cifar.tar.gz", "", lambda _folder: None),
-    "celeba": image_downloads.Archive("faces.zip", "", lambda _folder: None),
+    "mnist": image_downloads.Archive("images.gz", "", ("https://a.invalid/images.gz", "https://b.invalid/images.gz")),
+    "cifar10": image_downloads.Archive("cifar.tar.gz", "", ("https://a.invalid/cifar.tar.gz",)),
+    "celeba": image_downloads.Archive("faces.zip", "", ("https://a.invalid/download?id=5",)),
 }
 
 
