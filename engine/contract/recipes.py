@@ -33,8 +33,8 @@ The file's name is the recipe's. It holds a title, a paragraph on what to look a
     at_most = 2.5
     source = "where the figure comes from"
 
-A recipe whose dataset has to be downloaded may name, as `fallback`, one that comes with the installation: for someone without
-a network it shows the same thing on another text, and its figures do not apply then.
+A recipe that has to fetch something may say what shows the same thing to someone without a network, where its figures do not
+apply: `fallback = { dataset = "given-names" }` or `fallback = { recipe = "a5-gpt2-untrained" }`.
 """
 
 import itertools
@@ -48,9 +48,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from engine.contract.catalogue import catalogue
 from engine.contract.configuration import ConfigurationError, Tree, family_of, parse, starting_tree, with_value
 from engine.contract.errors import UserError
+from engine.contract.fallbacks import Fallback, check_recipe, read_fallback
 
 DEFAULT = "names-gpt"
 
@@ -109,7 +109,7 @@ class Recipe:
     order: int = 100
     quick: Quick | None = None
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    fallback: str | None = None
+    fallback: Fallback | None = None
 
     def runs(self, quick: bool = False) -> tuple[Tree, ...]:
         """Return the configurations that reproduce the recipe: one, or one a combination of its grid's values."""
@@ -141,7 +141,22 @@ def load_recipes(
             if on_error is None:
                 raise
             on_error(error)
+    trees = {recipe.name: recipe.tree for recipe in found}
+    for recipe in list(found):
+        try:
+            check_recipe(recipe.fallback, trees)
+        except UserError as error:
+            refused = UserError(f"Recipe '{recipe.name}' cannot be used: {error}")
+            if on_error is None:
+                raise refused from None
+            on_error(refused)
+            found.remove(recipe)
     return {recipe.name: recipe for recipe in sorted(found, key=lambda recipe: (recipe.order, recipe.name))}
+
+
+def read_shipped(name: str) -> Recipe:
+    """Read one of the recipes that ship, alone: all of them take ten times as long."""
+    return read_recipe(resources.files("assets").joinpath("recipes", f"{name}.toml"))
 
 
 @cache
@@ -181,7 +196,7 @@ def read_recipe(path: Traversable | Path) -> Recipe:
         quick, grid, fallback = content.pop("quick", None), content.pop("grid", {}), content.pop("fallback", None)
         tree = complete(content)
         recipe = Recipe(
-            name, title, about, tree, references, order, _quick(tree, quick), _grid(grid), _fallback(tree, fallback)
+            name, title, about, tree, references, order, _quick(tree, quick), _grid(grid), read_fallback(tree, fallback)
         )
         recipe.runs()
         return recipe
@@ -242,17 +257,6 @@ def _grid(content: Any) -> dict[str, tuple[Any, ...]]:
     if isinstance(content, dict) and all(isinstance(values, list) and values for values in content.values()):
         return {path: tuple(values) for path, values in content.items()}
     raise UserError('grid must hold settings with the list of their values, such as "training.seed" = [1, 2]')
-
-
-def _fallback(tree: Tree, name: Any) -> str | None:
-    if name is None:
-        return None
-    own, other = catalogue().get(str(tree["data"]["dataset"])), catalogue().get(str(name))
-    if own is None or other is None or not other.embedded or other.kind != own.kind:
-        raise UserError(
-            "fallback must be a dataset that comes with the installation, of the same kind as the recipe's own"
-        )
-    return str(name)
 
 
 def complete(tree: Mapping[str, Any]) -> Tree:

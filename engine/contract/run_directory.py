@@ -161,8 +161,12 @@ def create(
     name: str | None = None,
     recipe: str | None = None,
     parent: Mapping[str, Any] | None = None,
+    instead_of: Mapping[str, str] | None = None,
 ) -> RunDirectory:
-    """Make the directory of a new run; raise `UserError` if the name is taken or the disk refuses."""
+    """Make the directory of a new run; raise `UserError` if the name is taken or the disk refuses.
+
+    `parent` is the run and step of which it is a fork, `instead_of` the recipe that could not be trained here and why.
+    """
     root = root or runs_folder()
     stem = _stem(configuration, recipe) if name is None else name
     if not _NAME.fullmatch(stem):
@@ -174,7 +178,7 @@ def create(
         for folder in (run.inbox, run.steps, run.media):
             folder.mkdir()
         write_atomically(run.config_path, configurations.to_toml(configuration))
-        write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent), indent=1))
+        write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent, instead_of), indent=1))
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
     except OSError as error:
         raise UserError(
@@ -210,7 +214,9 @@ def _stem(configuration: Configuration, recipe: str | None) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "run"
 
 
-def _provenance(recipe: str | None, parent: Mapping[str, Any] | None) -> dict[str, Any]:
+def _provenance(
+    recipe: str | None, parent: Mapping[str, Any] | None, instead_of: Mapping[str, str] | None
+) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "created": time.time(),
@@ -219,6 +225,7 @@ def _provenance(recipe: str | None, parent: Mapping[str, Any] | None) -> dict[st
         "commit": _commit(),
         "recipe": recipe,
         "parent": dict(parent) if parent else None,
+        "instead_of": dict(instead_of) if instead_of else None,
     }
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.contract.errors import UserError
-from engine.contract.models.gpt2 import GPT2Model
+from engine.contract.models.gpt2 import UNTRAINED, GPT2Model
 from engine.data.tokenizers import Tokenizer
 from engine.data.tokenizers.gpt2_files import gpt2_files
 from engine.models.gpt2 import GPT2, Architecture
@@ -47,7 +47,6 @@ _A_BLOCK = (
 _MASK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # the causal mask, which old versions stored as a weight
 _PREFIX = "transformer."
 _HEAD = "lm_head.weight"  # the same as wte.weight, stored by some
-UNTRAINED = "untrained"  # instead of a folder: a small GPT-2 that nobody has trained yet
 SMALL = {"n_positions": 128, "n_embd": 128, "n_layer": 4, "n_head": 4}
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 

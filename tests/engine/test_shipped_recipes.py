@@ -8,6 +8,7 @@ import pytest
 
 from engine.contract.catalogue import catalogue
 from engine.contract.configuration import parse, specs, with_value
+from engine.contract.fallbacks import fetches
 from engine.contract.recipes import Recipe, shipped_recipes
 from engine.contract.status import METRICS
 from engine.tasks import build_task
@@ -65,7 +66,8 @@ def test_without_a_network_its_fallback_trains_instead(name: str, monkeypatch: p
     monkeypatch.delenv("TORCHTTY_MIRROR")
     recipe = TEXT[name]
     assert recipe.quick is not None
-    trained(with_value(recipe.quick.tree, "data.dataset", recipe.fallback))
+    assert recipe.fallback is not None
+    trained(with_value(recipe.quick.tree, "data.dataset", recipe.fallback.dataset))
 
 
 @pytest.mark.parametrize("recipe", COURSE.values(), ids=COURSE)
@@ -82,11 +84,9 @@ def test_its_figures_lie_on_its_way(recipe: Recipe) -> None:
     assert recipe.quick.tree["training"].get("max_steps", 0) <= training.get("max_steps", 0)
 
 
-@pytest.mark.parametrize("recipe", COURSE.values(), ids=COURSE)
-def test_a_recipe_that_needs_a_download_says_what_does_without(recipe: Recipe) -> None:
-    dataset = catalogue()[recipe.tree["data"]["dataset"]]
-    if dataset.kind != "images":
-        assert (recipe.fallback is not None) is not dataset.embedded
+@pytest.mark.parametrize("recipe", shipped_recipes().values(), ids=shipped_recipes())
+def test_a_recipe_that_fetches_something_says_what_does_without(recipe: Recipe) -> None:
+    assert (recipe.fallback is not None) is bool(fetches(recipe.tree))
 
 
 def test_the_line_with_three_ifs_has_the_floor_that_its_recipes_name() -> None:

@@ -109,6 +109,12 @@ def _full_path(name: str, fields: Mapping[str, FieldSpec]) -> tuple[str, Problem
     return name, Problem(name, "is not a setting" + (f"; did you mean --{endings[close[0]]}?" if close else ""))
 
 
+def paths_given(tree: Mapping[str, Any], arguments: Arguments) -> list[str]:
+    """Return the full paths of the settings that were given and are right."""
+    fields = settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
+    return [_full_path(name, fields)[0] for name in arguments.settings]
+
+
 def variants_of(kind: str, section: str) -> dict[str, list[FieldSpec]]:
     """Return the settings of each variant of a section, such as those of each optimizer."""
     if section == "model":
@@ -120,7 +126,7 @@ def check_live(kind: str, tree: Mapping[str, Any], arguments: Arguments) -> dict
     """Return the live settings that were given as {path: value}; raise a `UsageError` for any other."""
     changed = configured(tree, arguments)
     fields = settings_by_path(kind, tree, arguments.settings)
-    given = [_full_path(name, fields)[0] for name in arguments.settings]
+    given = paths_given(tree, arguments)
     fixed = [path for path in given if path not in fields or not fields[path].live]
     if fixed:
         live = ", ".join(spec.path for spec in fields.values() if spec.live)

@@ -64,13 +64,16 @@ def _torchtty(
 def train(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="MODEL|RECIPE [--section.field VALUE …]")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What the run is called.")] = None,
+    no_fallback: Annotated[
+        bool, typer.Option("--no-fallback", help="Fail where a recipe's download cannot be had; train nothing instead.")
+    ] = False,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> int:
     """Train a model and follow it; 'train gpt --help' lists its settings."""
     from tui.cli.train import train
 
-    return train(arguments or [], name, detach=detach, as_json=as_json)
+    return train(arguments or [], name, detach=detach, as_json=as_json, falls_back=not no_fallback)
 
 
 @app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)

@@ -12,7 +12,7 @@ from tui.cli.console import Exit, UsageError, output
 from tui.cli.flags import check_live, take_apart
 from tui.cli.follow import counting_interrupts
 from tui.cli.settings import print_resume_help
-from tui.cli.train import announce, follow_to_the_end
+from tui.cli.train import announce, conclude, follow_on
 
 
 def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
@@ -38,7 +38,7 @@ def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
             worker = start(run, Mode.RESUME, edits)
         if detach:
             return announce(run, as_json=as_json)
-        return follow_to_the_end(run, worker, interruptions, as_json=as_json)
+        return conclude(follow_on(run, worker, interruptions, as_json=as_json), as_json=as_json)
 
 
 def _check_can_go_on(run: RunDirectory, status: Status, max_steps: int) -> None:

@@ -13,7 +13,9 @@ from engine.contract.fields import FieldSpec, show
 from tui.cli.choices import Choice, recipes
 from tui.cli.flags import variants_of
 
-USAGE = "torchtty train MODEL|RECIPE|FILE.toml [--section.field VALUE …] [--name NAME] [--detach] [--json]"
+USAGE = (
+    "torchtty train MODEL|RECIPE|FILE.toml [--section.field VALUE …] [--name NAME] [--no-fallback] [--detach] [--json]"
+)
 
 
 def print_train_help(console: Console) -> None:
@@ -72,7 +74,8 @@ def _options() -> Table:
     table = _plain_table()
     for flag, meaning in (
         ("--name NAME", "Call the run so; otherwise it is named after its recipe or model and numbered."),
-        ("--detach", "Return at once with the run's name; it trains on in the background."),
+        ("--no-fallback", "Fail where a recipe's download cannot be had, instead of training what comes closest."),
+        ("--detach", "Return at once with the run's name; it trains on in the background, and never falls back."),
         ("--json", "Print the result as one JSON object, and nothing else, on stdout."),
         ("--help", "Show this message."),
     ):

@@ -86,9 +86,10 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
         "recipe": meta.get("recipe"),
         "commit": meta.get("commit"),
         "parent": _parent(meta.get("parent")),
+        "instead of": _instead_of(meta.get("instead_of")),
         "checkpoints": _checkpoints(run),
     }
-    for key in meta.keys() - {"format", "created", "argv", "folder", "recipe", "commit", "parent"}:
+    for key in meta.keys() - {"format", "created", "argv", "folder", "recipe", "commit", "parent", "instead_of"}:
         rows[str(key)] = meta[key] if isinstance(meta[key], str | int | float) else None
     for name, value in rows.items():
         if value not in (None, ""):
@@ -101,6 +102,10 @@ def _parent(parent: Any) -> str | None:
     if not isinstance(parent, dict):
         return None
     return " at step ".join(str(parent[key]) for key in ("run", "step") if key in parent) or None
+
+
+def _instead_of(missing: Any) -> str | None:
+    return f"{missing.get('recipe')}: {missing.get('reason')}" if isinstance(missing, dict) else None
 
 
 def _checkpoints(run: RunDirectory) -> str:

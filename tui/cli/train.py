@@ -2,21 +2,23 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.contract.client import Mode, WarmWorker, start
+from engine.contract.fallbacks import begin_instead, substitute
 from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState
-from tui.cli.choices import chosen, with_whole_paths
+from tui.cli.choices import chosen, recipes, with_whole_paths
 from tui.cli.console import Exit, UsageError, fail, output, print_json, say
-from tui.cli.flags import Arguments, configured, take_apart
-from tui.cli.follow import Interruptions, counting_interrupts, follow
+from tui.cli.flags import Arguments, configured, paths_given, take_apart
+from tui.cli.follow import Interruptions, Outcome, counting_interrupts, follow
 from tui.cli.history import History, numbers
 from tui.cli.progress import display
 from tui.cli.settings import print_settings, print_train_help
 from tui.cli.summary import print_summary
 
 
-def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool) -> int:
+def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:
     """Train what the arguments say; return the exit code."""
     asks_help = "--help" in arguments or "-h" in arguments
     given = take_apart([argument for argument in arguments if argument not in ("--help", "-h")])
@@ -33,7 +35,14 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
         worker = start(run, Mode.TRAIN)
         if detach:
             return announce(run, as_json=as_json)
-        return follow_to_the_end(run, worker, interruptions, as_json=as_json)
+        followed = follow_on(run, worker, interruptions, as_json=as_json)
+        if falls_back and not followed.outcome.interrupted:
+            instead = substitute(run, recipes(), paths_given(choice.tree, given))
+            if instead is not None:
+                say(instead.sentence)
+                run = begin_instead(run, instead, name)
+                followed = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json)
+        return conclude(followed, as_json=as_json)
 
 
 def _only_word(given: Arguments) -> str:
@@ -57,20 +66,36 @@ def announce(run: RunDirectory, *, as_json: bool) -> int:
     return Exit.DONE
 
 
-def follow_to_the_end(
-    run: RunDirectory, worker: WarmWorker | None, interruptions: Interruptions, *, as_json: bool
-) -> int:
-    """Follow a run, print what it came to, and return the exit code."""
+@dataclass(frozen=True)
+class Followed:
+    """A run that was followed, what it wrote, and how that ended."""
+
+    run: RunDirectory
+    history: History
+    outcome: Outcome
+
+
+def follow_on(run: RunDirectory, worker: WarmWorker | None, interruptions: Interruptions, *, as_json: bool) -> Followed:
+    """Follow a run until it is over or left to itself."""
     history = History(run)
     with display(results_on_stdout=as_json) as shown:
         outcome = follow(run, history, shown, interruptions, worker)
+    return Followed(run, history, outcome)
+
+
+def conclude(followed: Followed, *, as_json: bool) -> int:
+    """Print what a run that was followed came to, and return the exit code."""
+    run, outcome = followed.run, followed.outcome
     state = outcome.status.state
     if as_json:
-        print_json(numbers(run, history) | {"state": state.value, "message": outcome.status.message})
+        print_json(
+            numbers(run, followed.history)
+            | {"state": state.value, "message": outcome.status.message, "instead_of": run.meta().get("instead_of")}
+        )
     elif outcome.left:
         say(f"{run.name} was told to stop and is left to itself: 'torchtty show {run.name}' says what became of it.")
     elif state not in (RunState.FAILED, RunState.LOST):
-        print_summary(output(), run, history, outcome.status)
+        print_summary(output(), run, followed.history, outcome.status)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     if state in (RunState.FAILED, RunState.LOST):

@@ -10,7 +10,8 @@ from tui.reproduce.runner import Reproduction
 from tui.reproduce.verdict import Row, Verdict
 
 COLUMNS = ("recipe", "figure", "course", "ours", "difference", "verdict", "time")
-STYLES = {Verdict.AGREES: "green", Verdict.NOT_HERE: "yellow"}
+LARGE = 1000  # from which a whole number is a count
+STYLES = {Verdict.AGREES: "green", Verdict.NOT_HERE: "yellow", Verdict.NOT_JUDGED: "yellow"}
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -31,15 +32,20 @@ def _course(row: Row) -> str:
     if row.reference is None:
         return bound
     spread = f" ± {row.spread:g}" if row.spread and row.at_most is None else ""
-    return f"{row.reference:g}{spread}" + (f" ({bound})" if bound else "")
+    return f"{_number(row.reference, 'g')}{spread}" + (f" ({bound})" if bound else "")
 
 
 def _ours(row: Row) -> str:
     if row.ours is None:
         return ""
     if row.runs == 1 or row.low is None or row.high is None:
-        return f"{row.ours:.4f}"
+        return _number(row.ours, ".4f")
     return f"{row.ours:.4f} ({row.low:.3f} to {row.high:.3f}, {row.runs} runs)"
+
+
+def _number(value: float, form: str) -> str:
+    """Write a count in full, such as that of parameters, and a measured value in a form."""
+    return f"{value:,.0f}" if value.is_integer() and abs(value) >= LARGE else f"{value:{form}}"
 
 
 def table(reproductions: Sequence[Reproduction]) -> Table:

@@ -3,16 +3,17 @@
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.contract.client import WarmWorker
 from engine.contract.configuration import Tree, parse, with_value
-from engine.contract.recipes import Recipe
+from engine.contract.fallbacks import Fallback, in_brief
+from engine.contract.recipes import Recipe, recipe_named
 from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState, Status
-from tui.reproduce.verdict import Row, Verdict, judge
+from tui.reproduce.verdict import Row, Verdict, judge, unjudged
 
 LOOK_EVERY = 0.1  # seconds
 DIED = "Its worker ended before it could say why; worker.log in its folder may."
@@ -28,7 +29,7 @@ class Reproduction:
 
     recipe: Recipe
     rows: tuple[Row, ...]
-    note: str  # why it failed, or on which other dataset it ran
+    note: str  # why it failed, or what ran in its place and why
 
 
 class Runner:
@@ -48,30 +49,33 @@ class Runner:
                 self._next.close()
 
     def _one(self, recipe: Recipe, more: bool) -> Reproduction:
-        trees = recipe.runs(self.quick)
         references = recipe.quick.references if self.quick and recipe.quick else recipe.references
         began = time.monotonic()
-        runs = self._train(recipe, trees, more)
-        seconds = time.monotonic() - began
-        failed = [status.message or DIED for _, _, status in runs if status.state is not RunState.FINISHED]
-        unreachable = any(status.unreachable for _, _, status in runs)
-        if unreachable and recipe.fallback:
-            other = [with_value(tree, "data.dataset", recipe.fallback) for tree in trees]
-            runs = self._train(recipe, other, more)
-            seconds = time.monotonic() - began
-            failed = [status.message or DIED for _, _, status in runs if status.state is not RunState.FINISHED]
-            if not failed:
-                note = (
-                    f"ran on {recipe.fallback}, since its dataset cannot be downloaded here: the figures do not apply"
+        runs = self._train(recipe, recipe.runs(self.quick), more)
+        note = _first_failure(runs)
+        if recipe.fallback is not None and any(status.unreachable for _, _, status in runs):
+            instead = self._train(*self._fallback_of(recipe, recipe.fallback), more)
+            reason, note = note, _first_failure(instead)
+            if not note:
+                other = recipe.fallback.recipe
+                about = f"{other} runs to its end" if other else f"runs to its end on {recipe.fallback.dataset}"
+                rows = unjudged(recipe, references, about, len(instead), time.monotonic() - began)
+                return Reproduction(
+                    recipe, tuple(rows), f"{recipe.fallback.name} ran instead, since {in_brief(reason)}"
                 )
-                rows = judge(recipe, (), [(tree, run, True) for tree, run, _ in runs], seconds)
-                return Reproduction(recipe, tuple(rows), note)
-        rows = judge(
-            recipe, references, [(tree, run, status.state is RunState.FINISHED) for tree, run, status in runs], seconds
-        )
-        if unreachable:
-            rows = [Row(**(vars(rows[0]) | {"verdict": Verdict.NOT_HERE, "about": "needs a download"}))]
-        return Reproduction(recipe, tuple(rows), failed[0] if failed else "")
+            runs = instead
+        finished = [(tree, run, status.state is RunState.FINISHED) for tree, run, status in runs]
+        rows = judge(recipe, references, finished, time.monotonic() - began)
+        if any(status.unreachable for _, _, status in runs):
+            rows = [replace(rows[0], verdict=Verdict.NOT_HERE, about="needs a download")]
+        return Reproduction(recipe, tuple(rows), note)
+
+    def _fallback_of(self, recipe: Recipe, fallback: Fallback) -> tuple[Recipe, Sequence[Tree]]:
+        """Return the runs of a recipe's fallback, and whose they are."""
+        if fallback.recipe is not None:
+            other = recipe_named(fallback.recipe)
+            return other, other.runs(self.quick)
+        return recipe, [with_value(tree, "data.dataset", fallback.dataset) for tree in recipe.runs(self.quick)]
 
     def _train(self, recipe: Recipe, trees: Sequence[Tree], more: bool) -> list[tuple[Tree, RunDirectory, Status]]:
         runs = [create(parse(tree), root=self.folder, recipe=recipe.name) for tree in trees]
@@ -100,6 +104,11 @@ class Runner:
             if gone or not status.state.is_live:
                 return
             time.sleep(LOOK_EVERY)
+
+
+def _first_failure(runs: Sequence[tuple[Tree, RunDirectory, Status]]) -> str:
+    """Say why the first of the runs that did not finish did not; nothing if all did."""
+    return next((status.message or DIED for _, _, status in runs if status.state is not RunState.FINISHED), "")
 
 
 def as_json(reproduction: Reproduction) -> dict[str, Any]:

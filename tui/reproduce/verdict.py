@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     MISSING = "missing"  # the run came to its end and never measured it
     FAILED = "failed"  # the run did not come to its end
     NOT_HERE = "not here"  # it needs something that this machine lacks, such as a download
+    NOT_JUDGED = "not judged"  # what ran was the recipe's fallback, to which the figure does not apply
 
     @property
     def is_failure(self) -> bool:
@@ -77,6 +78,15 @@ def judge(
     return [_row(recipe, reference, runs, seconds) for reference in references]
 
 
+def unjudged(recipe: Recipe, references: Sequence[Reference], about: str, count: int, seconds: float) -> list[Row]:
+    """Return the rows of a recipe whose fallback ran to its end in `count` runs: what did (`about`), and the figures left open."""
+    ran = Row(recipe.name, about, None, None, 0.0, "", None, None, None, count, seconds, Verdict.AGREES)
+    return [
+        ran,
+        *(replace(_row(recipe, reference, (), seconds), verdict=Verdict.NOT_JUDGED) for reference in references),
+    ]
+
+
 def _row(
     recipe: Recipe, reference: Reference, runs: Sequence[tuple[Mapping[str, Any], RunDirectory, bool]], seconds: float
 ) -> Row:
@@ -107,5 +117,7 @@ def _row(
 
 def _about(reference: Reference) -> str:
     where = ", ".join(f"{path.partition('.')[2]} {value}" for path, value in reference.where.items())
-    when = "at the end" if reference.step is None else f"at step {reference.step:,}"
-    return ", ".join(filter(None, (f"{reference.metric} {when}", where)))
+    when = " at the end" if reference.step is None else f" at step {reference.step:,}"
+    if reference.metric == "parameters":
+        when = ""
+    return ", ".join(filter(None, (f"{reference.metric}{when}", where)))

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, DataTable, Input, Static
 
+from engine.contract.deletion import delete
 from engine.contract.errors import UserError
 from engine.contract.places import runs_folder
 from engine.contract.printable import printable_line
@@ -22,7 +23,7 @@ from tui.key_bar import KeyBar
 from tui.modes import TABS
 from tui.run.view import RunView
 from tui.runs.comparison import Comparison
-from tui.runs.deletion import DeleteDialog, delete
+from tui.runs.deletion import DeleteDialog
 from tui.runs.details import Details
 from tui.runs.row import RunRow
 from tui.runs.table import RunsTable

@@ -5,6 +5,8 @@ from typing import Literal
 
 from engine.contract.fields import Section, Stepping, setting
 
+UNTRAINED = "untrained"  # instead of weights: a small GPT-2 that nobody has trained yet
+
 
 class GPT2Model(Section):
     """GPT-2 with weights trained elsewhere (Radford et al., 2019); its shape is that of the weights."""

@@ -14,9 +14,9 @@ from engine.contract.configuration import parse, starting_tree
 from engine.contract.recipes import Recipe, Reference
 from engine.contract.run_directory import RunDirectory, create
 from engine.contract.tail import json_line
-from tui.reproduce.report import markdown
+from tui.reproduce.report import cells, markdown
 from tui.reproduce.runner import Reproduction
-from tui.reproduce.verdict import Verdict, judge
+from tui.reproduce.verdict import Verdict, judge, unjudged
 
 TREE = starting_tree("mlp")
 RECIPE = Recipe("b2-mlp", "A network", "About it.", TREE)
@@ -76,6 +76,23 @@ def test_a_figure_of_some_runs_of_a_grid_is_held_against_those_only() -> None:
     assert (rows[0].ours, rows[0].runs) == (1.05, 1)
 
 
+def test_figures_of_a_recipe_whose_fallback_ran_are_shown_and_not_judged() -> None:
+    figure = Reference("val_loss", "the course", value=1.85, spread=0.05)
+    ran, open_ = unjudged(RECIPE, [figure], "runs to its end on digits", 1, 2.0)
+    assert (ran.about, ran.verdict) == ("runs to its end on digits", Verdict.AGREES)
+    assert (open_.about, open_.reference, open_.ours) == ("val_loss at the end", 1.85, None)
+    assert open_.verdict is Verdict.NOT_JUDGED
+    assert not open_.verdict.is_failure
+
+
+def test_a_count_is_written_in_full() -> None:
+    figure = Reference("parameters", "counted", value=6_342_272)
+    run = written(1.0)
+    run.write_status(run.written_status().model_copy(update={"parameters": 6_342_272}))
+    assert cells(verdict(figure, run))[1:4] == ("parameters", "6,342,272", "6,342,272")
+    assert cells(verdict(Reference("val_loss", "x", value=1.0, spread=0.5), written(1.0)))[2:4] == ("1 ± 0.5", "1.0000")
+
+
 def test_markdown_keeps_its_columns_whatever_a_note_says() -> None:
     row = verdict(Reference("val_loss", "x", value=1.0, spread=0.1), written(1.0))
     text = markdown([Reproduction(RECIPE, (row,), "a | b\x1b[31m")])
@@ -83,20 +100,36 @@ def test_markdown_keeps_its_columns_whatever_a_note_says() -> None:
     assert "\x1b" not in text
 
 
-def test_counting_reproduces_its_figure_from_the_command_line(corpora: Path, tmp_path: Path) -> None:
+def reproduced(recipe: str, mirror: Path, tmp_path: Path) -> dict[str, Any]:
+    """Run the command on one recipe, short, and return what it says of it as JSON."""
     names = {"RUNS": "runs", "STATE": "state", "DATA": "data"}
     environment = os.environ | {f"TORCHTTY_{name}": str(tmp_path / folder) for name, folder in names.items()}
     answer = subprocess.run(
-        [sys.executable, "-P", "-m", "tui.main", "reproduce", "b1-bigram-counts", "--json"],
-        env=environment | {"TORCHTTY_MIRROR": str(corpora)},
+        [sys.executable, "-P", "-m", "tui.main", "reproduce", recipe, "--quick", "--json"],
+        env=environment | {"TORCHTTY_MIRROR": str(mirror)},
         capture_output=True,
         text=True,
         timeout=110,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    rows = json.loads(answer.stdout)["recipes"][0]["rows"]
-    assert [row["verdict"] for row in rows] == ["agrees", "agrees"]
-    assert [round(row["ours"], 4) for row in rows] == [2.4540, 2.4546]
-    assert list((tmp_path / "runs" / "reproductions").glob("*/report.md"))
     assert "Traceback" not in answer.stderr
+    assert list((tmp_path / "runs" / "reproductions").glob("*/report.md"))
+    found: dict[str, Any] = json.loads(answer.stdout)["recipes"][0]
+    return found
+
+
+def test_counting_reproduces_its_figure_from_the_command_line(corpora: Path, tmp_path: Path) -> None:
+    [row] = reproduced("b1-bigram-counts", corpora, tmp_path)["rows"]
+    assert (row["verdict"], row["runs"]) == ("agrees", 2)
+    assert [round(row[which], 4) for which in ("low", "high")] == [2.4540, 2.4546]
+
+
+def test_without_the_published_weights_the_fallback_runs_and_no_figure_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = reproduced("a5-gpt2", tmp_path / "empty", tmp_path)
+    assert [(row["about"], row["verdict"]) for row in found["rows"]] == [
+        ("a5-gpt2-untrained runs to its end", "agrees"),
+        ("parameters", "not judged"),
+    ]
+    assert found["note"].startswith("a5-gpt2-untrained ran instead, since The mirror ")

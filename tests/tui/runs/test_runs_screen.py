@@ -11,12 +11,13 @@ from textual.widgets import Input
 
 import tui
 from engine.contract import places
+from engine.contract.deletion import delete
 from engine.contract.errors import UserError
 from engine.contract.status import RunState
 from tui.run.view import RunView
 from tui.runs.columns import COLUMNS, fitting
 from tui.runs.comparison import Comparison, differing
-from tui.runs.deletion import DeleteDialog, delete
+from tui.runs.deletion import DeleteDialog
 from tui.runs.row import RowReader
 from tui.runs.screen import COMPARISON, DETAILS, RUN, RunsScreen
 from tui.runs.table import RunsTable
