@@ -45,7 +45,7 @@ def _ours(row: Row) -> str:
 
 def _number(value: float, form: str) -> str:
     """Write a count in full, such as that of parameters, and a measured value in a form."""
-    return f"{value:,.0f}" if value.is_integer() and abs(value) >= LARGE else f"{value:{form}}"
+    return f"{value:,.0f}" if abs(value) >= LARGE and float(value).is_integer() else f"{value:{form}}"
 
 
 def table(reproductions: Sequence[Reproduction]) -> Table:
