@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from engine.contract.configuration import Configuration, ConfigurationError, parse
-from engine.contract.errors import UserError
+from engine.contract.errors import UnreachableError, UserError
 from engine.contract.models.gpt2 import GPT2Model
 from engine.devices import synchronise
 from engine.tasks import build_task_for_timing
@@ -13,7 +13,10 @@ TIMING = 0.15  # seconds spent on measuring a step
 
 
 def prepare(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters, memory, vocabulary, notes and the seconds a step takes, or the problems that forbid a run."""
+    """Return parameters, memory, vocabulary, notes and the seconds a step takes, or the problems that forbid a run.
+
+    `unreachable` beside a problem says that it is something that cannot be fetched from here.
+    """
     try:
         configuration = parse(tree)
         if (later := _downloaded_later(configuration)) is not None:
@@ -22,7 +25,8 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
     except ConfigurationError as error:
         return {"problems": [[problem.path, problem.message] for problem in error.problems]}
     except UserError as error:
-        return {"problems": [[_path_in(str(error), tree), str(error)]]}
+        problems = [[_path_in(str(error), tree), str(error)]]
+        return {"problems": problems} | ({"unreachable": True} if isinstance(error, UnreachableError) else {})
     except (RuntimeError, MemoryError) as error:
         return {"problems": [["model", f"The model cannot be built here: {str(error).splitlines()[0]}"]]}
     facts = task.facts

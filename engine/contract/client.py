@@ -65,7 +65,8 @@ class WarmWorker:
     def answer(self, request: int) -> dict[str, Any] | None:
         """Return the answer to `prepare`, None while there is none.
 
-        Either `problems` [[path, message]], or `parameters`, `memory` (bytes), `seconds_per_step`, `vocab_size`, `notes`.
+        Either `problems` [[path, message]], with `unreachable` where that is a lost network, or `parameters`, `memory` (bytes),
+        `seconds_per_step`, `vocab_size`, `notes`.
         """
         return self._read(self.folder / f"prepared-{request}.json")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.contract.client import Mode, WarmWorker, start
-from engine.contract.fallbacks import begin_instead, substitute
 from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState
+from engine.contract.substitutes import begin_instead, substitute
 from tui.cli.choices import chosen, recipes, with_whole_paths
 from tui.cli.console import Exit, UsageError, fail, output, print_json, say
 from tui.cli.flags import Arguments, configured, paths_given, take_apart

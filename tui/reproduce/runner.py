@@ -9,10 +9,11 @@ from typing import Any
 
 from engine.contract.client import WarmWorker
 from engine.contract.configuration import Tree, parse, with_value
-from engine.contract.fallbacks import Fallback, in_brief
+from engine.contract.fallbacks import Fallback
 from engine.contract.recipes import Recipe, recipe_named
 from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState, Status
+from engine.contract.substitutes import in_brief
 from tui.reproduce.verdict import Row, Verdict, judge, unjudged
 
 LOOK_EVERY = 0.1  # seconds

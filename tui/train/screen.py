@@ -1,5 +1,6 @@
 """The Train mode: the form on the left, the run on the right, and what connects them."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import work
@@ -17,6 +18,8 @@ from tui.key_bar import KeyBar
 from tui.modes import TABS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.contract.commands import Command
     from engine.contract.configuration import Configuration
     from engine.contract.run_directory import RunDirectory
@@ -63,6 +66,7 @@ class TrainScreen(Screen[None]):
         self._is_furnished = False
         self._is_wanted_at_once = False
         self._shown_state: RunState | None = None
+        self._started: RunDirectory | None = None  # the latest run that was started here
 
     def compose(self) -> ComposeResult:
         yield Header(TABS, "train")
@@ -130,8 +134,10 @@ class TrainScreen(Screen[None]):
             self.set_class(False, "-drawer-shut")
             self._complain(f"{path} {message}")
             return
+        from engine.contract.run_directory import create
+
         self._starting = True
-        self._launch(form.draft.configuration(), form.draft.recipe)
+        self._launch(partial(create, form.draft.configuration(), recipe=form.draft.recipe))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -139,15 +145,14 @@ class TrainScreen(Screen[None]):
             self.action_start()
 
     @work(thread=True, group="start")
-    def _launch(self, configuration: "Configuration", recipe: str | None) -> None:
+    def _launch(self, create: "Callable[[], RunDirectory]") -> None:
         from engine.contract.client import Mode
         from engine.contract.errors import UserError
-        from engine.contract.run_directory import create
         from engine.contract.status import RunState, Status
 
         run = None
         try:
-            run = create(configuration, recipe=recipe)
+            run = self._started = create()
             self.app.call_from_thread(self.show_run, run)
             self.torchtty.hand_over_now(run, Mode.TRAIN)
         except UserError as error:
@@ -188,6 +193,19 @@ class TrainScreen(Screen[None]):
         if state is not self._shown_state:  # a status comes ten times a second, and keys are drawn anew each time
             self._shown_state = state
             self.refresh_bindings()
+            if self.view.status is not None and self.view.status.unreachable and self.view.run == self._started:
+                self._fall_back()
+
+    def _fall_back(self) -> None:
+        """Start what a recipe names in the place of the run that was started here and cannot fetch what it needs."""
+        from engine.contract.substitutes import begin_instead, substitute
+
+        run, self._started = self._started, None
+        instead = substitute(run, self.form.recipes) if run is not None else None
+        if run is not None and instead is not None:
+            self.notify(instead.sentence, severity="warning", timeout=30, markup=False)
+            self._starting = True
+            self._launch(partial(begin_instead, run, instead))
 
     @property
     def _is_live(self) -> bool:
@@ -326,15 +344,24 @@ class TrainScreen(Screen[None]):
         from tui.train.estimate import estimate_line
 
         problems = {str(path): str(message) for path, message in answer.get("problems", [])}
+        if fallback := self._fallback_of(draft) if answer.get("unreachable") else "":
+            problems = {}
         draft.report(problems)
         if draft is self.form.draft:
             if problems:
                 self._say(next(iter(problems.values())), wrong=True)
+            elif fallback:
+                self._say(f"cannot be fetched here: train takes {fallback}")
             else:
                 steps = getattr(configuration.training, "max_steps", None)  # type: ignore[attr-defined]
                 self._say(estimate_line(answer, steps))
             if self.form.live is None:
                 self.form.mark()
+
+    def _fallback_of(self, draft: "Draft") -> str:
+        """Name what a draft's recipe has for someone without a network; nothing if it has none."""
+        recipe = self.form.recipes.get(draft.recipe or "")
+        return recipe.fallback.name if recipe is not None and recipe.fallback is not None else ""
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         line = self.query_one("#estimate", Static)

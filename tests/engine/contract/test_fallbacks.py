@@ -7,10 +7,11 @@ import pytest
 
 from engine.contract.configuration import parse, with_value
 from engine.contract.errors import UserError
-from engine.contract.fallbacks import Substitute, begin_instead, fetches, substitute
+from engine.contract.fallbacks import fetches
 from engine.contract.recipes import load_recipes, shipped_recipes
 from engine.contract.run_directory import RunDirectory, create, list_runs
 from engine.contract.status import RunState, Status
+from engine.contract.substitutes import Substitute, begin_instead, substitute
 
 OFFLINE = (
     "tokenizer.path: gpt2-vocab.bpe could not be downloaded from a.b.c: no connection. Set tokenizer.path to a folder."

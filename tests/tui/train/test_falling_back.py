@@ -1,0 +1,90 @@
+"""A run that was started here and cannot fetch what it needs: its recipe's fallback takes its place."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Static
+
+from engine.contract.run_directory import RunDirectory, list_runs
+from engine.contract.status import RunState
+from engine.preparation import prepare
+
+OFFLINE = "data.dataset: celeba/faces.zip could not be downloaded from a.b.c: no connection. Choose digits."
+
+
+async def settled(pilot: Any, condition: Callable[[], object], what: str) -> None:
+    """Let the app work until something is so."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        await pilot.pause(0.02)
+
+
+def fail(run: RunDirectory) -> None:
+    """Write what a worker writes that cannot reach a server."""
+    failed = {"state": RunState.FAILED, "unreachable": True, "message": OFFLINE}
+    run.write_status(run.written_status().model_copy(update=failed))
+
+
+async def test_the_fallback_of_its_recipe_starts_in_its_place_with_the_settings_of_the_form(
+    torchtty: Any,
+) -> None:
+    async with torchtty() as (app, pilot):
+        app.screen.form._switch(False, "b8-dcgan")
+        app.screen.form.draft.set("training.max_steps", 7)
+        await pilot.press("ctrl+t")
+        await settled(pilot, lambda: app.pool.handed, "the run")
+        fail(app.pool.handed[0][0])
+        await settled(pilot, lambda: len(app.pool.handed) == 2, "the fallback")
+        instead = app.pool.handed[1][0]
+        await settled(pilot, lambda: app.screen.view.run == instead, "the fallback on the screen")
+        tree = instead.configuration().tree()
+        assert (tree["data"]["dataset"], tree["training"]["max_steps"]) == ("digits", 7)
+        assert list_runs() == [instead]
+        assert app.told[-1] == (
+            "celeba/faces.zip could not be downloaded from a.b.c: no connection, so b8-dcgan is trained on digits instead, "
+            "to which its figures do not apply."
+        )
+
+
+async def test_a_run_that_was_only_looked_at_stays_as_it_is(torchtty: Any, live_run: Any) -> None:
+    run = live_run("b8-dcgan")
+    async with torchtty() as (app, pilot):
+        await settled(pilot, lambda: app.screen.view.run == run, "the run")
+        fail(run)
+        await settled(pilot, lambda: app.screen.view.status.state is RunState.FAILED, "the failure")
+        await pilot.pause()
+        assert app.pool.handed == []
+        assert list_runs() == [run]
+
+
+async def test_what_cannot_be_fetched_does_not_forbid_to_start_where_there_is_a_fallback(
+    torchtty: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHTTY_MIRROR", str(tmp_path))
+    async with torchtty() as (app, pilot):
+        form = app.screen.form
+        form._switch(False, "b2-mlp")
+        app.screen._show_estimate(form.draft, form.draft.configuration(), prepare(form.draft.tree))
+        assert (
+            str(app.screen.query_one("#estimate", Static).content) == "cannot be fetched here: train takes given-names"
+        )
+        await pilot.press("ctrl+t")
+        await settled(pilot, lambda: app.pool.handed, "the run")
+
+
+async def test_it_does_forbid_to_start_where_there_is_none(
+    torchtty: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHTTY_MIRROR", str(tmp_path))
+    async with torchtty() as (app, pilot):
+        form = app.screen.form
+        form.draft.set("data.dataset", "names")
+        app.screen._show_estimate(form.draft, form.draft.configuration(), prepare(form.draft.tree))
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+        assert "has no names.txt" in app.told[-1]
+        assert list_runs() == []
