@@ -134,7 +134,7 @@ class Draft:
             for problem in error.problems:
                 found.setdefault(problem.path, problem.message)
         for spec in self.specs():
-            if spec.is_path and not spec.optional and self.value(spec.path) == "":
+            if spec.is_path and not spec.optional and self.value(spec.path) == "" != spec.default:
                 found.setdefault(spec.path, f"takes {spec.allowed()}: write its path")
         for path, message in self._reported.items():
             found.setdefault(path, message)

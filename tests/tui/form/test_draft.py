@@ -2,7 +2,7 @@
 
 from engine.contract.configuration import parse, starting_tree
 from engine.contract.fields import FieldSpec
-from engine.contract.recipes import recipe_named
+from engine.contract.recipes import recipe_named, shipped_recipes
 from tui.form.draft import Draft
 
 
@@ -86,3 +86,17 @@ def test_what_the_worker_found_wrong_stands_until_that_field_changes() -> None:
     assert draft.problems() == {"data.dataset": "There is no file there."}
     draft.set("data.dataset", "python-docs")
     assert draft.problems() == {}
+
+
+def test_every_shipped_recipe_can_be_started_as_it_is() -> None:
+    for recipe in shipped_recipes().values():
+        assert Draft.from_recipe(recipe).problems() == {}, recipe.name
+
+
+def test_a_path_may_be_empty_where_its_setting_begins_so_and_not_elsewhere() -> None:
+    draft = Draft.from_family("gpt2")
+    assert draft.value("tokenizer.path") == ""
+    draft.set("data.dataset", "")
+    assert list(draft.problems()) == ["data.dataset"]
+    draft.set("tokenizer.kind", "wordpiece")
+    assert list(draft.problems()) == ["data.dataset", "tokenizer.path"]
