@@ -62,7 +62,7 @@ class TorchttyApp(App[int]):
     def __init__(self, pool: "WorkerPool | None" = None) -> None:
         super().__init__()
         self.register_theme(LANTERN)
-        self.theme = LANTERN.name
+        self.set_reactive(App.theme, LANTERN.name)  # set quietly: a change would have all styles read anew
         self._pool = pool
         self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
         self._leaving = False

@@ -25,6 +25,9 @@ def _app() -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         sys.stderr.write(WITHOUT_TERMINAL)
         return 2
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "__all__"
+    )  # looking for some reads every installed package's metadata
     from tui.app import run_app
     from tui.images.protocol import prepare
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from engine.contract.files import write_atomically
 
 
 class _Command(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Pause(_Command):
@@ -85,8 +86,12 @@ class Release(_Command):
 Command = Annotated[
     Pause | Resume | Stop | Checkpoint | Edit | Sample | CancelSample | Export | Release, Field(discriminator="type")
 ]
-_ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
 _ORDER = itertools.count()
+
+
+@cache
+def _adapter() -> TypeAdapter[Command]:
+    return TypeAdapter(Command)  # built when the first command is read: the app only writes them
 
 
 def drop(inbox: Path, command: Command) -> Path:
@@ -113,6 +118,6 @@ def collect(inbox: Path) -> Iterator[Command | str]:
         except OSError:
             continue
         try:
-            yield _ADAPTER.validate_json(data)
+            yield _adapter().validate_json(data)
         except ValidationError as error:
             yield f"The command in {name} was not understood: {error.errors(include_url=False)[0]['msg']}."

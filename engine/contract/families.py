@@ -31,7 +31,7 @@ Tree = dict[str, dict[str, Any]]
 class Configuration(BaseModel):
     """What every run's configuration has in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @property
     def kind(self) -> str:
@@ -50,11 +50,11 @@ class Configuration(BaseModel):
 class CountingConfiguration(Configuration):
     """A run that counts."""
 
-    model: NGramModel = NGramModel()
-    data: TextData = TextData()
-    tokenizer: Tokens = CharacterTokens()
-    training: CountingTraining = CountingTraining()
-    sampling: TextSampling = TextSampling()
+    model: NGramModel = Field(default_factory=NGramModel)
+    data: TextData = Field(default_factory=TextData)
+    tokenizer: Tokens = Field(default_factory=CharacterTokens)
+    training: CountingTraining = Field(default_factory=CountingTraining)
+    sampling: TextSampling = Field(default_factory=TextSampling)
 
 
 LanguageModel = Annotated[
@@ -67,23 +67,23 @@ class LanguageConfiguration(Configuration):
     """A run that learns to predict the next token by gradient descent."""
 
     model: LanguageModel
-    data: TextData = TextData()
-    tokenizer: Tokens = CharacterTokens()
-    optimizer: Optimizer = AdamW()
-    schedule: Schedule = CosineSchedule()
-    training: LanguageTraining = LanguageTraining()
-    sampling: PeriodicTextSampling = PeriodicTextSampling()
+    data: TextData = Field(default_factory=TextData)
+    tokenizer: Tokens = Field(default_factory=CharacterTokens)
+    optimizer: Optimizer = Field(default_factory=AdamW)
+    schedule: Schedule = Field(default_factory=CosineSchedule)
+    training: LanguageTraining = Field(default_factory=LanguageTraining)
+    sampling: PeriodicTextSampling = Field(default_factory=PeriodicTextSampling)
 
 
 class ImageConfiguration(Configuration):
     """A run that learns to draw pictures."""
 
-    model: DCGANModel = DCGANModel()
-    data: ImageData = ImageData()
-    optimizer: Optimizer = Adam(learning_rate=2e-4, beta1=0.5)
-    schedule: Schedule = ConstantSchedule()
-    training: AdversarialTraining = AdversarialTraining()
-    sampling: ImageSampling = ImageSampling()
+    model: DCGANModel = Field(default_factory=DCGANModel)
+    data: ImageData = Field(default_factory=ImageData)
+    optimizer: Optimizer = Field(default_factory=lambda: Adam(learning_rate=2e-4, beta1=0.5))
+    schedule: Schedule = Field(default_factory=ConstantSchedule)
+    training: AdversarialTraining = Field(default_factory=AdversarialTraining)
+    sampling: ImageSampling = Field(default_factory=ImageSampling)
 
 
 @dataclass(frozen=True)

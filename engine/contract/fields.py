@@ -29,7 +29,7 @@ class Stepping(StrEnum):
 class Section(BaseModel):
     """A group of settings, such as `model` or `training`. Unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, defer_build=True)
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Yield (field name, message) for values that are each in range but do not go together."""

@@ -17,7 +17,7 @@ from engine.contract.run_directory import RunDirectory, create
 from engine.contract.status import RunState, Status
 from tui import gauges
 from tui.app import TorchttyApp
-from tui.form.form import Form
+from tui.train.screen import TrainScreen
 from tui.workers import WorkerPool
 
 
@@ -80,7 +80,7 @@ def torchtty(monkeypatch: pytest.MonkeyPatch) -> AppPilot:
     ) -> AsyncIterator[tuple[TorchttyApp, Pilot[int]]]:
         app = TellingApp(pool or ColdPool())
         async with app.run_test(size=size, notifications=True) as pilot:
-            await until(pilot, lambda: app.screen.query(Form) and app.screen.query("FieldRow Input"), "the form")
+            await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.is_furnished, "the form")
             await pilot.pause()
             yield app, pilot
 

@@ -10,17 +10,24 @@ from textual.widgets import Input, Static
 from tui import gauges
 from tui.app import TorchttyApp
 from tui.form.form import Form
+from tui.form.row import FieldRow
+from tui.train.screen import TrainScreen
 
 
 async def ready(pilot: Pilot[Any]) -> None:
-    """Wait for the form, with cursors that do not blink."""
+    """Wait for the form."""
     deadline = time.monotonic() + 30
-    while not pilot.app.screen.query("FieldRow Input"):
+    while not (isinstance(pilot.app.screen, TrainScreen) and pilot.app.screen.is_furnished):
         assert time.monotonic() < deadline
         await pilot.pause(0.02)
-    for field in pilot.app.screen.query(Input):
-        field.cursor_blink = False
     await pilot.pause()
+
+
+async def enter(pilot: Pilot[Any], row: FieldRow) -> None:
+    """Enter a setting, with a cursor that does not blink."""
+    row.focus_editor()
+    await pilot.pause()
+    row.query_one(Input).cursor_blink = False
 
 
 async def with_errors(pilot: Pilot[Any]) -> None:
@@ -28,9 +35,9 @@ async def with_errors(pilot: Pilot[Any]) -> None:
     await ready(pilot)
     form = pilot.app.screen.query_one(Form)
     for path, text in (("model.n_layer", "5"), ("model.n_head", "7"), ("model.block_size", "huge")):
-        form.row(path).focus_editor()
+        await enter(pilot, form.row(path))
         await pilot.press("ctrl+u", *text)
-    form.row("model.dropout").focus_editor()
+    await enter(pilot, form.row("model.dropout"))
     line = pilot.app.screen.query_one("#estimate", Static)
     while "2 settings" not in str(line.content):
         await pilot.pause(0.02)

@@ -73,11 +73,13 @@ class Form(Vertical):
         self.live: Draft | None = None
         self.rows: dict[FieldSpec, FieldRow] = {}
         self._sections: dict[str, Section] = {}
+        for name, specs in groupby(self._wanted(), lambda spec: spec.section):
+            self._make_section(name, specs)
 
     def compose(self) -> ComposeResult:
         yield Pickers(self.recipes, self.draft)
         yield Static(id="live-title")
-        yield VerticalScroll(can_focus=False)
+        yield VerticalScroll(*self._sections.values(), can_focus=False)
         yield HelpLine()
 
     def on_mount(self) -> None:
@@ -92,6 +94,11 @@ class Form(Vertical):
     @property
     def pickers(self) -> Pickers:
         return self.query_one(Pickers)
+
+    def offer(self, recipes: Mapping[str, Recipe]) -> None:
+        """Replace the recipes to choose from; what is being composed stays."""
+        self.recipes = recipes
+        self.pickers.offer(recipes)
 
     def visible_rows(self) -> list[FieldRow]:
         """List the rows on the screen, in their order."""
@@ -127,7 +134,7 @@ class Form(Vertical):
             return None
         path, message = next(iter(problems.items()))
         if path == "data.dataset" and not self.pickers.file_row.display:
-            self.pickers.query_one("#data Select").focus()
+            self.pickers.query_one("#data", Picker).focus_editor()
         else:
             self.row(path).focus_editor()
         return path, message
@@ -270,10 +277,7 @@ class Form(Vertical):
     def _build(self, name: str, specs: Iterable[FieldSpec]) -> None:
         box = self._sections.get(name)
         if box is None:
-            rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}
-            box = self._sections[name] = Section(name, rows.values())
-            self.rows |= rows
-            self.query_one(VerticalScroll).mount(box)
+            self.query_one(VerticalScroll).mount(self._make_section(name, specs))
             return
         before: Widget = box.heading
         for spec in specs:
@@ -282,9 +286,19 @@ class Form(Vertical):
                 box.mount(self.rows[spec], after=before)
             before = self.rows[spec]
 
+    def _make_section(self, name: str, specs: Iterable[FieldSpec]) -> Section:
+        rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}
+        self.rows |= rows
+        self._sections[name] = Section(name, rows.values())
+        return self._sections[name]
+
     def _section_in_focus(self) -> str | None:
         focused = self.screen.focused
-        return next((row.spec.section for row in self.visible_rows() if focused in row.children), None)
+        return (
+            next((row.spec.section for row in self.visible_rows() if focused in (row, row.editor)), None)
+            if focused
+            else None
+        )
 
     def _explain(self, spec: FieldSpec) -> None:
         self.query_one(HelpLine).remove_class("-whole")

@@ -14,14 +14,18 @@ from engine.contract.catalogue import Dataset, catalogue
 from engine.contract.configuration import FAMILIES
 from engine.contract.recipes import Recipe
 from tui.form.draft import Draft
+from tui.form.edited_line import EditedLine, face_of_choice
 from tui.form.row import FieldRow
 
 A_FILE = "\N{HORIZONTAL ELLIPSIS}file"  # stands for "a file", and is no dataset's name
+EDITOR_AT = 10  # the column where the list begins
 OWN_DEFAULTS = "\N{HORIZONTAL ELLIPSIS}defaults"  # stands for "no recipe"
 
 
-class Picker(Widget):
+class Picker(EditedLine):
     """A label and a drop-down list on one line."""
+
+    EDITOR_AT = EDITOR_AT
 
     class Picked(Message):
         """Another entry was chosen."""
@@ -48,15 +52,20 @@ class Picker(Widget):
     def value(self) -> str:
         return self._value
 
-    def compose(self) -> ComposeResult:
-        yield Select(self._options, value=self._value, allow_blank=False, compact=True)  # type: ignore[arg-type]
+    def make_editor(self) -> Widget:
+        return Select(self._options, value=self._value, allow_blank=False, compact=True)  # type: ignore[arg-type]
 
     def render(self) -> RenderResult:
-        return Content.styled(f"  {self.label}", "bold")
+        label = Content.styled(f"  {self.label}".ljust(EDITOR_AT), "bold")
+        if self.editor is not None:
+            return label
+        title = next(str(title) for title, name in self._options if name == self._value)
+        return Content.assemble(label, face_of_choice(title, self.size.width - EDITOR_AT))
 
     def show_value(self, value: str) -> None:
         """Show an entry without reporting it as picked."""
         self._value = value
+        self.refresh()
         for select in self.query(Select):
             with select.prevent(Select.Changed):
                 select.value = value
@@ -73,6 +82,7 @@ class Picker(Widget):
             with select.prevent(Select.Changed):
                 select.set_options(titled)
                 select.value = value
+        self.refresh()
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
@@ -96,13 +106,7 @@ class Pickers(Vertical):
     def compose(self) -> ComposeResult:
         models = [(family.title, kind) for kind, family in FAMILIES.items()]
         yield Picker("Model", models, self._draft.family, id="model")
-        recipes = [(recipe.title, name) for name, recipe in self.recipes.items()]
-        yield Picker(
-            "Recipe",
-            [*recipes, ("the model's own defaults", OWN_DEFAULTS)],
-            self._draft.recipe or OWN_DEFAULTS,
-            id="recipe",
-        )
+        yield Picker("Recipe", self._recipes(), self._draft.recipe or OWN_DEFAULTS, id="recipe")
         yield Picker("Data", datasets(self._draft), self._dataset(), id="data")
         yield FieldRow(self._dataset_spec, self._draft.text("data.dataset"), label="path of the file")
         yield Static(id="data-problem")
@@ -122,6 +126,15 @@ class Pickers(Vertical):
         self.query_one("#data", Picker).show_options(datasets(draft), self._dataset())
         self.file_row.show_text(draft.text("data.dataset"))
         self.file_row.display = self._dataset() == A_FILE
+
+    def offer(self, recipes: Mapping[str, Recipe]) -> None:
+        """Replace the recipes to choose from."""
+        self.recipes = recipes
+        self.query_one("#recipe", Picker).show_options(self._recipes(), self._draft.recipe or OWN_DEFAULTS)
+
+    def _recipes(self) -> list[tuple[str, str]]:
+        titles = [(recipe.title, name) for name, recipe in self.recipes.items()]
+        return [*titles, ("the model's own defaults", OWN_DEFAULTS)]
 
     def mark(self, problem: str) -> None:
         """Show what is wrong with the data, if anything."""

@@ -1,9 +1,9 @@
-"""One setting on one line: a mark, its name, an editor and its unit, and below it what is wrong."""
+"""One setting on one line: a mark, its name, its value and its unit, and below it what is wrong."""
 
 import textwrap
 from typing import ClassVar
 
-from textual.app import ComposeResult, RenderResult
+from textual.app import RenderResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus
@@ -12,11 +12,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Select
 
 from engine.contract.fields import FieldSpec
+from tui.form.edited_line import EditedLine, face_of_choice, face_of_switch, face_of_text
 from tui.form.toggle import Toggle
 
 NAME_AT = 2  # the column where the name stands, after the mark
 EDITOR_AT = 22
-EDITOR_WIDTH = 13
+EDITOR_WIDTH, WIDE_EDITOR_WIDTH = 13, 20
 UNIT_AT = EDITOR_AT + EDITOR_WIDTH + 1
 WIDTH = UNIT_AT + 6
 
@@ -30,8 +31,10 @@ class FieldInput(Input, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = list(Input.BINDINGS)
 
 
-class FieldRow(Widget):
-    """A setting's line in the form. It draws name, unit and marks itself, so that a row is two widgets and not five."""
+class FieldRow(EditedLine):
+    """A setting's line in the form. It draws everything itself but the editor of a setting that was entered."""
+
+    EDITOR_AT = EDITOR_AT
 
     BINDING_GROUP_TITLE = "Setting"
 
@@ -89,44 +92,48 @@ class FieldRow(Widget):
         self.label = label or (spec.section if spec.name == "kind" else spec.name)
         self.modified = False
         self.problem = ""
-        self._text = text
+        self.text = text
 
-    def compose(self) -> ComposeResult:
+    def make_editor(self) -> Widget:
         if self.spec.type is bool:
-            yield Toggle(self._text == "yes")
-        elif self.spec.choices:
-            yield Select(
-                [(choice, choice) for choice in self.spec.choices], value=self._text, allow_blank=False, compact=True
+            return Toggle(self.text == "yes")
+        if self.spec.choices:
+            return Select(
+                [(choice, choice) for choice in self.spec.choices], value=self.text, allow_blank=False, compact=True
             )
-        else:
-            wide = self.spec.type is str and not self.spec.pattern
-            placeholder = "none" if self.spec.optional else ""
-            yield FieldInput(
-                self._text, placeholder=placeholder, compact=True, select_on_focus=True, classes="wide" if wide else ""
-            )
+        return FieldInput(
+            self.text,
+            placeholder=self._placeholder,
+            compact=True,
+            select_on_focus=True,
+            classes="wide" if self._is_wide else "",
+        )
+
+    @property
+    def _placeholder(self) -> str:
+        return "none" if self.spec.optional else ""
+
+    @property
+    def _is_wide(self) -> bool:
+        return self.spec.type is str and not self.spec.pattern
 
     @property
     def path(self) -> str:
         return self.spec.path
 
-    @property
-    def editor(self) -> Widget:
-        return self.children[0]
-
-    def focus_editor(self) -> None:
-        self.editor.focus()
-
     def show_text(self, text: str) -> None:
-        """Put a text into the editor without reporting it as entered."""
-        self._text = text
-        if not self.is_mounted or not self.children:
+        """Show a text without reporting it as entered."""
+        if text == self.text:
             return
+        self.text = text
         editor = self.editor
-        if isinstance(editor, Input) and editor.value != text:
+        if editor is None:
+            self.refresh()
+        elif isinstance(editor, Input):
             with editor.prevent(Input.Changed):
                 editor.value = text
                 editor.cursor_position = len(text)
-        elif isinstance(editor, Select) and editor.value != text:
+        elif isinstance(editor, Select):
             with editor.prevent(Select.Changed):
                 editor.value = text
         elif isinstance(editor, Toggle):
@@ -147,15 +154,28 @@ class FieldRow(Widget):
 
     def render(self) -> RenderResult:
         mark, style = (WRONG, "$text-error bold") if self.problem else (CHANGED, "$text-accent bold")
-        parts: list[tuple[str, str]] = [
+        parts: list[Content | tuple[str, str]] = [
             (mark if self.problem or self.modified else " ", style),
-            (f" {self.label}".ljust(UNIT_AT - 1), self._label_style),
+            (f" {self.label}".ljust(EDITOR_AT - 1), self._label_style),
+            self._face() if self.editor is None else Content(" " * self._editor_width),
+            Content(" "),
         ]
         if self.spec.unit:
             parts.append((self.spec.unit, "$foreground 60%"))
         for line in self._problem_lines():
             parts.append((f"\n  {line}", "$text-error"))
         return Content.assemble(*parts)
+
+    def _face(self) -> Content:
+        if self.spec.type is bool:
+            return face_of_switch(self.text == "yes", EDITOR_WIDTH)
+        if self.spec.choices:
+            return face_of_choice(self.text, EDITOR_WIDTH)
+        return face_of_text(self.text, self._placeholder, self._editor_width, "$text-error" if self.problem else "")
+
+    @property
+    def _editor_width(self) -> int:
+        return WIDE_EDITOR_WIDTH if self._is_wide else EDITOR_WIDTH
 
     @property
     def _label_style(self) -> str:
@@ -176,17 +196,20 @@ class FieldRow(Widget):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Entered(self, event.value))
+        self._take(event.value)
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
-        if event.value != self._text:
-            self._text = str(event.value)
-            self.post_message(self.Entered(self, self._text))
+        self._take(str(event.value))
 
     def on_toggle_changed(self, event: Toggle.Changed) -> None:
         event.stop()
-        self.post_message(self.Entered(self, "yes" if event.on else "no"))
+        self._take("yes" if event.on else "no")
+
+    def _take(self, text: str) -> None:
+        if text != self.text:  # an editor also reports what it was made with
+            self.text = text
+            self.post_message(self.Entered(self, text))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

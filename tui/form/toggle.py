@@ -35,8 +35,13 @@ class Toggle(Widget, can_focus=True):
         super().__init__()
         self.set_reactive(Toggle.on, on)
 
+    @staticmethod
+    def face(is_on: bool) -> str:
+        """Return how a switch reads."""
+        return "● yes" if is_on else "○ no"
+
     def render(self) -> RenderResult:
-        return "● yes" if self.on else "○ no"
+        return self.face(self.on)
 
     def watch_on(self, on: bool) -> None:
         self.post_message(self.Changed(self, on))

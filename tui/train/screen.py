@@ -63,7 +63,7 @@ class TrainScreen(Screen[None]):
         super().__init__()
         self._ask: Timer | None = None
         self._starting = False
-        self._is_furnished = False
+        self.is_furnished = False
         self._is_wanted_at_once = False
         self._shown_state: RunState | None = None
         self._started: RunDirectory | None = None  # the latest run that was started here
@@ -76,19 +76,24 @@ class TrainScreen(Screen[None]):
         yield KeyBar()
 
     async def furnish(self) -> None:
-        """Build form and run once something is on the screen: their modules bring pydantic, 0.2 s."""
-        from engine.contract.recipes import DEFAULT, load_recipes
+        """Build the form once something is on the screen: its modules bring pydantic, 0.15 s."""
+        from engine.contract.recipes import DEFAULT, read_shipped
         from tui.form.form import Form
+
+        await self.query_one("#setup").mount(Form({DEFAULT: read_shipped(DEFAULT)}, DEFAULT), before="#start-line")
+        self._say("warming up torch…")
+        self.call_after_refresh(self._furnish_run)
+
+    async def _furnish_run(self) -> None:
+        """Read the other recipes and build the place of the run once the form is on the screen."""
+        from engine.contract.recipes import load_recipes
         from tui.run.view import RunView
 
-        recipes = load_recipes(on_error=lambda error: self._complain(str(error)))
-        with self.app.batch_update():
-            await self.query_one("#setup").mount(Form(recipes, DEFAULT), before="#start-line")
-            await self.query_one("#train").mount(RunView())
-        self._is_furnished = True
+        self.form.offer(load_recipes(on_error=lambda error: self._complain(str(error))))
+        await self.query_one("#train").mount(RunView())
+        self.is_furnished = True
         self.refresh_bindings()
         self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
-        self._say("warming up torch…")
         self._ask_for_estimate()
         if self._is_wanted_at_once:
             self.action_start()
@@ -122,7 +127,7 @@ class TrainScreen(Screen[None]):
 
     def action_start(self) -> None:
         """Start a run with the form's settings, or say which of them is wrong."""
-        if not self._is_furnished:
+        if not self.is_furnished:
             self._is_wanted_at_once = True  # pressed in the first blink of an eye: it counts
             return
         if self._starting:
@@ -209,12 +214,12 @@ class TrainScreen(Screen[None]):
 
     @property
     def _is_live(self) -> bool:
-        view = self.view if self._is_furnished else None
+        view = self.view if self.is_furnished else None
         return view is not None and view.run is not None and view.status is not None and view.status.state.is_live
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action in ("pause", "go_on", "stop", "resume", "sample", "edit_live", "edit_next", "leave_field"):
-            return self._is_furnished and self._check_run_action(action)
+            return self.is_furnished and self._check_run_action(action)
         return True
 
     def _check_run_action(self, action: str) -> bool:
@@ -251,7 +256,7 @@ class TrainScreen(Screen[None]):
 
     def action_settings(self) -> None:
         self.toggle_class("-drawer-shut")
-        if self.has_class("-drawer-shut") and self._is_furnished:
+        if self.has_class("-drawer-shut") and self.is_furnished:
             self._focus_run()
         else:
             self.query_one("#start").focus()

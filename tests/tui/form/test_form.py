@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from textual.app import App, ComposeResult
+from textual.events import Key, MouseDown, MouseUp
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select
 
 from engine.contract.recipes import shipped_recipes
+from tui.app import TorchttyApp
 from tui.form.draft import Draft
 from tui.form.form import Form
 from tui.form.help_line import HelpLine
@@ -18,6 +20,8 @@ from tui.form.toggle import Toggle
 
 class Host(App[None]):
     """Nothing but the form, and what it reports."""
+
+    CSS_PATH = TorchttyApp.CSS_PATH
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +58,15 @@ async def retype(pilot: Pilot[None], text: str) -> None:
     await pilot.press("ctrl+u", *text)
 
 
+async def pick(form: Form, pilot: Pilot[None], picker: str, value: str) -> None:
+    """Choose an entry of one of the lists at the top."""
+    line = form.query_one(f"#{picker}", Picker)
+    line.focus_editor()
+    await pilot.pause()
+    line.query_one(Select).value = value
+    await pilot.pause()
+
+
 def help_text(form: Form) -> str:
     return str(form.query_one(HelpLine).content)
 
@@ -61,11 +74,10 @@ def help_text(form: Form) -> str:
 async def test_every_field_is_filled_before_anything_is_asked() -> None:
     async with a_form() as (form, _pilot, _app):
         for row in form.visible_rows():
-            editor = row.editor
-            if isinstance(editor, Input):
-                assert editor.value or row.spec.optional or row.path == "sampling.prompt", row.path
-            elif isinstance(editor, Select):
-                assert editor.value in row.spec.choices, row.path
+            assert row.text or row.spec.optional or row.path == "sampling.prompt", row.path
+            if row.spec.choices:
+                assert row.text in row.spec.choices, row.path
+            assert row.text[:8] in str(row.render()), row.path
         assert not [row.path for row in form.visible_rows() if row.modified or row.problem]
 
 
@@ -107,6 +119,43 @@ async def test_fields_that_do_not_go_together_are_marked_all_at_once() -> None:
         assert path == "model.n_embd"
         assert "n_head" in message
         assert form.app.focused is form.row("model.n_embd").editor
+
+
+async def test_keys_that_come_while_the_editor_is_being_made_reach_it() -> None:
+    async with a_form() as (form, pilot, app):
+        app.screen.set_focus(form.row("model.n_head"))
+        for key in ("ctrl+u", "6", "0"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        await pilot.pause()
+        assert form.draft.value("model.n_head") == 60
+
+
+def click(app: Host, row: FieldRow, x: int) -> None:
+    """Press and release the button, as a terminal reports it; the pilot also sends the click, wherever it may land."""
+    for kind in (MouseDown, MouseUp):
+        left, top = row.region.x + x, row.region.y
+        app.post_message(
+            kind(None, left, top, 0, 0, button=1, shift=False, meta=False, ctrl=False, screen_x=left, screen_y=top)
+        )
+
+
+async def test_a_click_enters_a_setting_and_opens_its_list_at_once() -> None:
+    async with a_form() as (form, pilot, app):
+        row = form.row("optimizer.kind")
+        click(app, row, 25)
+        await pilot.pause()
+        await pilot.pause()
+        assert row.query_one(Select).expanded
+        await pilot.press("escape")
+        click(app, form.row("model.tie_weights"), 25)
+        await pilot.pause()
+        await pilot.pause()
+        assert form.draft.value("model.tie_weights") is True
+        click(app, form.row("model.n_layer"), 4)
+        await pilot.pause()
+        await pilot.pause()
+        assert app.focused is form.row("model.n_layer").editor, "its name enters it too"
 
 
 async def test_the_arrows_step_a_number_through_its_own_ladder() -> None:
@@ -159,10 +208,8 @@ async def test_another_optimizer_swaps_the_rows_and_back_again() -> None:
 
 async def test_another_model_swaps_its_settings_and_keeps_the_data() -> None:
     async with a_form() as (form, pilot, _app):
-        form.query_one("#data", Picker).query_one(Select).value = "python-docs"
-        await pilot.pause()
-        form.query_one("#model", Picker).query_one(Select).value = "ngram"
-        await pilot.pause()
+        await pick(form, pilot, "data", "python-docs")
+        await pick(form, pilot, "model", "ngram")
         assert form.draft.family == "ngram"
         assert form.draft.value("data.dataset") == "python-docs"
         assert form.row("model.smoothing").display
@@ -173,20 +220,16 @@ async def test_going_back_to_a_recipe_finds_what_was_changed_there() -> None:
     async with a_form() as (form, pilot, _app):
         await go_to(form, pilot, "model.n_layer")
         await retype(pilot, "7")
-        picker = form.query_one("#recipe", Picker).query_one(Select)
-        picker.value = "names-mlp"
-        await pilot.pause()
+        await pick(form, pilot, "recipe", "names-mlp")
         assert form.draft.family == "mlp"
-        picker.value = "names-gpt"
-        await pilot.pause()
+        await pick(form, pilot, "recipe", "names-gpt")
         assert form.draft.value("model.n_layer") == 7
         assert form.row("model.n_layer").modified
 
 
 async def test_a_file_of_ones_own_is_asked_for_by_path() -> None:
     async with a_form() as (form, pilot, app):
-        form.query_one("#data", Picker).query_one(Select).value = A_FILE
-        await pilot.pause()
+        await pick(form, pilot, "data", A_FILE)
         assert app.focused is form.pickers.file_row.editor
         await pilot.press("tab")
         await pilot.pause()
