@@ -117,7 +117,7 @@ def test_another_recipe_keeps_what_a_person_changed_as_far_as_it_has_that() -> N
     run = failed("a5-gpt2", training__max_steps=20, optimizer__kind="sgd", training__batch_size=2)
     instead = found(run, "training.batch_size", "training.eval_interval")
     tree, own = instead.configuration.tree(), shipped_recipes()["a5-gpt2-untrained"].tree
-    assert tree["training"] == own["training"] | {"max_steps": 20, "eval_interval": 10}
+    assert tree["training"] == own["training"] | {"max_steps": 20, "eval_interval": 10, "batch_size": 2}
     assert tree["optimizer"]["kind"] == "sgd"
     assert (tree["model"], tree["tokenizer"]) == (own["model"], own["tokenizer"])
     assert instead.sentence == (
