@@ -158,7 +158,6 @@ class TrainScreen(Screen[None]):
         run = None
         try:
             run = self._started = create()
-            self.app.call_from_thread(self.show_run, run)
             self.torchtty.hand_over_now(run, Mode.TRAIN)
         except UserError as error:
             if run is not None:
@@ -166,6 +165,8 @@ class TrainScreen(Screen[None]):
             self.app.call_from_thread(self._complain, str(error))
         finally:
             self.app.call_from_thread(self._launched)
+            if run is not None:  # it trains already: drawing its place takes a tenth of a second
+                self.app.call_from_thread(self.show_run, run)
 
     def _launched(self) -> None:
         self._starting = False
