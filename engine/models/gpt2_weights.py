@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.contract.errors import UserError
+from engine.contract.export import export_target
 from engine.contract.models.gpt2 import UNTRAINED, GPT2Model
 from engine.data.tokenizers import Tokenizer
 from engine.data.tokenizers.gpt2_files import gpt2_files
@@ -226,13 +227,9 @@ class _WeightFiles:
 def export_folder(target: Path, model: GPT2, config: GPT2Model, tokenizer: Tokenizer | None) -> list[str]:
     """Write a folder that transformers loads: `config.json`, `model.safetensors`, and the tokenizer where it has GPT-2's form.
 
-    The folder must be new; it appears when it is complete. Returns the names of its files. Raises `UserError`.
+    The folder must be new or empty; it appears when it is complete. Returns the names of its files. Raises `UserError`.
     """
-    target = target.expanduser().absolute()
-    if target.exists() or target.is_symlink():
-        raise UserError(f"{target} is there already, and nothing is overwritten. Name a new folder.")
-    if not target.parent.is_dir():
-        raise UserError(f"There is no folder {target.parent} to put {target.name} in. Make it first.")
+    target = export_target(target)
     files = gpt2_files(tokenizer) if tokenizer is not None else {}
     end = tokenizer.terminator_id if tokenizer is not None else None
     about = written_architecture(model.shape) | {

@@ -136,6 +136,18 @@ def sample(
 
 
 @app.command(rich_help_panel=TRAIN)
+def export(
+    run: Run,
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A new or an empty folder.")],
+    as_json: AsJson = False,
+) -> int:
+    """Write a GPT-2 run as a folder that transformers loads, also while it trains."""
+    from tui.cli.export import export
+
+    return export(run, folder, as_json=as_json)
+
+
+@app.command(rich_help_panel=TRAIN)
 def reproduce(
     recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE …]")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every recipe that ships.")] = False,

@@ -2,22 +2,20 @@
 
 import secrets
 import sys
-import time
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.contract.client import Mode, WarmWorker, start
-from engine.contract.commands import CancelSample, Release, Sample
+from engine.contract.client import WarmWorker
+from engine.contract.commands import CancelSample, Sample
 from engine.contract.configuration import specs
 from engine.contract.errors import UserError
 from engine.contract.events import EventKind
 from engine.contract.printable import printable
 from engine.contract.run_directory import RunDirectory, find_run
-from engine.contract.tail import JsonLinesTail
-from tui.cli.console import Exit, UsageError, messages, output, print_json, say
-from tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, last_words
+from tui.cli.answering import Answers, answering
+from tui.cli.console import Exit, UsageError, output, print_json, say
+from tui.cli.follow import Interruptions, counting_interrupts
 from tui.cli.history import SampleSet, sample_set
 from tui.cli.summary import marked
 
@@ -28,26 +26,15 @@ def sample(name: str, given: Mapping[str, str | None], *, as_json: bool) -> int:
     """Draw text with the settings that were given, as typed; return the exit code."""
     run = find_run(name)
     command = _command(run, given)
-    with counting_interrupts() as interruptions:
-        worker = None if _can_answer(run) else _serving(run, interruptions)
-        try:
-            if interruptions.count:
-                return Exit.INTERRUPTED
-            run.send(command)
-            answer = _Answer(run, command, interruptions, streams=not as_json)
-            outcome = answer.wait(worker)
-        finally:
-            if worker is not None:
-                with suppress(UserError):
-                    run.send(Release())
+    with counting_interrupts() as interruptions, answering(run, interruptions) as worker:
+        if interruptions.count:
+            return Exit.INTERRUPTED
+        answer = _Answer(run, command, interruptions, streams=not as_json)
+        run.send(command)
+        outcome = answer.wait(worker)
     if as_json and outcome is not None:
         print_json(_as_json(run, outcome, answer))
     return Exit.INTERRUPTED if interruptions.count else Exit.DONE
-
-
-def _can_answer(run: RunDirectory) -> bool:
-    status = run.status()
-    return status.state.is_live or status.serving
 
 
 def _command(run: RunDirectory, given: Mapping[str, str | None]) -> Sample:
@@ -77,23 +64,6 @@ def _command(run: RunDirectory, given: Mapping[str, str | None]) -> Sample:
     return Sample(id=f"command-{secrets.token_hex(6)}", **values)
 
 
-def _serving(run: RunDirectory, interruptions: Interruptions) -> WarmWorker:
-    """Start a worker that loads the run's model, and wait until it has."""
-    if not run.checkpoints():
-        raise UserError(f"{run.name} has no checkpoint, so there is no model to draw from.")
-    worker = start(run, Mode.SERVE)
-    console = messages()
-    with console.status("loading the model") if console.is_terminal else nullcontext():
-        while not interruptions.count:
-            status = run.written_status()
-            if status.serving and status.pid == worker.process.pid:
-                break
-            if not worker.is_alive:
-                raise UserError(f"The model of {run.name} could not be loaded: {last_words(run, worker)}")
-            time.sleep(INTERVAL / 2)
-    return worker
-
-
 @dataclass
 class _Answer:
     """The text that comes back, written as it comes where there is one text only."""
@@ -106,16 +76,13 @@ class _Answer:
     written: bool = False
 
     def __post_init__(self) -> None:
-        self._events = JsonLinesTail(self.run.events_path)
+        self._answers = Answers(self.run, self.command.id)
 
     def wait(self, worker: WarmWorker | None) -> SampleSet | None:
         """Return the whole answer; None where it was broken off before there was any."""
         cancelled = False
-        silent_since: float | None = None
         while True:
-            for event in self._events.read():
-                if event.get("id") != self.command.id:
-                    continue
+            for event in self._answers.read(worker):
                 if event.get("event") == EventKind.SAMPLE_END:
                     return self._ended(event)
                 if event.get("event") == EventKind.SAMPLE_FAILED:
@@ -126,11 +93,6 @@ class _Answer:
                 self.run.send(CancelSample())
             if self.interruptions.count > 1:
                 return None
-            gone = not worker.is_alive if worker is not None else not _can_answer(self.run)
-            silent_since = (silent_since or time.monotonic()) if gone else None
-            if silent_since and time.monotonic() - silent_since > GRACE:
-                raise UserError(f"{self.run.name} ended before it answered: {last_words(self.run, worker)}")
-            time.sleep(INTERVAL / 4)
 
     def _take(self, event: dict[str, Any]) -> None:
         if event.get("event") == EventKind.SAMPLE_START:

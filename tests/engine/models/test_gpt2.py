@@ -300,6 +300,7 @@ def test_a_vocabulary_that_is_not_the_checkpoints_is_one_sentence(folder: Path, 
 def test_an_export_never_overwrites(folder: Path, tmp_path: Path) -> None:
     model, section = _load(folder), GPT2Model(weights=str(folder))
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "kept.txt").write_text("mine")
     with pytest.raises(UserError, match="is there already"):
         export_folder(tmp_path / "there", model, section, None)
     with pytest.raises(UserError, match="There is no folder"):

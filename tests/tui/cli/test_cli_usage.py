@@ -99,7 +99,7 @@ def test_without_a_terminal_the_app_says_what_to_use_instead(shell: Shell) -> No
 def test_help_lists_every_command(here: Here) -> None:
     answer = here("--help")
     assert answer.code == 0
-    for command in ("train", "resume", "stop", "pause", "sample", "runs", "show", "data", "models", "doctor"):
+    for command in ("train", "resume", "stop", "pause", "sample", "export", "runs", "show", "data", "models", "doctor"):
         assert f" {command} " in answer.out
 
 

@@ -1,0 +1,58 @@
+"""`torchtty export`: a GPT-2 run as a folder that transformers loads."""
+
+import secrets
+from typing import Any
+
+from engine.contract.client import WarmWorker
+from engine.contract.commands import Export
+from engine.contract.errors import UserError
+from engine.contract.events import EventKind
+from engine.contract.export import export_target
+from engine.contract.run_directory import RunDirectory, find_run
+from engine.contract.status import RunState
+from tui.cli.answering import Answers, answering
+from tui.cli.console import Exit, print_json, say
+from tui.cli.follow import Interruptions, counting_interrupts
+from tui.cli.wording import count
+
+
+def export(name: str, folder: str, *, as_json: bool) -> int:
+    """Write a run's model into a new folder; return the exit code."""
+    run = find_run(name)
+    _check(run)
+    command = Export(id=f"command-{secrets.token_hex(6)}", path=str(export_target(folder)))
+    with counting_interrupts() as interruptions, answering(run, interruptions) as worker:
+        answers = Answers(run, command.id)
+        if not interruptions.count:
+            run.send(command)
+        done = _wait(answers, worker, interruptions)
+    if done is None:
+        return Exit.INTERRUPTED
+    if as_json:
+        print_json({"run": run.name} | {key: done.get(key) for key in ("step", "path", "files")})
+        return Exit.DONE
+    say(
+        f"{run.name} as of step {count(done.get('step'))} is in {done.get('path')}: {', '.join(done.get('files') or [])}."
+    )
+    if "vocab.json" not in (done.get("files") or []):
+        say("Its tokenizer has no form that transformers reads, and was left out.")
+    return Exit.DONE
+
+
+def _check(run: RunDirectory) -> None:
+    """Refuse what no worker has to be asked for; raise `UserError`."""
+    if run.configuration().kind != "gpt2":
+        raise UserError(f"{run.name} cannot be exported: only GPT-2 has a form that other programs read.")
+    if (state := run.status().state) in (RunState.STARTING, RunState.QUEUED):
+        raise UserError(f"{run.name} is {state.value} and has no model yet: try again once it trains.")
+
+
+def _wait(answers: Answers, worker: WarmWorker | None, interruptions: Interruptions) -> dict[str, Any] | None:
+    """Return what the export came to; None if ctrl+c was pressed before."""
+    while not interruptions.count:
+        for event in answers.read(worker):
+            if event.get("event") == EventKind.EXPORT_FAILED:
+                raise UserError(str(event.get("message") or "The export failed without a reason."))
+            if event.get("event") == EventKind.EXPORTED:
+                return event
+    return None
