@@ -27,6 +27,8 @@ class SampleLog(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         scrollbar-color: $foreground 20%;
         scrollbar-background: $background 0%;
+        scrollbar-visibility: hidden;
+        &:focus, &:hover, &.-scrolled { scrollbar-visibility: visible; }
     }
     SampleLog > .samples--head { color: $text-accent; text-style: bold; }
     SampleLog > .samples--detail { color: $foreground 55%; }
@@ -115,6 +117,11 @@ class SampleLog(ScrollView, can_focus=True):
         differing = [row for row in range(self.size.height) if _row(self._lines, top + row) != _row(lines, top + row)]
         return (differing[0], differing[-1]) if differing else (0, -1)
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Show the scrollbar to those who scroll: it is painted anew with every sample that comes."""
+        super().watch_scroll_y(old_value, new_value)
+        self.set_class(new_value > 0, "-scrolled")
+
     def on_resize(self) -> None:
         """Break the lines anew."""
         for record in self._records.values():
@@ -128,7 +135,7 @@ class SampleLog(ScrollView, can_focus=True):
         base = self.rich_style
         pieces = _row(self._lines, y + round(self.scroll_y)) or ()
         segments = [Segment(piece.text, self._style(piece)) for piece in pieces]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(segments).adjust_cell_length(width, base).simplify()
 
     def _style(self, piece: Piece) -> Style:
         return self.get_component_rich_style(f"samples--{piece.role}")

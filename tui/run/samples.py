@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Iterable
+from time import monotonic
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Static
 
 from engine.contract.commands import Sample
@@ -19,6 +21,7 @@ from tui.run.sample_lines import NEW, SEEN
 from tui.run.sample_log import SampleLog
 
 FIRST_PENDING = 10**9  # keys of samples that were asked for and have not begun: newer than all that have
+UNASKED_EVERY = 1.0  # seconds between two paints of samples that the run draws by itself; a fast one draws several a second
 BROKEN_OFF = "broken off: the process that drew it is gone"
 
 
@@ -53,6 +56,10 @@ class SamplesPanel(Vertical):
 
     def on_mount(self) -> None:
         self._pending: dict[str, SampleRecord] = {}
+        self._asked: set[str] = set()
+        self._unasked: dict[int, SampleRecord] = {}  # not yet shown
+        self._unasked_due = 0.0
+        self._timer: Timer | None = None
         self._alive = False
         self._step = 0
         self.query_one("#samples-legend").visible = False
@@ -71,6 +78,9 @@ class SamplesPanel(Vertical):
     def clear(self) -> None:
         """Forget the samples, as for another run."""
         self._pending.clear()
+        self._asked.clear()
+        self._unasked.clear()
+        self._unasked_due = 0.0
         self.log_of_samples.clear()
         self.query_one("#samples-legend").visible = False
 
@@ -79,10 +89,32 @@ class SamplesPanel(Vertical):
         self.query_one(PromptBar).configure(configuration, tree)
 
     def take(self, samples: Iterable[SampleRecord]) -> None:
-        """Show new and grown samples; those that were waited for are replaced by what came."""
-        arrived = list(samples)
+        """Show new and grown samples: what was asked for here as it comes, the rest every now and then."""
+        asked = []
+        for record in samples:
+            if record.id in self._asked:
+                asked.append(record)
+            else:
+                self._unasked[record.key] = record
+        if asked:
+            self._show(asked)
+        if self._unasked and self._timer is None:
+            delay = self._unasked_due - monotonic()
+            if delay > 0:
+                self._timer = self.set_timer(delay, self._show_unasked)
+            else:
+                self._show_unasked()
+
+    def _show_unasked(self) -> None:
+        self._timer = None
+        if self._unasked:  # else the panel was cleared meanwhile
+            self._unasked_due = monotonic() + UNASKED_EVERY
+            arrived, self._unasked = list(self._unasked.values()), {}
+            self._show(arrived)
+
+    def _show(self, arrived: list[SampleRecord]) -> None:
         for record in arrived:
-            if waiting := self._pending.pop(record.id, None):
+            if waiting := self._pending.pop(record.id, None):  # what came replaces what was waited for
                 self.log_of_samples.discard(waiting.key)
         self.log_of_samples.take(arrived, self._notes(arrived))
         if any(record.known for record in arrived):
@@ -105,6 +137,7 @@ class SamplesPanel(Vertical):
         """Show that a sample was asked for, until it begins."""
         record = SampleRecord(FIRST_PENDING + len(self._pending), command.id, self._step, command.prompt or "")
         self._pending[command.id] = record
+        self._asked.add(command.id)
         self.log_of_samples.take([record], {record.key: note})
         self.log_of_samples.scroll_to(y=0, animate=False)
 
