@@ -5,13 +5,17 @@ import sys
 from dataclasses import asdict
 
 from engine.bench.speed import MODELS, stretches
+from engine.bench.tutorial import Elsewhere
+from engine.warm_up import warm_up
 
 
 def main(arguments: list[str]) -> int:
-    """Measure models in stretches of so many seconds."""
+    """Measure models in stretches of so many seconds, as a worker would train them."""
     seconds, count, models = float(arguments[0]), int(arguments[1]), arguments[2:] or list(MODELS)
-    for model in models:
-        print(json.dumps(asdict(stretches(model, seconds, count))), flush=True)
+    with Elsewhere() as elsewhere:
+        warm_up()
+        for model in models:
+            print(json.dumps(asdict(stretches(model, elsewhere, seconds, count))), flush=True)
     return 0
 
 

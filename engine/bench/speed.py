@@ -1,4 +1,4 @@
-"""The real loop, headless, against a tutorial's plain one: alternating stretches in one process, so that noise cancels."""
+"""The real loop, headless, against a tutorial's plain one: alternating stretches of as many threads, so that noise cancels."""
 
 import tempfile
 import time
@@ -9,10 +9,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from engine.bench.tutorial import Tutorial
+from engine.bench.tutorial import Elsewhere
 from engine.contract.configuration import LanguageConfiguration, parse, starting_tree, with_value
 from engine.contract.run_directory import create
-from engine.models.families import build_model
 from engine.tasks import build_task
 from engine.training.language import LanguageTask
 from engine.training.loop import Loop
@@ -29,8 +28,16 @@ QUIET = {
 }
 """The loop trains and logs; the plain loop does not evaluate, save or sample either."""
 MODELS: dict[str, dict[str, Any]] = {
-    "mlp": {"data.dataset": "given-names"},
+    "mlp": {"model.kind": "mlp", "data.dataset": "given-names"},
+    "mlp-adamw": {
+        "model.kind": "mlp",
+        "data.dataset": "given-names",
+        "optimizer.kind": "adamw",
+        "optimizer.learning_rate": 1e-3,
+        "optimizer.weight_decay": 0.01,
+    },
     "gpt": {
+        "model.kind": "gpt",
         "model.n_layer": 4,
         "model.n_head": 4,
         "model.n_embd": 128,
@@ -39,15 +46,17 @@ MODELS: dict[str, dict[str, Any]] = {
         "training.batch_size": 12,
     },
 }
-"""The MLP as its family starts, and a GPT of 0.8 million parameters."""
+"""The MLP of the recipe names-mlp, the same with another optimizer, and a GPT of 0.8 million parameters."""
 
 
 @dataclass(frozen=True)
 class Stretches:
-    """Steps a second of the loop and of the plain loop, stretch by stretch."""
+    """Steps a second of the loop and of the plain loop, stretch by stretch, each on so many threads."""
 
     model: str
+    optimizer: str
     parameters: int
+    threads: int
     loop: list[float]
     plain: list[float]
 
@@ -57,12 +66,11 @@ class _Aside(Exception):
 
 
 class _Alternating:
-    """A task that lets the plain loop train for a stretch between two stretches of its own, and keeps both times apart."""
+    """A task that lets the plain loop train for a stretch between two stretches of its own, and keeps both speeds apart."""
 
-    def __init__(self, task: LanguageTask, tutorial: Tutorial, seconds: float, stretches: int) -> None:
-        self.task, self.tutorial, self.seconds, self.stretches = task, tutorial, seconds, stretches
+    def __init__(self, task: LanguageTask, elsewhere: Elsewhere, seconds: float, stretches: int) -> None:
+        self.task, self.elsewhere, self.seconds, self.stretches = task, elsewhere, seconds, stretches
         self.loop, self.plain = list[float](), list[float]()
-        self._threads = torch.get_num_threads()
         self._began: float | None = None
         self._steps = 0
 
@@ -76,38 +84,26 @@ class _Alternating:
                 self.loop.append(self._steps / (now - self._began))
             if len(self.loop) == self.stretches:
                 raise _Aside
-            self.plain.append(self._plainly())
+            self.plain.append(self.elsewhere.run(self.seconds))
             self._began, self._steps = time.perf_counter(), 0
         self._steps += 1
         return self.task.train_step(step)
 
-    def _plainly(self) -> float:
-        torch.set_num_threads(_TORCHS_OWN_THREADS)
-        began, steps = time.perf_counter(), 0
-        while (passed := time.perf_counter() - began) < self.seconds:
-            self.tutorial.run(1)
-            steps += 1
-        torch.set_num_threads(self._threads)
-        return steps / passed
 
-
-_TORCHS_OWN_THREADS = torch.get_num_threads()
-
-
-def stretches(model: str, seconds: float, count: int) -> Stretches:
-    """Train a model of `MODELS` both ways, `count` stretches of so many seconds each, the first of which warm up."""
-    tree = starting_tree(model)
+def stretches(model: str, elsewhere: Elsewhere, seconds: float, count: int) -> Stretches:
+    """Train a model of `MODELS` both ways, `count` stretches of so many seconds each after one that warms up."""
+    tree = starting_tree(MODELS[model]["model.kind"])
     for path, value in (MODELS[model] | QUIET).items():
         tree = with_value(tree, path, value)
     configuration = parse(tree)
     assert isinstance(configuration, LanguageConfiguration)
     task = build_task(configuration)
     assert isinstance(task, LanguageTask)
-    twin = build_model(configuration.model, task.facts.vocab_size)
-    twin.load_state_dict(task.model.state_dict())
-    alternating = _Alternating(task, Tutorial(twin, task.windows["train"], configuration), seconds, count + 1)
     with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
         run = create(configuration, root=Path(folder))
+        threads = elsewhere.prepare(run.config_path, torch.get_num_threads())
+        assert threads == torch.get_num_threads()
+        alternating = _Alternating(task, elsewhere, seconds, count + 1)
         record = Record(run, new_status(NEVER))
         record.start()
         loop = Loop(
@@ -125,4 +121,5 @@ def stretches(model: str, seconds: float, count: int) -> Stretches:
             pass
         finally:
             record.close()
-    return Stretches(model, task.facts.parameters, alternating.loop[1:], alternating.plain[1:])
+    optimizer, parameters = configuration.optimizer.kind, task.facts.parameters
+    return Stretches(model, optimizer, parameters, threads, alternating.loop[1:], alternating.plain[1:])

@@ -2,16 +2,30 @@
 
 Batches are drawn by index, as the two best known tutorials draw them: rows of prepared tensors for a model that predicts one
 token (makemore), slices of the text stacked for one that predicts every position (nanoGPT). The optimizer is torch's with its
-default arguments, the loss is read every step, and torch keeps its own choice of threads.
+default arguments but for the rates, and the loss is read every step.
+
+It runs in a process of its own, which imports torch first and so has OpenMP as torch sets it up, not as the engine does.
 """
 
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.contract.configuration import LanguageConfiguration
+from engine.contract.configuration import LanguageConfiguration, load
 from engine.data.batches import Windows
+from engine.tasks import build_task
+from engine.training.language import LanguageTask
+
+_PROGRAM = "import torch; from engine.bench.tutorial import main; main()"
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
 
 class Tutorial:
@@ -23,8 +37,8 @@ class Tutorial:
         self.clip = configuration.training.grad_clip
         self.block_size = windows.width
         section: Any = configuration.optimizer
-        kinds: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
-        self.optimizer = kinds[section.kind](model.parameters(), lr=section.learning_rate)  # type: ignore[call-arg]
+        rates: dict[str, Any] = {"lr": section.learning_rate, "weight_decay": section.weight_decay}
+        self.optimizer = OPTIMIZERS[section.kind](model.parameters(), **rates)
         self.text = windows.stream if windows.every_position else None
         self.rows = None if windows.every_position else windows.cut(torch.arange(len(windows)))
 
@@ -33,7 +47,7 @@ class Tutorial:
         for _ in range(steps):
             x, y = self._batch()
             _, loss = self.model(x, y)
-            self.optimizer.zero_grad()
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if self.clip:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
@@ -49,3 +63,61 @@ class Tutorial:
         x = torch.stack([self.text[i : i + self.block_size] for i in starts])
         y = torch.stack([self.text[i + 1 : i + 1 + self.block_size] for i in starts])
         return x, y
+
+
+class Elsewhere:
+    """A plain loop in another process, which trains for a stretch when it is told to."""
+
+    def __init__(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM], stdin=PIPE, stdout=PIPE, text=True, env=environment
+        )
+
+    def __enter__(self) -> "Elsewhere":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()
+
+    def prepare(self, configuration_path: Path, threads: int) -> int:
+        """Have it build the model of a configuration file, to train on so many threads; return how many it has taken."""
+        return int(self._ask({"configuration": str(configuration_path), "threads": threads})["threads"])
+
+    def run(self, seconds: float) -> float:
+        """Have it train for so long; return its steps a second."""
+        return float(self._ask({"seconds": seconds})["speed"])
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
+        assert answer, "the plain loop has ended; its reason stands above"
+        return answer
+
+
+def main() -> None:
+    """Prepare models and train them for stretches, as the lines of standard input ask."""
+    tutorial: Tutorial | None = None
+    for line in sys.stdin:
+        request: dict[str, Any] = json.loads(line)
+        if "configuration" in request:
+            tutorial = _prepare(Path(request["configuration"]))
+            torch.set_num_threads(request["threads"])
+            print(json.dumps({"threads": torch.get_num_threads()}), flush=True)
+            continue
+        assert tutorial is not None
+        steps, began = 0, time.perf_counter()
+        while (passed := time.perf_counter() - began) < request["seconds"]:
+            tutorial.run(1)
+            steps += 1
+        print(json.dumps({"speed": steps / passed}), flush=True)
+
+
+def _prepare(configuration_path: Path) -> Tutorial:
+    configuration = load(configuration_path)
+    assert isinstance(configuration, LanguageConfiguration)
+    task = build_task(configuration)
+    assert isinstance(task, LanguageTask)
+    return Tutorial(task.model, task.windows["train"], configuration)

@@ -3,12 +3,14 @@
 import json
 import subprocess
 from statistics import median
+from typing import Any
 
 from tui.bench.figure import Bar, Figure, span
 from tui.bench.surroundings import Surroundings, python
 from tui.bench.terminal import TimedOut
 
-MODELS = {"mlp": "MLP", "gpt": "GPT"}
+MODELS = {"mlp": "MLP", "mlp-adamw": "MLP", "gpt": "GPT"}
+OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 
 def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
@@ -27,8 +29,13 @@ def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
     return [_figure(json.loads(line)) for line in answer.stdout.splitlines()]
 
 
-def _figure(found: dict[str, list[float]]) -> Figure:
-    ratios = [loop / plain for loop, plain in zip(found["loop"], found["plain"], strict=True)]
-    what = f"training speed headless / plain PyTorch loop, {MODELS[str(found['model'])]}"
-    note = f"{median(found['loop']):,.0f} / {median(found['plain']):,.0f} steps/s, {found['parameters']:,} parameters"
+def _figure(found: dict[str, Any]) -> Figure:
+    loop, plain, threads = found["loop"], found["plain"], found["threads"]
+    ratios = [ours / theirs for ours, theirs in zip(loop, plain, strict=True)]
+    which = f"{MODELS[found['model']]} with {OPTIMIZERS[found['optimizer']]}"
+    note = (
+        f"{median(loop):,.0f} / {median(plain):,.0f} steps/s, {threads} {'thread' if threads == 1 else 'threads'} each, "
+        f"{found['parameters']:,} parameters"
+    )
+    what = f"training speed headless / plain PyTorch loop, {which}"
     return Figure("speed", what, median(ratios), "x", Bar(1.2, least=True), span(ratios), note)
