@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.contract.errors import UserError
+from engine.training.fused import KERNELS, Fused
 
 
 class Together:
     """Several optimizers that each look after their own parameters, and step as one."""
 
-    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
+    def __init__(self, optimizers: list[torch.optim.Optimizer | Fused]) -> None:
         self.optimizers = optimizers
 
     @property
@@ -34,7 +35,10 @@ class Together:
             optimizer.load_state_dict(own)
 
 
-def build_optimizer(section: Any, model: nn.Module, device: torch.device) -> torch.optim.Optimizer | Together:
+Steps = torch.optim.Optimizer | Fused | Together
+
+
+def build_optimizer(section: Any, model: nn.Module, device: torch.device) -> Steps:
     """Build the optimizer of an `optimizer` section; raise `UserError` if this torch does not have it.
 
     Weight decay pulls at matrices and embeddings only, never at biases and norms (Loshchilov & Hutter, 2019, as in GPT-2).
@@ -53,7 +57,15 @@ def _groups(learned: list[nn.Parameter], weight_decay: float) -> list[dict[str, 
     return [group for group in groups if group["params"]]
 
 
-def _of_one_kind(section: Any, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+def _of_one_kind(section: Any, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer | Fused:
+    optimizer = _torchs(section, groups, device)
+    types = {parameter.dtype for group in groups for parameter in group["params"]}
+    if device.type == "cpu" and type(optimizer) in KERNELS and len(types) == 1:
+        return Fused(optimizer)
+    return optimizer
+
+
+def _torchs(section: Any, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
     fused, rate = device.type in ("cpu", "cuda"), section.learning_rate
     if section.kind in ("adamw", "muon"):
         return torch.optim.AdamW(groups, lr=rate, betas=(section.beta1, section.beta2), fused=fused)
@@ -67,7 +79,7 @@ def _of_one_kind(section: Any, groups: list[dict[str, Any]], device: torch.devic
     return torch.optim.SGD(groups, lr=rate, momentum=section.momentum, fused=fused)
 
 
-def _muon(section: Any, model: nn.Module, device: torch.device) -> torch.optim.Optimizer | Together:
+def _muon(section: Any, model: nn.Module, device: torch.device) -> Steps:
     """Muon for the matrices between hidden layers, AdamW for embeddings, the output layer, biases and norms.
 
     Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that one learning rate serves both.
@@ -96,7 +108,7 @@ def _is_an_end(name: str, module: nn.Module) -> bool:
     return isinstance(module, nn.Embedding) or name.rpartition(".")[2] == "head"
 
 
-def set_rates(optimizer: torch.optim.Optimizer | Together, learning_rate: float, weight_decay: float) -> None:
+def set_rates(optimizer: Steps, learning_rate: float, weight_decay: float) -> None:
     """Set what may change from step to step."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

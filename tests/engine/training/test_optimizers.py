@@ -10,6 +10,7 @@ from torch import nn
 from engine.contract.models.gpt import GPTModel
 from engine.contract.optimizer_settings import SGD, Adagrad, Adam, AdamW, Muon, RMSprop
 from engine.models.families import build_model
+from engine.training.fused import Fused
 from engine.training.optimizers import Together, build_optimizer, clip_gradients, set_rates
 
 CPU = torch.device("cpu")
@@ -69,6 +70,32 @@ def test_weight_decay_reaches_matrices_and_spares_biases_and_norms(section: Any)
             seen += parameter.numel()
             assert group["weight_decay"] == (0.25 if parameter.dim() >= 2 else 0.0)
     assert seen == sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("section", [s for s in SECTIONS if s.kind not in ("rmsprop", "muon")], ids=lambda s: s.kind)
+def test_a_step_is_torchs_own_to_the_bit_while_rates_move_and_a_gradient_is_missing(section: Any) -> None:
+    ours, theirs = model(), model()
+    optimizer = build_optimizer(section, ours, CPU)
+    assert isinstance(optimizer, Fused)
+    wrapped = build_optimizer(section, theirs, CPU)
+    assert isinstance(wrapped, Fused)
+    reference = wrapped._optimizer
+    for number in range(12):
+        for network, each in ((ours, optimizer), (theirs, reference)):
+            set_rates(each, 0.01 / (number + 1), 0.1 if 4 <= number < 8 else 0.0)  # as live edits do
+            x = torch.randint(7, (8, 4), generator=torch.Generator().manual_seed(number))
+            network(x, x)[1].backward()
+            if number == 6:
+                next(network.parameters()).grad = None
+            each.step()
+            network.zero_grad()
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(mine, other), number
+    one, other = optimizer.state_dict()["state"], reference.state_dict()["state"]
+    assert one.keys() == other.keys()
+    for number, memory in one.items():
+        for name, value in memory.items():
+            assert value is other[number][name] is None or torch.equal(value, other[number][name]), name
 
 
 def test_muon_takes_the_hidden_matrices_and_adamw_all_else() -> None:
