@@ -14,13 +14,17 @@ from engine.data.prepared import PreparedText
 from engine.devices import check_precision, choose_device, finest_float
 from engine.models.families import build_model, parameter_count
 from engine.sampling.text import sample_text
+from engine.training.batches import DrawnBatches
 from engine.training.losses import objective
 from engine.training.optimizers import build_optimizer, clip_gradients, gradient_norm, set_rates
 from engine.training.schedules import rate_factor
 from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
 from engine.training.threads import use_threads_for
+from engine.training.traced import SMALL, Gradients, quickest
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
+TRACED_AFTER = 100  # steps: a trace takes a few tenths of a second, for which nobody is to wait before the first points
+WORTH_TRACING = 5000  # steps to go from which on a trace pays: it takes as long as a thousand or two
 
 
 class LanguageTask:
@@ -40,7 +44,6 @@ class LanguageTask:
         torch.manual_seed(training.seed)
         self.model = self._build_model().to(self.device)
         self.optimizer = build_optimizer(configuration.optimizer, self.model, self.device)
-        self._batches = torch.Generator(self.device).manual_seed(training.seed)
         every = bool(self.model.predicts_every_position)
         block_size: int = self.model.block_size  # type: ignore[assignment]
         self.windows: dict[str, Windows] = {
@@ -50,6 +53,8 @@ class LanguageTask:
         if windows is not None and not len(windows):
             raise UserError(_too_short(data, block_size))
         self._learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        generator = torch.Generator(self.device).manual_seed(training.seed)
+        self._batches = DrawnBatches(windows, training.batch_size, generator) if windows is not None else None
         batch_size = min(training.batch_size, len(windows)) if windows is not None else training.batch_size
         if batch_size < 2 and any(isinstance(module, torch.nn.BatchNorm1d) for module in self.model.modules()):
             raise UserError("training.batch_size must be at least 2 here: batch norm compares the examples of a batch.")
@@ -66,7 +71,10 @@ class LanguageTask:
             references=data.references(),
             notes=tuple(notes),
         )
-        use_threads_for(6 * self.facts.parameters * self.tokens_per_step)
+        self._operations = 6.0 * self.facts.parameters * self.tokens_per_step  # floating-point ones a step, about
+        self._steps_here = 0  # steps of this process
+        self._gradients: Gradients | None = None
+        use_threads_for(self._operations)
         self.model.train()
 
     def _build_model(self) -> torch.nn.Module:
@@ -80,13 +88,7 @@ class LanguageTask:
         training, optimizer = self.configuration.training, self.configuration.optimizer
         rate = optimizer.learning_rate * rate_factor(self.configuration.schedule, step, training.max_steps)
         set_rates(self.optimizer, rate, optimizer.weight_decay)
-        with self._autocast():
-            logits, loss, y = self._read_batch()
-        metrics: dict[str, Tensor | float] = {"train_loss": loss.detach(), "learning_rate": rate}
-        if training.loss != "cross-entropy":
-            loss = objective(training.loss, logits, y)
-            metrics["objective"] = loss.detach()
-        loss.backward()
+        metrics: dict[str, Tensor | float] = {"learning_rate": rate, **self._descend(step)}
         if training.grad_clip:
             metrics["grad_norm"] = clip_gradients(self._learned, training.grad_clip_kind, training.grad_clip)
         elif (step + 1) % training.log_interval == 0:  # nobody sees the norms in between
@@ -95,19 +97,43 @@ class LanguageTask:
         self.optimizer.zero_grad(set_to_none=True)
         return metrics
 
-    def _read_batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw a batch; return its logits (B, T, V), mean cross-entropy and targets (B, T).
+    def _descend(self, step: int) -> dict[str, Tensor]:
+        """Read a batch, leave its gradient in the weights, and return its losses."""
+        x, y = self._next_batch()
+        if self._steps_here == TRACED_AFTER and self._may_be_traced(step):
+            self._gradients = quickest(self.model, x, y)
+        self._steps_here += 1
+        if self._gradients is not None:
+            return {"train_loss": self._gradients(x, y)}
+        with self._autocast():
+            logits, loss = self._read(x, y)
+        losses = {"train_loss": loss.detach()}
+        if self.configuration.training.loss != "cross-entropy":
+            loss = objective(self.configuration.training.loss, logits, y)
+            losses["objective"] = loss.detach()
+        loss.backward()
+        return losses
 
-        A batch as large as the split is the split itself, so that small texts can be descended with their whole gradient.
-        """
-        windows, batch_size = self.windows["train"], self.configuration.training.batch_size
-        if batch_size < len(windows):
-            x, y = windows.draw(batch_size, self._batches)
-        else:
-            x, y = windows.cut(torch.arange(len(windows), device=self.device))
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        assert self._batches is not None, "training needs a text"
+        return self._batches.next()
+
+    def _read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, T, V) and the mean cross-entropy of a batch."""
         logits, loss = self.model(x, y)
         assert loss is not None
-        return logits, loss, y
+        return logits, loss
+
+    def _may_be_traced(self, step: int) -> bool:
+        """Whether the steps to go may be quicker with the model's kernels called one after the other."""
+        training = self.configuration.training
+        return (
+            self.device.type == "cpu"
+            and training.precision == "float32"
+            and training.loss == "cross-entropy"
+            and training.max_steps - step >= WORTH_TRACING
+            and self._operations <= SMALL
+        )
 
     @torch.no_grad()
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
@@ -167,9 +193,12 @@ class LanguageTask:
         load_model_weights(self.model, weights, expected=set(self.weights()))
 
     def training_state(self) -> dict[str, Any]:
+        assert self._batches is not None
+        drawn, taken = self._batches.state()
         state: dict[str, Any] = {
             "optimizer": self.optimizer.state_dict(),
-            "batches": self._batches.get_state(),
+            "batches": drawn,
+            "batches_taken": taken,
             "torch": torch.get_rng_state(),
         }
         if self.device.type == "cuda":
@@ -178,7 +207,8 @@ class LanguageTask:
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
-        self._batches.set_state(state["batches"])
+        assert self._batches is not None
+        self._batches.load_state(state["batches"], state.get("batches_taken", 0))
         torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)

@@ -52,15 +52,22 @@ class RecurrentTask(LanguageTask):
         self._smoothed = SMOOTHING * self._smoothed + (1 - SMOOTHING) * self._width * loss
         return metrics | {"smoothed_sum": self._smoothed}
 
-    def _read_batch(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
         rows = self._rows["train"]
         if self._position + self._width > rows.length:
             self._position, self._state = 0, None
         x, y = rows.cut(self._position, self._width)
+        self._position += self._width
+        return x, y
+
+    def _read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]
         self._state = tuple(part.detach() for part in state)
-        self._position += self._width
-        return logits, loss, y
+        return logits, loss
+
+    def _may_be_traced(self, step: int) -> bool:  # noqa: ARG002
+        """Return no: a step needs more than its batch, the state that the last one left."""
+        return False
 
     @torch.no_grad()
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
