@@ -66,7 +66,8 @@ class GPT2Tokens(Section):
     kind: Literal["gpt2"] = "gpt2"
     path: str = setting(
         "",
-        "A folder with vocab.bpe and encoder.json, or merges.txt and vocab.json; left empty: the weights' own, else downloaded.",
+        "A folder with vocab.bpe and encoder.json, merges.txt and vocab.json, or tokenizer.json; empty: the weights' own, else a "
+        "download.",
         path=True,
     )
 

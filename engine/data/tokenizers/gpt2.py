@@ -13,6 +13,8 @@ from engine.data.download import Cancelled, Progress, RemoteFile, fetch
 from engine.data.text import read_text
 from engine.data.tokenizers.base import damaged, read_json, stored_flag
 from engine.data.tokenizers.byte_level import ByteLevelTokenizer
+from engine.data.tokenizers.tokenizer_json import NAME as TOKENIZER_JSON
+from engine.data.tokenizers.tokenizer_json import read_tokenizer_json
 
 _ADDRESS = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
 MERGES = RemoteFile(
@@ -29,7 +31,8 @@ VOCABULARY = RemoteFile(
 )
 _LOCAL_NAMES = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"), (MERGES.file, VOCABULARY.file))
 _INSTEAD = (
-    "Set tokenizer.path to a folder that holds GPT-2's vocab.bpe and encoder.json (or merges.txt and vocab.json), "
+    "Set tokenizer.path to a folder that holds GPT-2's vocab.bpe and encoder.json (or merges.txt and vocab.json, or "
+    "tokenizer.json), "
     "or choose the tokenizer byte-pair, which learns from your own text."
 )
 
@@ -68,39 +71,55 @@ class GPT2Tokenizer(ByteLevelTokenizer):
 
     @classmethod
     def from_folder(cls, folder: Path) -> "GPT2Tokenizer":
-        """From `vocab.bpe` and `encoder.json`, or `merges.txt` and `vocab.json`, in a folder."""
+        """From `vocab.bpe` and `encoder.json`, or `merges.txt` and `vocab.json`, or else `tokenizer.json`, in a folder."""
         found = _local_files(folder)
-        if found is None:
-            raise UserError(f"{folder} holds no GPT-2 vocabulary. {_INSTEAD}")
-        return cls.from_files(*found)
+        if found is not None:
+            return cls.from_files(*found)
+        whole = folder / TOKENIZER_JSON
+        if whole.is_file():
+            return cls._from(*read_tokenizer_json(whole, cls.terminator_text), whole, whole)
+        raise UserError(f"{folder} holds no GPT-2 vocabulary. {_INSTEAD}")
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Whether a folder holds both of the files."""
-        return _local_files(folder) is not None
+        """Whether a folder holds such files."""
+        return _local_files(folder) is not None or (folder / TOKENIZER_JSON).is_file()
 
     @classmethod
     def from_files(cls, merges: Path, vocabulary: Path) -> "GPT2Tokenizer":
         """From a file of merges and one of ids, checked against each other."""
         ids = read_json(vocabulary)
-        lines = read_text(merges)[0].split("\n")
-        pairs = [line.split(" ") for line in lines if line.strip() and not line.startswith("#version")]
-        byte_of = {character: byte for byte, character in visible_bytes().items()}
         if not isinstance(ids, dict):
             raise UserError(f"{vocabulary} is not a vocabulary of tokens and their ids. Give GPT-2's own file.")
+        lines = read_text(merges)[0].split("\n")
+        pairs = [line.split(" ") for line in lines if line.strip() and not line.startswith("#version")]
+        return cls._from(ids, pairs, merges, vocabulary)
+
+    @classmethod
+    def _from(cls, ids: dict[str, Any], pairs: list[list[str]], merges: Path, vocabulary: Path) -> "GPT2Tokenizer":
+        """From the ids of tokens and the merges, written with GPT-2's visible bytes, checked against each other."""
+        byte_of = {character: byte for byte, character in visible_bytes().items()}
+        if (
+            any(len(pair) != 2 for pair in pairs)
+            or not {sign for pair in pairs for sign in "".join(pair)} <= byte_of.keys()
+        ):
+            raise UserError(f"{merges} does not hold merges of GPT-2's form. Give GPT-2's own file.")
         # The bytes in the order of their ids, for nothing is merged into a byte; then one token a merge, in order of merging.
         signs = sorted(byte_of, key=lambda sign: place if isinstance(place := ids.get(sign), int) else 0)
         order = [*signs, *("".join(pair) for pair in pairs)]
-        wrong = f"{merges.name} and {vocabulary.name} in {merges.parent} do not belong together"
-        if any(len(pair) != 2 for pair in pairs) or not set("".join(order)) <= byte_of.keys():
-            raise UserError(f"{merges} is not a file of GPT-2's merges. Give GPT-2's own file.")
+        which = (
+            f"{merges.name} and {vocabulary.name} in"
+            if merges != vocabulary
+            else f"The vocab and merges of {merges.name} in"
+        )
+        wrong = f"{which} {merges.parent} do not belong together"
         by_merging = set(order)
         for rank, token in enumerate(order):
             if ids.get(token) != rank:
-                raise UserError(f"{wrong}: token {rank:,} differs. Give two files of the same model.")
+                raise UserError(f"{wrong}: token {rank:,} differs. Give the files of one model.")
         rest = {token: token_id for token, token_id in ids.items() if token not in by_merging}
         if rest not in ({}, {cls.terminator_text: len(order)}):
-            raise UserError(f"{wrong}: {len(rest):,} tokens have no merge. Give two files of the same model.")
+            raise UserError(f"{wrong}: {len(rest):,} tokens have no merge. Give the files of one model.")
         return cls(tuple(bytes(byte_of[sign] for sign in token) for token in order), terminator=bool(rest))
 
     def to_json(self) -> dict[str, Any]:

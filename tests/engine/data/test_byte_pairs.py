@@ -3,8 +3,10 @@
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,6 +151,75 @@ def test_openai_and_hugging_face_file_names_are_both_accepted(gpt2_folder: Path)
     assert GPT2Tokenizer.load(gpt2_folder) == first
 
 
+@pytest.fixture
+def tokenizer_json(gpt2_folder: Path) -> Path:
+    """The same vocabulary as Hugging Face's library writes it today, and nothing else in the folder."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    oracle = ByteLevelBPETokenizer(str(gpt2_folder / "vocab.json"), str(gpt2_folder / "merges.txt"))
+    oracle.add_special_tokens(["<|endoftext|>", "<pad>"])
+    path = gpt2_folder / "alone" / "tokenizer.json"
+    path.parent.mkdir()
+    oracle.save(str(path))
+    return path
+
+
+@pytest.mark.parametrize("merges_of_old", [False, True])
+def test_a_tokenizer_json_alone_is_the_same_tokenizer(
+    gpt2_folder: Path, tokenizer_json: Path, merges_of_old: bool
+) -> None:
+    from tokenizers import Tokenizer
+
+    if merges_of_old:
+        content = json.loads(tokenizer_json.read_text())
+        content["model"]["merges"] = [" ".join(pair) for pair in content["model"]["merges"]]
+        tokenizer_json.write_text(json.dumps(content))
+    tokenizer, oracle = GPT2Tokenizer.load(tokenizer_json.parent), Tokenizer.from_file(str(tokenizer_json))
+    assert tokenizer == GPT2Tokenizer.load(gpt2_folder)
+    assert tokenizer.terminator_id == oracle.token_to_id("<|endoftext|>")
+    for text in (CORPUS, "  It's   naïve — 12345 日本🙂\n\n\tnewest's "):
+        assert tokenizer.encode(text) == oracle.encode(text, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content["model"].update(type="Unigram"), "its model is Unigram"),
+        (lambda content: content["model"].update(end_of_word_suffix="</w>"), "it sets end_of_word_suffix"),
+        (lambda content: content.update(normalizer={"type": "Lowercase"}), "it changes the text before it is cut"),
+        (lambda content: content.update(pre_tokenizer={"type": "Whitespace"}), "it cuts the text in another way"),
+        (lambda content: content["pre_tokenizer"].update(use_regex=False), "it cuts the text in another way"),
+        (lambda content: content["pre_tokenizer"].update(add_prefix_space=True), "it puts a space before the text"),
+        (lambda content: content["added_tokens"][1].update(id=0), "<pad> stands before its bytes"),
+    ],
+)
+def test_a_tokenizer_json_of_another_form_is_refused_with_what_is_other(
+    tokenizer_json: Path, change: Callable[[Any], None], said: str
+) -> None:
+    content = json.loads(tokenizer_json.read_text())
+    change(content)
+    tokenizer_json.write_text(json.dumps(content))
+    with pytest.raises(UserError) as raised:
+        GPT2Tokenizer.load(tokenizer_json.parent)
+    assert str(raised.value) == (
+        f"{tokenizer_json} is no byte-level BPE of GPT-2's form, the only one that is read: {said}."
+    )
+
+
+def test_a_damaged_tokenizer_json_is_refused(tokenizer_json: Path) -> None:
+    content = json.loads(tokenizer_json.read_text())
+    for spoilt, said in (
+        ([], "describes no tokenizer"),
+        (content | {"model": content["model"] | {"merges": None}}, "its vocab or its merges cannot be read"),
+        (content | {"model": content["model"] | {"merges": [[1, 2]]}}, "its vocab or its merges cannot be read"),
+        (content | {"model": content["model"] | {"merges": [["a"]]}}, "does not hold merges of GPT-2's form"),
+        (content | {"model": content["model"] | {"merges": []}}, "do not belong together: .* tokens have no merge"),
+    ):
+        tokenizer_json.write_text(json.dumps(spoilt))
+        with pytest.raises(UserError, match=said):
+            GPT2Tokenizer.load(tokenizer_json.parent)
+
+
 def test_files_that_do_not_belong_together_are_refused(gpt2_folder: Path) -> None:
     vocabulary = gpt2_folder / "vocab.json"
     ids = json.loads(vocabulary.read_text())
@@ -165,7 +236,7 @@ def test_files_that_do_not_belong_together_are_refused(gpt2_folder: Path) -> Non
         GPT2Tokenizer.load(gpt2_folder)
     (gpt2_folder / "merges.txt").write_text("a b c\n")
     vocabulary.write_text(json.dumps(ids))
-    with pytest.raises(UserError, match="not a file of GPT-2's merges"):
+    with pytest.raises(UserError, match="does not hold merges of GPT-2's form"):
         GPT2Tokenizer.load(gpt2_folder)
     (gpt2_folder / "merges.txt").unlink()
     with pytest.raises(UserError, match=r"holds no GPT-2 vocabulary.*tokenizer\.path"):
