@@ -25,6 +25,12 @@ class TextData(Section):
     )
     drop_headings: bool = setting(False, "Leave out headings, such as those of the Commedia's cantos.")
     spaces_to_dashes: bool = setting(False, "Turn a space inside an item into a dash.")
+    limit: int | None = setting(
+        None,
+        "Learn from so many items only, always the same ones drawn at random; of a text, from so many characters at its beginning.",
+        ge=2,
+        step=1000,
+    )
 
 
 class CharacterTokens(Section):

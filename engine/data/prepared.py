@@ -14,7 +14,7 @@ from engine.contract.errors import UserError
 from engine.data.batches import Windows, item_windows, text_windows
 from engine.data.catalogue import load_corpus
 from engine.data.reference_losses import reference_losses
-from engine.data.splits import split_items, split_text
+from engine.data.splits import limited, split_items, split_text
 from engine.data.text import Corpus
 from engine.data.tokenizers import (
     BytePairTokenizer,
@@ -135,6 +135,7 @@ def prepare_text(section: TextData, tokens: Any, tokenizer: Tokenizer | None = N
     tokenizer = tokenizer or build_tokenizer(tokens, corpus)
     if tokenizer.terminator_id is None:
         corpus = _as_running_text(corpus)
+    corpus = limited(corpus, section.limit, SPLIT_SEED)  # the vocabulary is the whole corpus's, whatever is learnt from
     if corpus.unit == "items":
         parts: Any = split_items(corpus.items, section.val_fraction, section.test_fraction, SPLIT_SEED)
     else:

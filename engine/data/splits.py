@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+
+from engine.data.text import Corpus
 
 Part = TypeVar("Part")
 
@@ -15,6 +17,17 @@ class Split(Generic[Part]):
     train: Part
     val: Part
     test: Part
+
+
+def limited(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
+    """Return so many items of a corpus, drawn at random by `seed`, or so many characters of a running text, from its beginning."""
+    size = len(corpus.items) if corpus.unit == "items" else len(corpus.text)
+    if limit is None or limit >= size:
+        return corpus
+    note = f"Only {limit:,} of {size:,} {'items' if corpus.unit == 'items' else 'characters'} are learnt from."
+    items = random.Random(seed).sample(corpus.items, limit) if corpus.unit == "items" else ()
+    text = corpus.text[:limit] if corpus.unit == "text" else ""
+    return replace(corpus, items=tuple(items), text=text, notes=(*corpus.notes, note))
 
 
 def split_items(

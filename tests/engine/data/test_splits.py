@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.splits import split_items, split_text
+from engine.data.splits import limited, split_items, split_text
+from engine.data.text import Corpus
 
 fractions = st.floats(0, 0.5)
 
@@ -34,3 +35,18 @@ def test_another_seed_gives_another_order_and_the_same_seed_the_same_one() -> No
     assert split_items(items, 0.25, seed=1).train != split_items(items, 0.25, seed=2).train
     # Pinned: a resumed run must find the very same split, under every version of Python.
     assert split_items(items, 0.25, seed=42).val == ("anna", "bea")
+
+
+def test_a_limit_keeps_items_from_all_over_the_list_and_always_the_same() -> None:
+    corpus = Corpus("numbers", "items", items=tuple(str(number) for number in range(1000)))
+    few = limited(corpus, 5, seed=42)
+    assert len(set(few.items)) == 5
+    assert max(map(int, few.items)) > 400
+    assert few == limited(corpus, 5, seed=42)
+    assert few.notes == ("Only 5 of 1,000 items are learnt from.",)
+    assert limited(corpus, None, seed=42) is limited(corpus, 1000, seed=42) is corpus
+
+
+def test_a_limit_keeps_the_beginning_of_a_text() -> None:
+    few = limited(Corpus("text", "text", text="to be or not to be"), 5, seed=42)
+    assert (few.text, few.notes) == ("to be", ("Only 5 of 18 characters are learnt from.",))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.contract.configuration import ConfigurationError, parse, starting_tree, with_value
-from engine.contract.data_settings import BytePairTokens, GPT2Tokens, TextData, WordPieceTokens
+from engine.contract.data_settings import BytePairTokens, CharacterTokens, GPT2Tokens, TextData, WordPieceTokens
 from engine.contract.errors import UserError
 from engine.data.prepared import prepare_text
 from engine.data.tokenizers import BytePairTokenizer, WordPieceTokenizer, tokenizer_from_json
@@ -86,3 +86,11 @@ def test_an_error_names_the_setting_it_is_about(items: TextData, tokens: Any, pa
 def test_word_pieces_need_a_vocabulary_file() -> None:
     with pytest.raises(ConfigurationError, match=r"tokenizer\.path is missing: WordPiece needs a vocabulary file"):
         parse(with_value(starting_tree("gpt"), "tokenizer.kind", "wordpiece"))
+
+
+def test_a_limit_leaves_the_vocabulary_that_of_the_whole_corpus(items: TextData, text: TextData) -> None:
+    few = prepare_text(items.model_copy(update={"limit": 2, "val_fraction": 0.0}), CharacterTokens())
+    assert len(few.splits["train"]) == 2
+    assert few.tokenizer == prepare_text(items, CharacterTokens()).tokenizer
+    start = prepare_text(text.model_copy(update={"limit": 10, "val_fraction": 0.0}), CharacterTokens())
+    assert start.tokenizer.decode(start.splits["train"]) == "anna banan"
