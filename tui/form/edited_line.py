@@ -81,7 +81,7 @@ class EditedLine(Widget, can_focus=True):
 
 def face_of_text(text: str, placeholder: str, width: int, style: str = "") -> Content:
     """Draw what an input of this width shows, in cells."""
-    shown = Content.styled(text, style) if text else Content.styled(placeholder, "$text-disabled")
+    shown = Content.styled(text, style) if text else Content.styled(placeholder, "$foreground 40%")
     return _boxed(shown, width - 2)
 
 

@@ -65,7 +65,8 @@ class RunView(Vertical):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps, or go on"),
+        Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
+        Binding("space", "go_on", "go on", id="run.go_on", tooltip="Let the paused run go on"),
         Binding(
             "ctrl+s",
             "prompt",
@@ -211,6 +212,7 @@ class RunView(Vertical):
                 Content.assemble(("◌ opening", "bold $text-accent"), "  ", (run.name, "bold"))
             )
         self._notice()
+        self.query_one("#run-body").disabled = run is None  # tab is to stay in the form while there is nothing to steer
         if self._polling:
             self._polling.start()
         else:
@@ -458,6 +460,10 @@ class RunView(Vertical):
         """See `pause_or_resume`."""
         self.pause_or_resume()
 
+    def action_go_on(self) -> None:
+        """See `pause_or_resume`."""
+        self.pause_or_resume()
+
     def action_stop(self) -> None:
         """See `stop_run`."""
         self.stop_run()
@@ -505,7 +511,10 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state lets one do; let escape through where there is nothing to break off or to leave."""
         live = self.status is not None and self.status.state.is_live
-        if action in ("pause", "stop"):
+        if action in ("pause", "go_on"):
+            paused = self.status is not None and self.status.state is RunState.PAUSED
+            return live and paused == (action == "go_on")
+        if action == "stop":
             return live
         if action == "resume":
             return self.status is not None and not live
