@@ -4,17 +4,18 @@ import json
 import sys
 from dataclasses import asdict
 
-from engine.bench.speed import MODELS, stretches
-from engine.bench.tutorial import Elsewhere
-from engine.warm_up import warm_up
+from engine.bench.elsewhere import Elsewhere
 
 
 def main(arguments: list[str]) -> int:
     """Measure models in stretches of so many seconds, as a worker would train them."""
-    seconds, count, models = float(arguments[0]), int(arguments[1]), arguments[2:] or list(MODELS)
-    with Elsewhere() as elsewhere:
+    seconds, count, models = float(arguments[0]), int(arguments[1]), arguments[2:]
+    with Elsewhere() as elsewhere:  # it imports torch while this process does
+        from engine.bench.speed import MODELS, stretches
+        from engine.warm_up import warm_up
+
         warm_up()
-        for model in models:
+        for model in models or list(MODELS):
             print(json.dumps(asdict(stretches(model, elsewhere, seconds, count))), flush=True)
     return 0
 

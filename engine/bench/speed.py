@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from engine.bench.tutorial import Elsewhere
+from engine.bench.elsewhere import Elsewhere
 from engine.contract.configuration import LanguageConfiguration, parse, starting_tree, with_value
 from engine.contract.run_directory import create
 from engine.tasks import build_task

@@ -4,16 +4,13 @@ Batches are drawn by index, as the two best known tutorials draw them: rows of p
 token (makemore), slices of the text stacked for one that predicts every position (nanoGPT). The optimizer is torch's with its
 default arguments but for the rates, and the loss is read every step.
 
-It runs in a process of its own, which imports torch first and so has OpenMP as torch sets it up, not as the engine does.
+It runs in a process of its own: see `engine.bench.elsewhere`.
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
 import torch
@@ -24,7 +21,6 @@ from engine.data.batches import Windows
 from engine.tasks import build_task
 from engine.training.language import LanguageTask
 
-_PROGRAM = "import torch; from engine.bench.tutorial import main; main()"
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
 
@@ -63,38 +59,6 @@ class Tutorial:
         x = torch.stack([self.text[i : i + self.block_size] for i in starts])
         y = torch.stack([self.text[i + 1 : i + 1 + self.block_size] for i in starts])
         return x, y
-
-
-class Elsewhere:
-    """A plain loop in another process, which trains for a stretch when it is told to."""
-
-    def __init__(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM], stdin=PIPE, stdout=PIPE, text=True, env=environment
-        )
-
-    def __enter__(self) -> "Elsewhere":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._process.communicate()
-
-    def prepare(self, configuration_path: Path, threads: int) -> int:
-        """Have it build the model of a configuration file, to train on so many threads; return how many it has taken."""
-        return int(self._ask({"configuration": str(configuration_path), "threads": threads})["threads"])
-
-    def run(self, seconds: float) -> float:
-        """Have it train for so long; return its steps a second."""
-        return float(self._ask({"seconds": seconds})["speed"])
-
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
-        assert answer, "the plain loop has ended; its reason stands above"
-        return answer
 
 
 def main() -> None:

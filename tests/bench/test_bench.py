@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -10,7 +13,7 @@ import pytest
 
 from engine.contract.run_directory import list_runs
 from engine.contract.status import RunState
-from tui.bench import charts, growth, live, opening, plain, prompting, startup
+from tui.bench import charts, growth, live, opening, plain, prompting, startup, watched
 from tui.bench.figure import Bar, Failure, Figure
 from tui.bench.measurements import MEASUREMENTS, NAMES, measured
 from tui.bench.surroundings import Surroundings
@@ -20,6 +23,7 @@ from tui.cli.bench import bench
 from tui.cli.console import Exit, UsageError
 
 EVERYTHING = frozenset(NAMES)
+Both = tuple[Future[list[Figure]], Future[psutil.Process]]
 
 
 def assert_sane(figures: list[Figure], names: set[str]) -> None:
@@ -113,7 +117,8 @@ def test_a_chart_of_many_points_is_measured_and_spares_the_ui_thread() -> None:
     assert figures[0].met
 
 
-def test_growth_is_measured() -> None:
+def test_growth_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "SETTLE", 0.1)  # the figure may be coarser for it
     assert_sane(growth.measure(EVERYTHING, quick=True), {"idle"})
 
 
@@ -122,25 +127,47 @@ def test_opening_the_app_is_measured_in_a_terminal() -> None:
         assert 0 < startup.seconds_until_usable(surroundings) < 60
 
 
-@pytest.mark.timeout(300)
-def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from() -> None:
-    assert_sane(live.measure(EVERYTHING, quick=True), {"train", "bytes", "idle", "speed"})
+@pytest.fixture(scope="module")
+def watched_and_prompted() -> Iterator[Both]:
+    """An app that is measured, and beside it, in surroundings of its own, a run that is prompted.
+
+    Both mostly wait: for torch to be imported, for seconds to pass. Neither's figures are held against a bar here.
+    """
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
+        patch.setattr(live, "SETTLE", 1.0)
+        patch.setattr(watched, "CATCH_UP", 0.4)
+        patch.setattr(live, "end", lambda run: None)  # the app is ended with its worker, at once and not in good order
+        patch.setattr(live, "LEAVE", b"")
+        yield pool.submit(live.measure, EVERYTHING, quick=True), pool.submit(prompted)
 
 
-@pytest.mark.timeout(300)
-def test_the_first_token_is_measured_in_mid_training_and_what_trained_is_ended() -> None:
+def prompted() -> psutil.Process:
+    """Prompt a run in mid-training; return its worker once all is over."""
     with Surroundings() as surroundings:
         run = surroundings.train("gpt", prompting.GPT)
         worker = psutil.Process(run.status().pid)
         assert 0 < prompting.first_token(run, "one") < 60
         assert run.status().state is RunState.RUNNING
-    assert not worker.is_running()
     assert not surroundings.path.exists()
+    return worker
 
 
 @pytest.mark.timeout(300)
-def test_the_loop_is_measured_against_a_plain_one() -> None:
+def test_the_first_token_is_measured_in_mid_training_and_what_trained_is_ended(watched_and_prompted: Both) -> None:
+    assert not watched_and_prompted[1].result().is_running()
+
+
+@pytest.mark.timeout(300)
+def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from(watched_and_prompted: Both) -> None:
+    assert_sane(watched_and_prompted[0].result(), {"train", "bytes", "idle", "speed"})
+
+
+@pytest.mark.timeout(300)
+def test_the_loop_is_measured_against_a_plain_one_of_as_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "QUICK", plain.Stretches(0.25, 3))
     figures = plain.measure(EVERYTHING, quick=True)
     assert_sane(figures, {"speed"})
-    # Alternating stretches of one process share the noise; the loop at two thirds of a plain one would be a regression.
+    assert [figure.what.split(", ")[-1] for figure in figures] == ["MLP with SGD", "MLP with AdamW", "GPT with AdamW"]
+    assert all(re.search(r"\d threads? each", figure.note) for figure in figures)
+    # Alternating stretches share the noise; the loop at two thirds of a plain one would be a regression.
     assert all(figure.value > 0.66 for figure in figures)

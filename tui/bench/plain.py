@@ -3,7 +3,7 @@
 import json
 import subprocess
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from tui.bench.figure import Bar, Figure, span
 from tui.bench.surroundings import Surroundings, python
@@ -13,12 +13,22 @@ MODELS = {"mlp": "MLP", "mlp-adamw": "MLP", "gpt": "GPT"}
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 
+class Stretches(NamedTuple):
+    """How long the loops take turns for, in seconds, and how many times."""
+
+    seconds: float
+    times: int
+
+
+QUICK, FULL = Stretches(0.5, 3), Stretches(1.5, 6)
+
+
 def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
     """Run `engine.bench` and read what it prints."""
-    seconds, count = (0.5, 2) if quick else (1.5, 6)
+    stretches = QUICK if quick else FULL
     with Surroundings() as surroundings:
         answer = subprocess.run(
-            python("engine.bench", str(seconds), str(count), *MODELS),
+            python("engine.bench", str(stretches.seconds), str(stretches.times), *MODELS),
             env=surroundings.environment,
             capture_output=True,
             text=True,
