@@ -4,10 +4,11 @@ steps/000500/model.safetensors   the weights
              tokenizer.json      the tokenizer they belong to
              architecture.json   the model's shape, where the configuration does not tell it
              training.pt         optimizer, generators, counters (read with weights_only=True)
-             checkpoint.json     step and losses
+             checkpoint.json     step, losses, and the SHA-256 of tokenizer.json
 steps/best.json                  the step with the lowest validation loss
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -52,8 +53,11 @@ def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
         # Contiguous copies: safetensors refuses views, and the bytes must not move while they are written.
         content = {name: tensor.detach().to("cpu").contiguous() for name, tensor in saved.weights.items()}
         _write(temporary / "model.safetensors", save(content, metadata={"format": "pt"}))
+        about: dict[str, Any] = {"step": saved.step, "losses": saved.losses}
         if saved.tokenizer is not None:
-            _write(temporary / "tokenizer.json", json.dumps(saved.tokenizer, ensure_ascii=False).encode())
+            tokenizer = json.dumps(saved.tokenizer, ensure_ascii=False).encode()
+            about["tokenizer_sha256"] = hashlib.sha256(tokenizer).hexdigest()
+            _write(temporary / "tokenizer.json", tokenizer)
         if saved.architecture is not None:
             _write(temporary / "architecture.json", json.dumps(saved.architecture).encode())
         if saved.training is not None:
@@ -61,7 +65,7 @@ def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
                 torch.save(saved.training, file)
                 file.flush()
                 os.fsync(file.fileno())
-        _write(temporary / "checkpoint.json", json.dumps({"step": saved.step, "losses": saved.losses}).encode())
+        _write(temporary / "checkpoint.json", json.dumps(about).encode())
         if target.exists():
             replaced = target.with_name(f".{target.name}.replaced")
             shutil.rmtree(replaced, ignore_errors=True)
@@ -108,6 +112,7 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
     try:
         weights = load_file(folder / "model.safetensors")
         about = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+        _check_tokenizer(folder / "tokenizer.json", about.get("tokenizer_sha256"))
         tokenizer, architecture = (
             _json_if_there(folder / "tokenizer.json"),
             _json_if_there(folder / "architecture.json"),
@@ -122,6 +127,12 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
             raise
         raise _broken(run, step, error) from None
     return Saved(step, weights, tokenizer, training, about.get("losses", {}), architecture)
+
+
+def _check_tokenizer(path: Path, sha256: str | None) -> None:
+    """Raise ValueError if this is not the vocabulary that the weights were trained with: they would mean other tokens."""
+    if sha256 is not None and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise ValueError("its tokenizer.json does not match its weights: it was changed after they were saved")
 
 
 def _json_if_there(path: Path) -> Any:
