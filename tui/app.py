@@ -1,6 +1,7 @@
 """The app: modes, keys, palette, theme, and leaving. Each mode's work is in its own screen."""
 
 import asyncio
+import gc
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
 
 NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
+STARTED_AFTER = 2.0  # seconds: form, run and charts are there
+
+
+def collect_garbage() -> None:
+    """Have garbage collected from now on, if the start put that off; what was imported is none and stays out of it."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 class TorchttyApp(App[int]):
@@ -95,6 +104,7 @@ class TorchttyApp(App[int]):
         except UserError as error:
             self.notify(str(error), title="Keys", severity="warning", markup=False)
         self._gauges.start()
+        self.set_timer(STARTED_AFTER, collect_garbage)
         from tui.train.screen import TrainScreen
 
         for screen in self.screen_stack:

@@ -3,6 +3,7 @@
 `torchtty` alone must be on screen at once, so it reaches the app without importing anything of the command line.
 """
 
+import gc
 import os
 import sys
 
@@ -25,9 +26,10 @@ def _app() -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         sys.stderr.write(WITHOUT_TERMINAL)
         return 2
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # looking for some reads every installed package's metadata
+    # Two things that together take a tenth of the start: plugins of pydantic, looked for in the metadata of every installed
+    # package, and garbage, of which importing makes hardly any. The app collects it later.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
     from tui.app import run_app
     from tui.images.protocol import prepare
 
