@@ -28,6 +28,7 @@ from engine.training.record import Record, cut_metrics_after, new_status
 
 IDLE_SECONDS = float(os.environ.get("TORCHTTY_IDLE_SECONDS", "600"))  # how long a finished run's model stays in memory
 POLL = 0.05  # seconds between two looks at what is waited for
+SEEN = 0.5  # seconds that a run which cannot go on is shown as starting: an app looks a few times a second
 HAND_OVER_PATIENCE = 20.0  # seconds that another worker of the run gets to let go
 
 
@@ -39,6 +40,7 @@ class Session:
         self.idle_seconds = IDLE_SECONDS if idle_seconds is None else idle_seconds
         self.lock = run_lock(run.path)
         self.signalled = False
+        self._trains = False  # whether training has begun or gone on
         self._device_lock: DeviceLock | None = None
 
     def work(self) -> int:
@@ -46,7 +48,7 @@ class Session:
         if not self._become_its_only_worker():
             print("another worker holds this run; this one leaves", flush=True)
             return 0
-        before = self.run.written_status()
+        before = self._before = self.run.written_status()
         status = new_status(before.max_steps)
         if self.mode is not Mode.TRAIN:
             kept = before.model_dump(exclude={"pid", "process_started", "host", "heartbeat", "serving"})
@@ -57,6 +59,7 @@ class Session:
             status.state, status.message = RunState.STARTING, ""
         self.record = Record(self.run, status)
         self.record.start()
+        self._began = time.monotonic()
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         self.loop: Loop | None = None
@@ -82,11 +85,24 @@ class Session:
             for command in commands.collect(self.run.inbox):
                 if isinstance(command, commands.Sample):
                     self.record.event(EventKind.SAMPLE_FAILED, id=command.id, message=message)
+        elif self.mode is Mode.RESUME and not self._trains:
+            self._put_back(message)
         elif self.loop is not None:
             self.loop.fail(message)
         else:
             self.record.state(RunState.FAILED, message)
         return 1
+
+    def _put_back(self, message: str) -> None:
+        """Leave a run that could not go on as it was, and say why: what it has learnt is as good as before.
+
+        Its last worker is named again, for this one has not taken it over.
+        """
+        status = self._before
+        state = RunState.LOST if status.state.is_live else status.state
+        time.sleep(max(0.0, self._began + SEEN - time.monotonic()))
+        self.record.event(EventKind.STATE, state=state.value, message=message)
+        self.record.change(**status.model_dump() | {"state": state, "message": message})
 
     def _see_through(self) -> int:
         tree = self.run.edited_tree() if self.mode is not Mode.TRAIN else self.run.configuration().tree()
@@ -148,6 +164,7 @@ class Session:
         loop.stop_requested = self._stop_early
         for path, value in self.edits.items():
             loop.edit(path, value)
+        self._trains = True
         try:
             loop.train()
         except Diverged as error:

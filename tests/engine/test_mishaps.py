@@ -56,9 +56,9 @@ def worked(run: RunDirectory, mode: Mode = Mode.TRAIN, **edits: Any) -> Status:
 
 
 def failed(run: RunDirectory, mode: Mode = Mode.TRAIN, **edits: Any) -> str:
-    """Return the sentence with which a run fails."""
+    """Return the sentence with which a run fails, or with which one that is finished cannot go on."""
     status = worked(run, mode, **edits)
-    assert status.state is RunState.FAILED
+    assert status.state is (RunState.FINISHED if mode is Mode.RESUME else RunState.FAILED)
     return status.message
 
 
