@@ -17,6 +17,7 @@ from engine.contract.tail import json_line
 from tui.bench.figure import Bar, Figure
 from tui.bench.written import begin, metric_lines, write_status
 from tui.run import polling
+from tui.run.curves import Curves
 from tui.run.view import RunView
 
 A_DAY = 24 * 60 * 60 * 10  # updates: ten a second
@@ -74,7 +75,7 @@ async def _held() -> int:
 
 async def _feed(view: RunView, run: RunDirectory, updates: int) -> None:
     """Write what a worker writes, and wait after each update until the view has drawn it."""
-    chart = view._curves.chart("loss")
+    chart = view.query_one(Curves).chart("loss")
     for number in range(updates):
         place = number % ANEW
         if place == 0:  # replaced, not appended to: the follower starts again

@@ -8,6 +8,8 @@ from engine.contract.printable import printable_line
 from engine.contract.status import Status
 from tui.run.states import LOOKS
 
+NO_RUN = Content.assemble(("no run yet", "bold"), ("  ctrl+t starts one with the settings shown", "$foreground 65%"))
+
 
 class Headline(Static):
     """`● running  gpt-names-2  GPT · given-names · 48,637 parameters · cpu`."""
@@ -25,6 +27,11 @@ class Headline(Static):
         if content != self._shown:
             self._shown = content
             self.update(content, layout=False)
+
+
+def opening(name: str) -> Content:
+    """Write the headline of a run of which nothing is known yet."""
+    return Content.assemble(("◌ opening", "bold $text-accent"), "  ", (printable_line(name), "bold"))
 
 
 def headline(name: str, status: Status, configuration: Configuration | None, asked: str) -> Content:

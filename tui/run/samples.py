@@ -21,7 +21,7 @@ from tui.run.sample_lines import NEW, SEEN
 from tui.run.sample_log import SampleLog
 
 FIRST_PENDING = 10**9  # keys of samples that were asked for and have not begun: newer than all that have
-UNASKED_EVERY = 1.0  # seconds between two paints of samples that the run draws by itself; a fast one draws several a second
+UNASKED_EVERY = 1.0  # seconds between two paints of samples drawn unasked; a fast run draws several a second
 BROKEN_OFF = "broken off: the process that drew it is gone"
 
 

@@ -8,6 +8,7 @@ from textual.app import App
 from engine.contract import configuration, run_directory
 from engine.contract.client import Mode
 from engine.contract.status import RunState
+from tui.run.curves import Curves
 from tui.run.samples import SamplesPanel
 from tui.run.view import RunView
 
@@ -54,7 +55,7 @@ async def test_train_prompt_kill_prompt_and_resume(workers, release):
             return [record for record in panel.log_of_samples.records if record.done and not record.automatic]
 
         def curve():
-            return view._curves.chart("loss").picture.series[0]
+            return app.query_one(Curves).chart("loss").picture.series[0]
 
         await until(pilot, lambda: view.status and view.status.state is RunState.RUNNING and len(curve()) > 3)
         await pilot.press("ctrl+s", *"mar", "enter")

@@ -1,0 +1,144 @@
+"""What a run has brought forth so far: its curves, and beside or beneath them its samples or its pictures."""
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+
+from engine.contract.configuration import Configuration, ImageConfiguration, with_value
+from engine.contract.run_directory import RunDirectory
+from engine.contract.status import Status
+from tui.charts.chart import Chart
+from tui.run import asking
+from tui.run.curves import Curves, Tab
+from tui.run.follower import News, RunFollower
+from tui.run.pictures import Pictures
+from tui.run.prompt import PromptBar
+from tui.run.record import Edit, Facts
+from tui.run.samples import SamplesPanel
+
+
+class RunBody(Container):
+    """Shows what news of a run bring; a run that draws pictures has them in the place of samples."""
+
+    DEFAULT_CSS = """
+    RunBody { height: 1fr; layout: vertical; }
+    RunBody Pictures { display: none; }
+    RunBody.-pictures Pictures { display: block; }
+    RunBody.-pictures SamplesPanel { display: none; }
+    """
+
+    class CurvesWanted(Message):
+        """Curves came into view that were not drawn before: they are read at the next look."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._run: RunDirectory | None = None
+        self._configuration: Configuration | None = None
+        self._edits: tuple[Edit, ...] = ()
+        self._max_steps: int | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Curves()
+        yield SamplesPanel()
+        yield Pictures()
+
+    @property
+    def curves(self) -> Curves:
+        return self.query_one(Curves)
+
+    @property
+    def samples(self) -> SamplesPanel:
+        return self.query_one(SamplesPanel)
+
+    @property
+    def pictures(self) -> Pictures:
+        return self.query_one(Pictures)
+
+    @property
+    def draws_pictures(self) -> bool:
+        """Whether the run's model draws pictures and writes no text."""
+        return isinstance(self._configuration, ImageConfiguration)
+
+    # -- what it is told ----------------------------------------------------------------------------------------------------------
+
+    def attach(self, run: RunDirectory | None, follower: RunFollower | None) -> None:
+        """Show another run, empty at first, or none."""
+        self._run, self._configuration, self._edits, self._max_steps = run, None, (), None
+        self.curves.attach(follower)
+        self.samples.clear()
+        self.samples.configure(None)
+        self.remove_class("-pictures")
+        self.pictures.attach(None)
+        self.disabled = run is None  # tab is to stay in the form while there is nothing to steer
+
+    def take(self, news: News) -> None:
+        """Show what has changed."""
+        if news.configuration:
+            self._take_configuration(news.configuration)
+        if news.status:
+            self._take_status(news.status)
+        if news.facts:
+            self._take_facts(news.facts)
+        if news.metrics:
+            self.curves.points_changed()
+        if news.forget_samples:
+            self.samples.clear()
+        if news.samples:
+            self.samples.take(news.samples)
+
+    def _take_configuration(self, configuration: Configuration) -> None:
+        """Offer the charts of the run's family, and pictures in the place of text if that is what it draws."""
+        self._configuration = configuration
+        self.samples.configure(configuration)
+        self._look(self.curves.offer(configuration.kind))
+        if self.draws_pictures and self._run is not None:
+            self.add_class("-pictures")
+            self.pictures.attach(self._run.media)
+
+    def _take_status(self, status: Status) -> None:
+        if status.max_steps != self._max_steps:
+            self._max_steps = status.max_steps
+            self.curves.set_steps(status.max_steps)
+        self.samples.set_alive(asking.is_served(status), status.step)
+
+    def _take_facts(self, facts: Facts) -> None:
+        self.curves.take(facts)
+        self.pictures.take(facts.grids)
+        if self._configuration and facts.edits != self._edits:
+            tree = self._configuration.tree()
+            for edit in facts.edits:
+                tree = with_value(tree, edit.path, edit.value)
+            self.samples.configure(self._configuration, tree)
+            self._edits = facts.edits
+
+    # -- what a person does -------------------------------------------------------------------------------------------------------
+
+    def focus_prompt(self) -> None:
+        """Go to the prompt; a run that draws pictures has none, and draws a grid of fresh noise."""
+        if self.draws_pictures:
+            self.pictures.draw()
+        else:
+            self.query_one(PromptBar).focus_prompt()
+
+    def focus_curves(self) -> None:
+        """Go to the chart in view."""
+        self.curves.chart(self.curves.current.id).focus()
+
+    def show_next_chart(self) -> None:
+        """Bring the next chart into view."""
+        self._look(self.curves.show_next())
+
+    @on(Tab.Chosen)
+    def _choose_chart(self, event: Tab.Chosen) -> None:
+        event.stop()
+        self._look(self.curves.show(event.quantity))
+
+    def _look(self, wanted: bool) -> None:
+        if wanted:
+            self.post_message(self.CurvesWanted())
+
+    def on_chart_cursor_moved(self, event: Chart.CursorMoved) -> None:
+        """Show the pictures of the step that the cursor stands at."""
+        if self.draws_pictures:
+            self.pictures.show_step(event.step)

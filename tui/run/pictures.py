@@ -1,0 +1,53 @@
+"""The place of a run's pictures, which stays empty until the first run that draws some."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.containers import Container
+
+if TYPE_CHECKING:
+    from tui.images.history import Grid
+    from tui.images.panel import ImagePanel
+
+
+class Pictures(Container):
+    """Holds the panel of pictures, made when it is first needed: it brings pillow, which runs on text do without."""
+
+    DEFAULT_CSS = """
+    Pictures { height: 2fr; width: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._panel: ImagePanel | None = None
+        self._known: tuple[Grid, ...] = ()
+
+    def attach(self, media: Path | None) -> None:
+        """Show the grids of another run's `media/`, or none."""
+        self._known = ()
+        if self._panel is None and media is not None:
+            from tui.images.panel import ImagePanel
+
+            self._panel = ImagePanel()
+            self.mount(self._panel)
+        if self._panel is not None:
+            self._panel.attach(media)
+
+    def take(self, grids: "Sequence[Grid]") -> None:
+        """Take all grids that were announced; the panel is told of those it does not know."""
+        grids, known = tuple(grids), self._known
+        if self._panel is not None and grids != known:
+            self._panel.take(grids[len(known) :] if grids[: len(known)] == known else grids)
+            self._known = grids
+
+    def draw(self) -> None:
+        """Ask for a grid of fresh noise."""
+        if self._panel is not None:
+            self._panel.focus()
+            self._panel.action_draw()
+
+    def show_step(self, step: float | None) -> None:
+        """Show the grid drawn nearest to a step; None follows the newest."""
+        if self._panel is not None:
+            self._panel.show_step(step)
