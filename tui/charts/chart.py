@@ -1,14 +1,10 @@
 """The chart widget: it collects points, has frames built off the UI thread and repaints the lines that changed."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from time import monotonic, thread_time
+from time import monotonic
 
-from rich.style import Style
 from textual import events
-from textual.color import Color
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -16,21 +12,17 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.charts import cursor
-from tui.charts.axes import nice_step
 from tui.charts.bindings import BINDINGS
+from tui.charts.building import built
+from tui.charts.choices import next_coordinate, next_smoothing, time_constant
 from tui.charts.frame import Frame, FrameBuilder
-from tui.charts.look import Look, terminal_shows_unicode
 from tui.charts.pacing import WIRE, Pace, frames_per_second
 from tui.charts.palette import colour
 from tui.charts.picture import Mark, Picture, Reference
-from tui.charts.repaint import changed_columns, painted_bytes, strip
-from tui.charts.series import STEP, Series
-
-_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="charts")
-"""All charts build here, one frame at a time: plotext is not made for two threads, and charts shall never take two cores."""
-
-SMOOTHING_STEPS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""The time constants on offer, as parts of the x axis."""
+from tui.charts.repaint import Painting
+from tui.charts.seeing import is_seen
+from tui.charts.series import Series
+from tui.charts.styling import look_of
 
 
 class Chart(Widget, can_focus=True):
@@ -101,7 +93,7 @@ class Chart(Widget, can_focus=True):
         self._smoothing = smoothing
         self._builder = FrameBuilder()
         self._frame = Frame(0, ())
-        self._strips: list[Strip] = []
+        self._painting = Painting()
         self._pace = Pace(frames_per_second(), WIRE)
         self._stale = True
         self._urgent = False
@@ -191,25 +183,13 @@ class Chart(Widget, can_focus=True):
 
     # when frames are built
 
-    @property
-    def _shown(self) -> bool:
-        return self.is_attached and bool(self.size) and self._screen_is_seen and self.is_on_screen
-
-    @property
-    def _screen_is_seen(self) -> bool:
-        # Not `Screen.is_current`: that is also true of a screen that lies beneath an opaque one.
-        stack = self.app.screen_stack
-        return self.screen in stack and all(
-            screen.styles.background.a < 1 for screen in stack[stack.index(self.screen) + 1 :]
-        )
-
     def _schedule(self, *, at_once: bool = False) -> None:
         """See to it that a frame is built if there is something new and somebody to see it.
 
         `at_once`, for what a person does, waits for nothing but the frame that is being built.
         """
         self._urgent = self._urgent or at_once
-        if self._building or not self._stale or not self._shown:
+        if self._building or not self._stale or not is_seen(self):
             return
         if self._timer is not None:
             if not self._urgent:
@@ -224,7 +204,7 @@ class Chart(Widget, can_focus=True):
 
     def _start(self) -> None:
         self._timer = None
-        if self._stale and not self._building and self._shown:
+        if self._stale and not self._building and is_seen(self):
             self._stale = self._urgent = False
             self._building = True
             # A worker, so that an error in a frame ends the app with its traceback instead of freezing the chart.
@@ -233,8 +213,7 @@ class Chart(Widget, can_focus=True):
     async def _build(self) -> None:
         began = monotonic()
         try:
-            picture = self._sized_picture()
-            frame, seconds = await asyncio.get_running_loop().run_in_executor(_THREAD, _timed, self._builder, picture)
+            frame, seconds = await built(self._builder, self._sized_picture())
         finally:
             self._building = False
         size = 0
@@ -247,63 +226,27 @@ class Chart(Widget, can_focus=True):
 
     def _sized_picture(self) -> Picture:
         width, height = self.size
-        return replace(self._picture, width=width, height=height, look=self._look(), smoothing=self._time_constant())
-
-    def _look(self) -> Look:
-        def style(part: str) -> Style:
-            # Only the foreground: the chart takes whatever background it is put on.
-            found = self.get_component_rich_style(f"chart--{part}")
-            return Style(color=found.color, bold=found.bold, dim=found.dim)
-
-        backdrop: Color = self.background_colors[1]
-        return Look(
-            title=style("title"),
-            label=style("label"),
-            axis=style("axis"),
-            reference=style("reference"),
-            mark=style("mark"),
-            cursor=style("cursor"),
-            backdrop=None if backdrop.ansi is not None else backdrop.hex6,
-            colour=not self.app.no_color,
-            unicode=terminal_shows_unicode(),
-        )
-
-    def _time_constant(self) -> float:
-        """Return the smoothing in steps: a part of the x axis where its end is known, else of a nice number above the last step."""
-        end = self._picture.x_max or 0.0
-        if not end:
-            lasts = [bounds[1] for series in self._series.values() if (bounds := series.bounds())]
-            last = max(lasts, default=0.0)
-            end = nice_step(last, 1) if last > 0 else 0.0
-        return self._smoothing * end
+        smoothing = time_constant(self._smoothing, self._picture)
+        return replace(self._picture, width=width, height=height, look=look_of(self), smoothing=smoothing)
 
     # what is on display
 
     def _show(self, frame: Frame) -> int:
-        """Take a frame over, repaint the cells that differ and no others, and return about how many bytes that takes."""
-        before, self._frame = self._frame.lines, frame
-        if len(before) != len(frame.lines) or len(self._strips) != len(before):
-            self._strips = [strip(line) for line in frame.lines]
+        """Take a frame over and repaint what differs; return about how many bytes that takes."""
+        self._frame = frame
+        change = self._painting.take(frame)
+        if change.regions is None:
             self.refresh()
-            return sum(painted_bytes(line, frame.width) for line in frame.lines)
-        regions, size = [], 0
-        for y, (old, new) in enumerate(zip(before, frame.lines, strict=True)):
-            if old != new:
-                self._strips[y] = strip(new)
-                first, last = changed_columns(old, new)
-                if last > first:
-                    regions.append(Region(first, y, last - first, 1))
-                    size += painted_bytes(new, last)
-        if regions:
-            self.refresh(*regions)
-        return size
+        elif change.regions:
+            self.refresh(*change.regions)
+        return change.size
 
     def render_line(self, y: int) -> Strip:
         """Return a line of the frame on display."""
-        width = self.size.width
-        if y >= len(self._strips):
-            return Strip.blank(width, self.rich_style)
-        return self._strips[y].adjust_cell_length(width).apply_style(self.rich_style)
+        line = self._painting.line(y)
+        if line is None:
+            return Strip.blank(self.size.width, self.rich_style)
+        return line.adjust_cell_length(self.size.width).apply_style(self.rich_style)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Render as every widget does; being painted is also how a chart learns that it can be seen again."""
@@ -330,16 +273,11 @@ class Chart(Widget, can_focus=True):
 
     def action_next_x(self) -> None:
         """Count along x by the next coordinate that every series has."""
-        having = [set(series.coordinates) for series in self._series.values() if len(series)]
-        common = set.intersection(*having) if having else {STEP}
-        offered = [name for name in (STEP, "seconds", "tokens") if name in common]
-        at = offered.index(self._picture.coordinate) if self._picture.coordinate in offered else -1
-        self._set(coordinate=offered[(at + 1) % len(offered)])
+        self._set(coordinate=next_coordinate(self._picture))
 
     def action_smooth(self, by: int) -> None:
         """Smooth less (-1) or more (1)."""
-        nearest = min(range(len(SMOOTHING_STEPS)), key=lambda i: abs(SMOOTHING_STEPS[i] - self._smoothing))
-        self._smoothing = SMOOTHING_STEPS[min(max(nearest + by, 0), len(SMOOTHING_STEPS) - 1)]
+        self._smoothing = next_smoothing(self._smoothing, by)
         self._stale = True
         self._schedule(at_once=True)
 
@@ -376,13 +314,3 @@ class Chart(Widget, can_focus=True):
         self._picture = replace(self._picture, **changes)  # type: ignore[arg-type]
         self._stale = True
         self._schedule(at_once=True)
-
-
-def _timed(builder: FrameBuilder, picture: Picture) -> tuple[Frame, float]:
-    """Build a frame and return the processor time it took, in seconds."""
-    if any(len(series) for series in picture.series):
-        import plotext  # noqa: F401  (not counted: its import would cost the next ten seconds' frames)
-
-    began = thread_time()
-    frame = builder.build(picture)
-    return frame, thread_time() - began

@@ -1,13 +1,53 @@
-"""Which cells of a line have to be painted again."""
+"""Which cells have to be painted again when a frame takes the place of another."""
+
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 
+from tui.charts.frame import Frame
 from tui.charts.legend import Line
 
 BLANK = Style.null()
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs between two frames, None standing for everything, and about how many bytes it takes to paint."""
+
+    regions: list[Region] | None
+    size: int
+
+
+class Painting:
+    """The lines on display, made anew where a frame differs from the one before."""
+
+    def __init__(self) -> None:
+        self._lines: tuple[Line, ...] = ()
+        self._strips: list[Strip] = []
+
+    def line(self, y: int) -> Strip | None:
+        """Return a line, None beneath the last."""
+        return self._strips[y] if y < len(self._strips) else None
+
+    def take(self, frame: Frame) -> Change:
+        """Take a frame over and say what has to be painted."""
+        before, self._lines = self._lines, tuple(frame.lines)
+        if len(before) != len(self._lines):
+            self._strips = [strip(line) for line in self._lines]
+            return Change(None, sum(painted_bytes(line, frame.width) for line in self._lines))
+        regions, size = [], 0
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                self._strips[y] = strip(new)
+                first, last = changed_columns(old, new)
+                if last > first:
+                    regions.append(Region(first, y, last - first, 1))
+                    size += painted_bytes(new, last)
+        return Change(regions, size)
 
 
 def strip(line: Line) -> Strip:

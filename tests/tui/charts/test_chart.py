@@ -10,7 +10,9 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from tui.charts.chart import _THREAD, Chart
+from tui.charts.building import THREAD
+from tui.charts.chart import Chart
+from tui.charts.choices import time_constant
 from tui.charts.pacing import BURST, LONGEST, SHARE, WIRE_BURST, WIRE_RATE, Budget, Pace, frames_per_second
 from tui.charts.palette import PALETTE
 from tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
@@ -114,9 +116,9 @@ async def test_smoothing_keys_change_the_time_constant_in_steps():
         await until(
             lambda: "0.5" in chart.render_line(0).text or "0.4" in chart.render_line(0).text, "a smoothed value"
         )
-        assert chart._time_constant() == 5.0
+        assert time_constant(chart._smoothing, chart.picture) == 5.0
         await pilot.press("s", "s", "s")
-        assert chart._time_constant() == 0.0
+        assert time_constant(chart._smoothing, chart.picture) == 0.0
 
 
 async def test_a_key_pressed_while_a_frame_is_built_does_not_wait_for_the_budget():
@@ -126,7 +128,7 @@ async def test_a_key_pressed_while_a_frame_is_built_does_not_wait_for_the_budget
         chart.extend("train", range(1, 100), [float(i) for i in range(1, 100)])
         await until(lambda: chart.frame.field is not None, "a frame")
         chart._pace.spend(monotonic(), 60.0, 0)
-        _THREAD.submit(sleep, 0.2)  # the frame's turn comes after this
+        THREAD.submit(sleep, 0.2)  # the frame's turn comes after this
         chart.append("train", 100, 100.0)
         chart._schedule(at_once=True)
         await asyncio.sleep(0.05)
