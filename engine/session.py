@@ -69,7 +69,7 @@ class Session:
         except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
             self.record.note(unreachable=isinstance(error, UnreachableError))
             return self._failed(_said(error))
-        except Exception as error:
+        except Exception as error:  # a fault of torchtty or torch: whoever waits for the run hears of it all the same
             traceback.print_exc()
             return self._failed(f"An unexpected error ended the run: {type(error).__name__}: {error}. See worker.log.")
         finally:

@@ -21,7 +21,6 @@ def write_atomically(path: Path, data: str | bytes, *, durable: bool = False) ->
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
+    finally:
+        with contextlib.suppress(OSError):  # mostly it has become `path`
             os.unlink(temporary)
-        raise

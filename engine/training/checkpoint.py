@@ -14,6 +14,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -26,6 +27,11 @@ from engine.contract.files import write_atomically
 from engine.contract.run_directory import RunDirectory
 
 KEEP_LATEST = 2
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError, TypeError, AttributeError),
+    *(SafetensorError, UnpicklingError),
+)
+"""What reading damaged files raises, tried with some thousands of them."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,8 @@ def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
         else:
             temporary.rename(target)
         _sync_folder(run.steps)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # what is left of it if it did not become `target`
     return target
 
 
@@ -120,11 +125,7 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
         training = None
         if with_training:
             training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
-    except (OSError, ValueError, SafetensorError, RuntimeError, EOFError, KeyError) as error:
-        raise _broken(run, step, error) from None
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] != "_pickle" and "Unpickling" not in type(error).__name__:
-            raise
+    except UNREADABLE as error:
         raise _broken(run, step, error) from None
     return Saved(step, weights, tokenizer, training, about.get("losses", {}), architecture)
 
