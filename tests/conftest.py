@@ -48,7 +48,7 @@ class Workers:
     def warm(self) -> WarmWorker:
         """Return a warm worker, which the caller may hand a run or close."""
         worker, self._next = self._next or self._spawn(), None
-        wait_until(lambda: worker.hello() is not None or not worker.is_alive, 60, "a warm worker")
+        wait_until(lambda: worker.hello() is not None or not worker.is_alive, 120, "a warm worker")
         assert worker.is_alive, worker.log()
         return worker
 

@@ -50,31 +50,31 @@ def test_a_run_is_paused_resumed_prompted_edited_stopped_and_still_answers(
     wait_until(lambda: run.status().step > 50, what="training")
 
     run.send(commands.Sample(id="running", prompt="an", count=2))
-    wait_until(lambda: "running" in samples(run), 5, "a sample in mid-run")
+    wait_until(lambda: "running" in samples(run), 20, "a sample in mid-run")
     assert all(text.startswith("an") for text in samples(run)["running"]["texts"])
 
     run.send(commands.Pause())
-    wait_until(lambda: run.status().state is RunState.PAUSED, 5, "the pause")
+    wait_until(lambda: run.status().state is RunState.PAUSED, 20, "the pause")
     step = run.status().step
     run.send(commands.Sample(id="paused", count=1))
-    wait_until(lambda: "paused" in samples(run), 5, "a sample while paused")
+    wait_until(lambda: "paused" in samples(run), 20, "a sample while paused")
     assert run.status().step == step
 
     run.send(commands.Resume())
-    wait_until(lambda: run.status().step > step, 5, "training after the pause")
+    wait_until(lambda: run.status().step > step, 20, "training after the pause")
     run.send(commands.Edit(path="optimizer.learning_rate", value=0.05))
-    wait_until(lambda: run.edited_tree()["optimizer"]["learning_rate"] == 0.05, 5, "the edit")
+    wait_until(lambda: run.edited_tree()["optimizer"]["learning_rate"] == 0.05, 20, "the edit")
 
     run.send(commands.Stop())
-    wait_until(lambda: run.status().state is RunState.STOPPED, 10, "the stop")
-    wait_until(lambda: run.status().serving, 5, "the idle life")
+    wait_until(lambda: run.status().state is RunState.STOPPED, 30, "the stop")
+    wait_until(lambda: run.status().serving, 20, "the idle life")
     assert run.status().step in run.checkpoints()
     assert list(run.inbox.iterdir()) == []
     run.send(commands.Sample(id="afterwards", prompt="b", count=3))
-    wait_until(lambda: "afterwards" in samples(run), 5, "a sample after the run")
+    wait_until(lambda: "afterwards" in samples(run), 20, "a sample after the run")
 
     run.send(commands.Release())
-    wait_until(lambda: not worker.is_alive, 15, "the worker's leave")
+    wait_until(lambda: not worker.is_alive, 30, "the worker's leave")
     assert not run.status().serving
     assert states(run) == ["running", "paused", "running", "stopped"]
     assert "Traceback" not in run.log_path.read_text()
@@ -87,7 +87,7 @@ def test_sigterm_means_a_checkpoint_and_stopped_and_another_worker_goes_on(
     worker = workers.start(run)
     wait_until(lambda: run.status().step > 50, what="training")
     os.kill(worker.process.pid, signal.SIGTERM)
-    wait_until(lambda: not worker.is_alive, 15, "the worker's end")
+    wait_until(lambda: not worker.is_alive, 30, "the worker's end")
     status = run.status()
     assert status.state is RunState.STOPPED
     assert status.step in run.checkpoints()
@@ -149,7 +149,7 @@ def test_a_second_run_queues_until_the_first_is_paused_and_a_third_can_leave_the
         wait_until(lambda: not first.status().state.is_live, 20, "the stop")
         for run in (first, second):
             run.send(commands.Release())
-        wait_until(lambda: not worker.is_alive, 15, "the second worker's leave")
+        wait_until(lambda: not worker.is_alive, 30, "the second worker's leave")
 
 
 def test_a_run_that_is_being_trained_is_not_taken_by_a_second_worker(
@@ -163,7 +163,7 @@ def test_a_run_that_is_being_trained_is_not_taken_by_a_second_worker(
     assert run.status().state is RunState.RUNNING
     assert run.status().pid == first.process.pid
     run.send(commands.Stop())
-    wait_until(lambda: run.status().state is RunState.STOPPED, 10, "the stop")
+    wait_until(lambda: run.status().state is RunState.STOPPED, 30, "the stop")
     run.send(commands.Release())
 
 
@@ -185,7 +185,7 @@ def test_what_cannot_run_fails_with_a_sentence(
     worker = workers.start(run)
     wait_until(lambda: run.status().state is RunState.FAILED, 30, "the failure")
     assert says in run.status().message
-    wait_until(lambda: not worker.is_alive, 10, "the worker's end")
+    wait_until(lambda: not worker.is_alive, 30, "the worker's end")
     assert "Traceback" not in run.log_path.read_text()
 
 

@@ -109,7 +109,7 @@ def reproduced(recipe: str, mirror: Path, tmp_path: Path) -> dict[str, Any]:
         env=environment | {"TORCHTTY_MIRROR": str(mirror)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
