@@ -2,7 +2,9 @@
 
 import os
 import signal
+from functools import partial
 
+import on_screen
 from textual.app import App
 
 from engine.contract import configuration, run_directory
@@ -11,6 +13,8 @@ from engine.contract.status import RunState
 from tui.run.curves import Curves
 from tui.run.samples import SamplesPanel
 from tui.run.view import RunView
+
+until = partial(on_screen.until, seconds=60.0)  # a worker imports torch first
 
 
 class Host(App[None]):
@@ -32,14 +36,6 @@ class Host(App[None]):
 
     def on_run_view_resume_requested(self, event):
         self.real_workers.start(event.run, Mode.RESUME, **event.edits)
-
-
-async def until(pilot, condition, seconds=60.0):
-    for _ in range(int(seconds / 0.1)):
-        if condition():
-            return
-        await pilot.pause(0.1)
-    raise AssertionError(f"it did not come about in {seconds} s")
 
 
 async def test_train_prompt_kill_prompt_and_resume(workers, release):
@@ -69,7 +65,7 @@ async def test_train_prompt_kill_prompt_and_resume(workers, release):
 
         os.kill(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
-        await until(pilot, lambda: view.status.state is RunState.LOST, 5)
+        await until(pilot, lambda: view.status.state is RunState.LOST, seconds=5)
 
         await pilot.press("ctrl+s", "i", "enter")  # the prompt that is still there is selected, so typing replaces it
         await until(pilot, lambda: len(answers()) == 2)

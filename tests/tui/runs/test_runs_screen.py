@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from on_screen import screen_text, shows, until
 from rich.cells import cell_len
 from textual.app import App
 from textual.widgets import Input
@@ -33,22 +34,6 @@ class Host(App[None]):
     @property
     def table(self) -> RunsTable:
         return self.screen.query_one(RunsTable)
-
-
-async def until(pilot, condition, seconds=8.0):
-    for _ in range(int(seconds / 0.05)):
-        if condition():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError(f"it did not come about in {seconds} s; the screen shows:\n{screen_text(pilot.app)}")
-
-
-def screen_text(app):
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-
-
-def shows(app, text):
-    return lambda: text in screen_text(app)
 
 
 @pytest.fixture

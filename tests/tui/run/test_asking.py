@@ -1,0 +1,142 @@
+"""Asking a run for samples, and what becomes of them."""
+
+from on_screen import screen_text, shows, until
+from textual.widgets import Input
+from viewed_run import Host
+
+from engine.contract import commands
+from engine.contract.commands import collect
+from engine.contract.events import EventKind
+from engine.contract.status import RunState
+from tui.run.sample_log import SampleLog
+from tui.run.samples import SamplesPanel
+
+
+async def test_a_sample_grows_on_the_screen_token_by_token(write_run):
+    written = write_run()
+    written.status()
+    app = Host(written.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        written.event(
+            EventKind.SAMPLE_START, 3, id="a", prompt="The", count=1, settings={"temperature": 0.8}, unknown=["é"]
+        )
+        written.event(EventKind.SAMPLE_TEXT, 3, id="a", index=0, text="The lo")
+        await until(pilot, shows(app, "The lo"))
+        assert "not in the vocabulary, left out: “é”" in screen_text(app)
+        written.event(EventKind.SAMPLE_TEXT, 3, id="a", index=0, text="op goes on")
+        await until(pilot, shows(app, "The loop goes on"))
+        written.sample("b", "the newest", step=4)
+        await until(pilot, shows(app, "the newest"))
+        text = screen_text(app)
+        assert text.index("the newest") < text.index("The loop goes on"), "newest first"
+
+
+async def test_a_prompt_becomes_a_sample_command_with_the_fields_beside_it(write_run):
+    written = write_run()
+    written.status(step=5)
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "tokens 200"))
+        await pilot.press("ctrl+s", *"k a [r]")
+        app.query_one("#sampling-top_k", Input).value = "5"
+        app.query_one("#sampling-seed", Input).value = "7"
+        await pilot.press("enter")
+        await until(pilot, shows(app, "drawing"))
+        await pilot.press("escape")
+        await pilot.pause()
+    sample, cancel = collect(written.run.inbox)
+    assert (sample.prompt, sample.top_k, sample.top_p, sample.seed, sample.count) == ("k a [r]", 5, 1.0, 7, None)
+    assert cancel == commands.CancelSample()
+    assert app.asked_for_worker == []
+
+
+async def test_a_wrong_field_is_marked_and_nothing_is_sent(write_run):
+    written = write_run()
+    written.status(step=5)
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "tokens 200"))
+        field = app.query_one("#sampling-temperature", Input)
+        field.value = "hot"
+        await pilot.press("ctrl+s", "enter")
+        await until(pilot, shows(app, "T takes a number from 0 to 10"))
+        assert app.focused is field
+        field.value = "1"
+        await pilot.pause()
+        assert "T takes" not in screen_text(app), "the complaint goes as soon as it is mended"
+    assert list(collect(written.run.inbox)) == []
+
+
+async def test_prompting_an_old_run_asks_for_one_worker(write_run):
+    written = write_run()
+    written.checkpoint(900)
+    written.status(RunState.FINISHED, step=1000)
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "finished"))
+        await pilot.press("ctrl+s", "a", "enter")
+        await until(pilot, shows(app, "loading the model"))
+        await pilot.press("b", "enter")
+        await pilot.pause()
+        assert app.asked_for_worker == [written.run]
+        written.status(RunState.FINISHED, step=1000, serving=True)
+        asked = [command for command in collect(written.run.inbox) if isinstance(command, commands.Sample)]
+        assert [command.prompt for command in asked] == ["a", "ab"]
+        for command in asked:
+            written.sample(command.id, "answer")
+        await until(pilot, lambda: not app.query_one(SamplesPanel).is_sampling)
+        assert "loading" not in screen_text(app)
+
+
+async def test_a_run_without_checkpoints_says_that_it_cannot_be_asked(write_run):
+    written = write_run()
+    written.status(RunState.FAILED, message="No data.")
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "No data."))
+        await pilot.press("ctrl+s", "a", "enter")
+        await until(pilot, shows(app, "no checkpoint"))
+        assert app.asked_for_worker == []
+
+
+async def test_a_sample_that_was_left_half_is_said_to_be_broken_off(write_run):
+    written = write_run()
+    written.event(EventKind.SAMPLE_START, 3, id="a", prompt="", count=1, settings={}, unknown=[])
+    written.event(EventKind.SAMPLE_TEXT, 3, id="a", index=0, text="half a")
+    written.status(RunState.RUNNING, pid=2**22 + 1)
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "broken off"))
+
+
+async def test_reading_on_is_not_disturbed_by_a_new_sample_above(write_run):
+    written = write_run()
+    for number in range(20):
+        written.sample(f"s{number}", f"text number {number}", step=number)
+    written.status()
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "text number 19"))
+        log = app.query_one(SampleLog)
+        log.scroll_to(y=10, animate=False, immediate=True)
+        await pilot.pause(0.1)
+        before = [log.render_line(y).text for y in range(3)]
+        written.sample("new", "the very newest", step=99)
+        await until(pilot, lambda: any("newest" in text for record in log.records for text in record.texts))
+        await pilot.pause(0.1)
+        assert [log.render_line(y).text for y in range(3)] == before
+
+
+async def test_the_latest_sample_is_copied_and_all_are_written_to_the_runs_folder(write_run):
+    written = write_run()
+    written.sample("a", "first")
+    written.sample("b", "sec\x1bond")
+    written.status()
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "sec"))
+        await pilot.press("ctrl+y", "w")
+        await pilot.pause()
+        assert app.copied == "sec␛ond"
+    text = (written.run.path / "samples.txt").read_text()
+    assert text.index("first") < text.index("sec␛ond")

@@ -1,0 +1,42 @@
+"""An app that shows one run and nothing else."""
+
+from textual.app import App
+
+from engine.contract.run_directory import RunDirectory
+from engine.contract.status import RunState
+from tui.run.view import RunView
+
+
+class Host(App[None]):
+    """Holds a view as the Train screen does and keeps what it posts."""
+
+    def __init__(self, run: RunDirectory | None) -> None:
+        super().__init__()
+        self._first = run
+        self.asked_for_worker: list[RunDirectory] = []
+        self.resumed: list[dict[str, object]] = []
+        self.statuses: list[RunState | None] = []
+        self.copied = ""
+
+    def compose(self):
+        yield RunView()
+
+    def on_mount(self):
+        self.view.show(self._first)
+        self.view.focus_curves()
+
+    @property
+    def view(self) -> RunView:
+        return self.query_one(RunView)
+
+    def on_run_view_needs_worker(self, event: RunView.NeedsWorker) -> None:
+        self.asked_for_worker.append(event.run)
+
+    def on_run_view_resume_requested(self, event: RunView.ResumeRequested) -> None:
+        self.resumed.append(event.edits)
+
+    def on_run_view_status_changed(self, event: RunView.StatusChanged) -> None:
+        self.statuses.append(event.status.state if event.status else None)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        self.copied = text
