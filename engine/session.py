@@ -23,8 +23,10 @@ from engine.device_lock import DeviceLock, run_lock
 from engine.devices import choose_device
 from engine.tasks import build_task
 from engine.training.checkpoint import latest_step, read_checkpoint
-from engine.training.loop import Diverged, Loop
+from engine.training.loop import Loop
+from engine.training.metrics import Diverged
 from engine.training.record import Record, cut_metrics_after, new_status
+from engine.training.steering import Steering
 
 IDLE_SECONDS = float(os.environ.get("TORCHTTY_IDLE_SECONDS", "600"))  # how long a finished run's model stays in memory
 POLL = 0.05  # seconds between two looks at what is waited for
@@ -131,7 +133,6 @@ class Session:
         self.loop = Loop(
             task,
             configuration,
-            self.run,
             self.record,
             acquire_device=lambda: self._wait_for(device_lock),
             release_device=device_lock.release,
@@ -157,13 +158,13 @@ class Session:
             device_lock.release()
             if facts.parameters != task.facts.parameters:
                 self.record.note(parameters=task.facts.parameters)
-        self._serve(self.loop)
+        self._serve(self.loop.steering)
         return 0 if self.record.status.state is not RunState.FAILED else 1
 
     def _train(self, loop: Loop) -> None:
-        loop.stop_requested = self._stop_early
+        loop.steering.stop_requested = self._stop_early
         for path, value in self.edits.items():
-            loop.edit(path, value)
+            loop.steering.edit(path, value)
         self._trains = True
         try:
             loop.train()
@@ -173,8 +174,7 @@ class Session:
     def _restore(self, saved: Any) -> None:
         assert self.loop is not None
         if saved.training is None:
-            self.loop.task.load_weights(saved.weights)
-            self.loop.step = saved.step
+            self.loop.restore(saved, None)
             return
         best = self.run.best_step()
         best_weights = None
@@ -184,7 +184,7 @@ class Session:
         cut_metrics_after(self.run, self.loop.step)
         self.record.note(step=self.loop.step)
 
-    def _serve(self, loop: Loop) -> None:
+    def _serve(self, steering: Steering) -> None:
         """Keep the model in memory and answer, until nobody has asked for a while or training is wanted again."""
         if (self._stop_early and self.mode is not Mode.SERVE) or not self.idle_seconds:
             return
@@ -201,15 +201,15 @@ class Session:
                 if isinstance(command, str):
                     self.record.warn(command)
                 elif isinstance(command, commands.Export):
-                    loop.export(command)
+                    steering.export(command)
                 elif isinstance(command, commands.Sample):
-                    left = loop.sampler.answer(command, loop.interruptions)
+                    left = steering.sampler.answer(command, steering.interruptions)
                     while left:
                         later = left.pop(0)
                         if isinstance(later, commands.Sample):
-                            left = loop.sampler.answer(later, loop.interruptions) + left
+                            left = steering.sampler.answer(later, steering.interruptions) + left
                         elif isinstance(later, commands.Export):
-                            loop.export(later)
+                            steering.export(later)
                         elif isinstance(later, commands.Release):
                             self.record.note(serving=False)
                             return
@@ -255,8 +255,8 @@ class Session:
 
     def _told_to_stop(self) -> bool:
         if self.loop is not None:
-            self.loop.handle_commands()
-            return self.loop.stop_requested
+            self.loop.steering.handle()
+            return self.loop.steering.stop_requested
         for command in commands.collect(self.run.inbox):
             if isinstance(command, commands.Stop):
                 self._stop_early = True
@@ -268,7 +268,7 @@ class Session:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
         self._stop_early = self.signalled = True
         if self.loop is not None:
-            self.loop.stop_requested = True
+            self.loop.steering.stop_requested = True
 
     def _complete_meta(self, device: str) -> None:
         import platform

@@ -109,7 +109,6 @@ def stretches(model: str, elsewhere: Elsewhere, seconds: float, count: int) -> S
         loop = Loop(
             cast(Task, alternating),
             configuration,
-            run,
             record,
             acquire_device=lambda: True,
             release_device=lambda: None,

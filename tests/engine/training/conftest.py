@@ -64,7 +64,6 @@ def loop_for(names_file: Path) -> Callable[..., Loop]:
         return Loop(
             task,
             configuration,
-            run,
             record,
             acquire_device=lambda: True,
             release_device=lambda: None,

@@ -22,7 +22,8 @@ from engine.preparation import prepare
 from engine.tasks import build_task
 from engine.training.adversarial import AdversarialTask
 from engine.training.checkpoint import latest_step, read_checkpoint
-from engine.training.loop import Diverged, Loop
+from engine.training.loop import Loop
+from engine.training.metrics import Diverged
 
 MakeLoop = Callable[..., Loop]
 TINY = {"model__n_generator": 8, "model__n_discriminator": 8, "training__batch_size": 4, "sampling__count": 4}
@@ -124,7 +125,7 @@ class TestTheRun:
         torch.manual_seed(999)  # whatever another process had drawn before
         rest = tiny_loop(run=halved.run)
         rest.restore(read_checkpoint(halved.run, latest_step(halved.run, resumable=True), with_training=True), None)
-        rest.edit("training.max_steps", 8)
+        rest.steering.edit("training.max_steps", 8)
         finish(rest)
         names = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
         curves = [{row["step"]: tuple(row[n] for n in names) for row in rows(loop.run)} for loop in (whole, rest)]
@@ -135,7 +136,7 @@ class TestTheRun:
 
     def test_drawing_in_mid_run_changes_nothing(self, tiny_loop: MakeLoop) -> None:
         quiet, busy = (tiny_loop(training__max_steps=4, training__log_interval=1, sampling__interval=i) for i in (0, 1))
-        busy.sampler.answer(commands.Sample(id="a", seed=3), list)
+        busy.steering.sampler.answer(commands.Sample(id="a", seed=3), list)
         finish(quiet)
         finish(busy)
         assert [row["loss_g"] for row in rows(quiet.run)] == [row["loss_g"] for row in rows(busy.run)]
@@ -177,12 +178,12 @@ class TestGrids:
     def test_a_sample_is_a_grid_of_the_noise_of_its_seed(self, tiny_loop: MakeLoop) -> None:
         loop = tiny_loop()
         for name, seed in (("a", 5), ("b", 6)):
-            loop.sampler.answer(commands.Sample(id=name, seed=seed, count=2), list)
+            loop.steering.sampler.answer(commands.Sample(id=name, seed=seed, count=2), list)
         drawn = [event for event in events(loop.run, EventKind.IMAGES) if event["source"] == "fresh"]
         assert [event["id"] for event in drawn] == ["a", "b"]
         one, other = ((loop.run.path / event["path"]).read_bytes() for event in drawn)
         assert one != other
-        loop.sampler.answer(commands.Sample(id="c", seed=5, count=2), list)
+        loop.steering.sampler.answer(commands.Sample(id="c", seed=5, count=2), list)
         assert (loop.run.path / drawn[0]["path"]).read_bytes() == one
         end = events(loop.run, EventKind.SAMPLE_END)[0]
         assert end["texts"] == [str(loop.run.path / drawn[0]["path"])]

@@ -17,7 +17,8 @@ from engine.contract.status import RunState
 from engine.contract.tail import JsonLinesTail
 from engine.tasks import build_task
 from engine.training.checkpoint import latest_step, read_checkpoint
-from engine.training.loop import Diverged, Loop
+from engine.training.loop import Loop
+from engine.training.metrics import Diverged
 from engine.training.task import SampleResult
 
 MakeLoop = Callable[..., Loop]
@@ -130,7 +131,7 @@ class TestResuming:
         short = loop_for("gpt", training__max_steps=15, **flags)
         finish(short)
         again = continued(loop_for, short.run)
-        again.edit("training.max_steps", 30)
+        again.steering.edit("training.max_steps", 30)
         assert finish(again) is RunState.FINISHED
         assert again.step == 30
         assert metrics(again.run)[30] == metrics(whole.run)[30]
@@ -145,13 +146,13 @@ class TestResuming:
             optimizer__learning_rate=0.5,
         )
         finish(loop)
-        assert loop.best is not None
+        assert loop.keeper.best is not None
         best = loop.run.best_step()
-        assert best == loop.best[0]
+        assert best == loop.keeper.best[0]
         assert set(loop.run.checkpoints()) == {best, 40, 50}
         weights = read_checkpoint(loop.run, best, with_training=False).weights
         loop.task.load_weights(weights)
-        assert loop.task.evaluate()["val_loss"] == pytest.approx(loop.best[1], rel=1e-6)
+        assert loop.task.evaluate()["val_loss"] == pytest.approx(loop.keeper.best[1], rel=1e-6)
 
 
 def stop_after(loop: Loop, steps: int) -> None:
@@ -160,8 +161,7 @@ def stop_after(loop: Loop, steps: int) -> None:
 
     def counted(number: int) -> Any:
         if number + 1 == steps:
-            loop.stop_requested = True
-            loop._looked = 0.0
+            loop.steering.stop_requested = True
         return step(number)
 
     loop.task.train_step = counted  # type: ignore[method-assign]
@@ -170,7 +170,7 @@ def stop_after(loop: Loop, steps: int) -> None:
 class TestCommands:
     def test_an_edit_changes_the_learning_rate_from_then_on(self, loop_for: MakeLoop) -> None:
         loop = loop_for("gpt", schedule__kind="constant", training__log_interval=1, training__max_steps=10)
-        loop.edit("optimizer.learning_rate", 0.02)
+        loop.steering.edit("optimizer.learning_rate", 0.02)
         finish(loop)
         assert set(metrics(loop.run, "learning_rate").values()) == {0.02}
         assert events(loop.run, EventKind.EDIT)[0]["old"] == 0.001
@@ -185,7 +185,7 @@ class TestCommands:
     ) -> None:
         loop = loop_for("gpt")
         before = loop.configuration
-        loop.edit(path, value)
+        loop.steering.edit(path, value)
         assert loop.configuration == before
         assert path.split(".")[0] in events(loop.run, EventKind.WARNING)[0]["message"]
 

@@ -1,0 +1,193 @@
+"""From a step's metrics to lines in the run directory, without waiting for the device, and the time spent training."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.contract.run_directory import RunDirectory
+from engine.contract.status import METRICS
+from engine.training.record import Record
+
+FETCH_INTERVAL = 0.1  # seconds between two transfers of metrics from the device
+SPEED_INTERVAL = 0.2  # seconds that a speed is measured over, at least
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+class MetricLog:
+    """Collects what steps return, averages the losses between two logged steps, and writes rows stamped by its clock.
+
+    The clock counts seconds of training: what is done aside does not count.
+    """
+
+    def __init__(self, record: Record, tokens_per_step: int) -> None:
+        self.record, self.tokens_per_step = record, tokens_per_step
+        self.step = 0  # the last one collected
+        self.losses: dict[str, float] = {}  # the latest of each name
+        self._window: list[dict[str, Tensor | float]] = []  # steps since the last logged one
+        self._unfetched: list[tuple[dict[str, float | int], dict[str, Tensor | float]]] = []
+        self._fetched = 0.0
+        self._speed: tuple[float, int] | None = None  # time and step that the next speed is measured from
+        self._seconds = 0.0  # spent training up to `_clock`
+        self._clock = 0.0  # when it was started; 0 while it stands
+
+    # -- the clock ------------------------------------------------------------------------------------------------
+
+    def start_clock(self) -> None:
+        self._clock = time.perf_counter()
+        self.restart_speed()
+
+    def stop_clock(self) -> None:
+        self._seconds = self.seconds
+        self._clock = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long training has taken so far."""
+        running = time.perf_counter() - self._clock if self._clock else 0.0
+        return round(self._seconds + running, 4)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Do something that is not training: the clock stands meanwhile, and goes on if it went."""
+        went = self._clock > 0
+        self.stop_clock()
+        yield
+        if went:
+            self.start_clock()
+
+    def restart_speed(self) -> None:
+        """Measure the speed anew from the next row on: what came before was not all training."""
+        self._speed = None
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def collect(self, step: int, metrics: dict[str, Tensor | float], interval: int) -> None:
+        """Take a step's metrics; log a row every `interval` steps. Raises `Diverged`."""
+        self.step = step
+        self._window.append(metrics)
+        if step % interval == 0 or step == 1:
+            self._log_window()
+            if step != 1 or interval == 1:  # the first point is also part of the first average
+                self._window.clear()
+        now = time.perf_counter()
+        if self._unfetched and (now - self._fetched >= FETCH_INTERVAL or step == 1):
+            self._fetched = now
+            self.fetch()
+            self.record.flush_if_due()
+
+    def log_rest(self) -> None:
+        """Log the steps since the last logged one; they stay part of their average should the run go on."""
+        if self._window and self.step > 1:
+            self._log_window()
+
+    def _log_window(self) -> None:
+        logged: dict[str, Tensor | float] = {}
+        for name in self._window[-1]:
+            values = [entry[name] for entry in self._window if name in entry]
+            tensors = [value for value in values if isinstance(value, Tensor)]
+            logged[name] = torch.stack(tensors).mean() if _is_averaged(name) and tensors else values[-1]
+        self._unfetched.append((self._stamp(), logged))
+
+    def _stamp(self) -> dict[str, float | int]:
+        return {"step": self.step, "time": self.seconds, "tokens": self.step * self.tokens_per_step}
+
+    def fetch(self) -> None:
+        """Bring the waiting rows over in one transfer and write them; raise `Diverged` if a loss is no number any more."""
+        waiting, self._unfetched = self._unfetched, []
+        if not waiting:
+            return
+        tensors = [value.float() for _, logged in waiting for value in logged.values() if isinstance(value, Tensor)]
+        numbers = iter(torch.stack(tensors).tolist() if tensors else [])
+        for columns, logged in waiting:
+            row = {name: next(numbers) if isinstance(value, Tensor) else float(value) for name, value in logged.items()}
+            speed = self._measured_speed(columns)
+            rounded = {name: _rounded(value) for name, value in row.items()}
+            self.record.metrics(**columns, **rounded, **({"steps_per_second": speed} if speed else {}))
+            self.losses |= {name: value for name, value in rounded.items() if _is_loss(name)}
+            if not all(math.isfinite(value) for name, value in row.items() if _is_loss(name)):
+                self.record.flush()
+                raise Diverged(_diverged(int(columns["step"]), self.record.run))
+        self.note()
+
+    def _measured_speed(self, columns: dict[str, float | int]) -> float | None:
+        """Return the steps a second since the last row that had one."""
+        at, step = float(columns["time"]), int(columns["step"])
+        if self._speed is None:
+            self._speed = (at, step)
+            return None
+        if at - self._speed[0] < SPEED_INTERVAL:
+            return None
+        speed = round((step - self._speed[1]) / (at - self._speed[0]), 2)
+        self._speed = (at, step)
+        self.record.note(steps_per_second=speed)
+        return speed
+
+    # -- evaluations ----------------------------------------------------------------------------------------------
+
+    def evaluated(self, losses: dict[str, float]) -> dict[str, float]:
+        """Write the losses of an evaluation; return them as written."""
+        rounded = {name: _rounded(value) for name, value in losses.items()}
+        self.losses |= rounded
+        self.record.metrics(**self._stamp(), **rounded)
+        return rounded
+
+    def check(self, losses: dict[str, float]) -> None:
+        """Raise `Diverged` if an evaluation after the first step found a loss that is no number."""
+        if self.step and any(math.isnan(value) for value in losses.values()):
+            raise Diverged(_diverged(self.step, self.record.run))
+
+    # -- the status and the checkpoint ----------------------------------------------------------------------------
+
+    def note(self) -> None:
+        """Put step, time and losses into the status."""
+        self.record.note(
+            step=self.step,
+            seconds=round(self.seconds, 3),
+            train_loss=self.losses.get("train_loss"),
+            val_loss=self.losses.get("val_loss", self.record.status.val_loss),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what an exact continuation needs, of types `weights_only` loads."""
+        window = [
+            {name: value.detach().cpu() if isinstance(value, Tensor) else value for name, value in entry.items()}
+            for entry in self._window
+        ]
+        return {"step": self.step, "seconds": self.seconds, "losses": self.losses, "window": window}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.step, self._seconds = state["step"], state["seconds"]
+        self.losses, self._window = state["losses"], state["window"]
+
+
+def _is_loss(name: str) -> bool:
+    """Whether a metric is a loss: `train_loss`, `loss_d`."""
+    return "loss" in name.split("_")
+
+
+def _is_averaged(name: str) -> bool:
+    """Whether a metric is averaged over the steps since the last logged one, and not just looked at."""
+    return _is_loss(name) or (name in METRICS and METRICS[name].averaged)
+
+
+def _rounded(value: float) -> float:
+    """Keep the seven digits that float32 has."""
+    return float(f"{value:.7g}")
+
+
+def _diverged(step: int, run: RunDirectory) -> str:
+    kept = run.checkpoints()
+    saved = f"The last good checkpoint is that of step {kept[-1]:,}." if kept else "There was no checkpoint yet."
+    return (
+        f"The loss stopped being a finite number at step {step:,}: training has diverged. {saved} "
+        "A lower learning_rate or a tighter grad_clip usually helps."
+    )
