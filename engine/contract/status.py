@@ -53,6 +53,8 @@ class Status(BaseModel):
     val_loss: float | None = None
     best_val_loss: float | None = None
     best_step: int | None = None
+    loss_d: float | None = None  # of a discriminator and a generator, which have no loss on held-out data
+    loss_g: float | None = None
     waiting_for: str = ""  # the run that holds the device, while this one is queued
     unreachable: bool = False  # it failed because something it needs cannot be fetched from here
     message: str = ""  # why the run failed, or what else a person should know

@@ -153,6 +153,8 @@ class MetricLog:
             seconds=round(self.seconds, 3),
             train_loss=self.losses.get("train_loss"),
             val_loss=self.losses.get("val_loss", self.record.status.val_loss),
+            loss_d=self.losses.get("loss_d"),
+            loss_g=self.losses.get("loss_g"),
         )
 
     def state(self) -> dict[str, Any]:

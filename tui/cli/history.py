@@ -113,6 +113,8 @@ def numbers(run: RunDirectory, history: History) -> dict[str, Any]:
         "val_loss": status.val_loss,
         "best_val_loss": status.best_val_loss,
         "best_step": status.best_step,
+        "loss_d": status.loss_d,
+        "loss_g": status.loss_g,
         "references": history.ready.get("references", {}),
         "metrics": history.summary.get("metrics", {}),
         "samples": [{"text": sample.text, "known": sample.known} for sample in _texts(history)],

@@ -10,7 +10,8 @@ from rich.text import Text
 from engine.contract.printable import printable
 from engine.contract.status import RunState, Status
 from tui.cli.console import messages, output
-from tui.cli.wording import count, duration, rate
+from tui.cli.wording import count, duration
+from tui.run.figures import adversarial_losses, rate
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where nothing can be drawn in place
 
@@ -52,8 +53,8 @@ def remaining(status: Status) -> str:
 
 
 def measures(status: Status) -> str:
-    """Return loss and speed, those that are known."""
-    parts = []
+    """Return losses and speed, those that are known."""
+    parts = [found] if (found := adversarial_losses(status)) else []
     if status.train_loss is not None:
         parts.append(f"loss {status.train_loss:.3f}")
     if status.val_loss is not None:

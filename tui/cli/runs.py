@@ -12,6 +12,7 @@ from engine.contract.printable import printable_line
 from engine.contract.run_directory import RunDirectory, list_runs
 from tui.cli.console import Exit, output, print_json, say
 from tui.cli.wording import STATE_COLOURS, ago, count, loss
+from tui.run.figures import adversarial_losses
 
 
 def runs(*, as_json: bool) -> int:
@@ -44,7 +45,7 @@ def _row(run: RunDirectory) -> list[Text]:
         Text(model),
         Text(dataset),
         Text(steps),
-        Text(loss(status.val_loss)),
+        Text(adversarial_losses(status) or loss(status.val_loss)),
         Text(loss(status.best_val_loss)),
         Text(ago(_created(run)), "dim"),
     ]
@@ -83,4 +84,6 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "val_loss": status.val_loss,
         "best_val_loss": status.best_val_loss,
         "best_step": status.best_step,
+        "loss_d": status.loss_d,
+        "loss_g": status.loss_g,
     }

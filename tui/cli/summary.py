@@ -13,7 +13,8 @@ from engine.contract.status import RunState, Status
 from tui.cli.chart import legend, loss_chart
 from tui.cli.console import speaks_unicode
 from tui.cli.history import History, SampleSet
-from tui.cli.wording import STATE_COLOURS, count, duration, loss, rate
+from tui.cli.wording import STATE_COLOURS, count, duration, loss
+from tui.run.figures import rate
 
 SAMPLE_LINES = 5
 
@@ -51,12 +52,21 @@ def figures(status: Status, history: History) -> Table:
     best = ""
     if status.best_val_loss is not None and status.best_step is not None and status.max_steps > 1:
         best = f"  best {loss(status.best_val_loss)} at step {count(status.best_step)}"
-    table.add_row("validation loss", Text.assemble((loss(status.val_loss), "bold"), best))
-    table.add_row("training loss", loss(status.train_loss))
+    if status.loss_d is None:
+        table.add_row("validation loss", Text.assemble((loss(status.val_loss), "bold"), best))
+        table.add_row("training loss", loss(status.train_loss))
+    else:
+        table.add_row("discriminator's loss", Text(loss(status.loss_d), "bold"))
+        table.add_row("generator's loss", Text(loss(status.loss_g), "bold"))
     for name, value in (history.summary.get("metrics") or {}).items():
-        if name not in ("val_loss", "train_loss", "best_val_loss", "train_eval_loss") and isinstance(
-            value, int | float
-        ):
+        if name not in (
+            "val_loss",
+            "train_loss",
+            "best_val_loss",
+            "train_eval_loss",
+            "loss_d",
+            "loss_g",
+        ) and isinstance(value, int | float):
             table.add_row(Text(printable_line(str(name)).replace("_", " ")), f"{value:,.4f}")
     references = history.ready.get("references") or {}
     if references:

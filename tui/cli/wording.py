@@ -25,13 +25,6 @@ def count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def rate(value: float | None) -> str:
-    """Write steps a second."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f} steps/s" if value >= 10 else f"{value:.2g} steps/s"
-
-
 def duration(seconds: float) -> str:
     """Write a span of time: 0.4 s, 12 s, 3:05, 1:02:09."""
     if seconds < 60:

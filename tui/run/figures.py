@@ -3,6 +3,8 @@
 import math
 import time
 
+from engine.contract.status import Status
+
 
 def duration(seconds: float) -> str:
     """Write a time as `0:07`, `12:05`, `3:02:11` or `2d 4h`."""
@@ -20,6 +22,20 @@ def loss(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.3f}" if math.isfinite(value) else "NaN" if math.isnan(value) else "∞"
+
+
+def adversarial_losses(status: Status) -> str:
+    """Write the losses of a discriminator and its generator, `D 0.51 G 3.40`; nothing for a run that has none."""
+    if status.loss_d is None or status.loss_g is None:
+        return ""
+    return f"D {_three_digits(status.loss_d)} G {_three_digits(status.loss_g)}"
+
+
+def _three_digits(value: float) -> str:
+    """Write a loss in four cells: 0.51, 12.3, 812."""
+    if not math.isfinite(value):
+        return loss(value)
+    return f"{value:.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
 
 
 def rate(per_second: float | None) -> str:

@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from engine.contract.status import RunState, Status
-from tui.run.figures import duration, loss, rate
+from tui.run.figures import adversarial_losses, duration, loss, rate
 
 FULL, HALF = "━", "╸"
 
@@ -68,6 +68,8 @@ def _figures(status: Status) -> list[str]:
         parts.append(f"val {loss(status.val_loss)}")
         if status.best_val_loss is not None and status.best_step is not None:
             parts.append(f"(best {loss(status.best_val_loss)} at {status.best_step:,})")
+    elif losses := adversarial_losses(status):
+        parts.append(losses)
     elif status.train_loss is not None:
         parts.append(f"train {loss(status.train_loss)}")
     return parts

@@ -1,12 +1,12 @@
 """The columns of the table of runs, and which of them fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from textual.content import Content
 
 from engine.contract.printable import printable_line
-from tui.run.figures import count, duration, loss, moment, rate
+from tui.run.figures import adversarial_losses, count, duration, loss, moment, rate
 from tui.run.states import LOOKS
 from tui.runs.row import RunRow
 
@@ -47,11 +47,15 @@ def _speed(row: RunRow) -> str:
     return rate(row.status.steps_per_second) if row.status.state.is_live else "–"
 
 
+def _loss(row: RunRow) -> str:
+    return adversarial_losses(row.status) or loss(row.status.val_loss)
+
+
 def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRow], str]) -> Column:
     return Column(key, title.rjust(width), width, rank, _figure(write, width))
 
 
-NAME = "name"
+NAME, VAL = "name", "val"
 COLUMNS = (
     Column("state", "state", 10, 0, _state),
     Column(NAME, "name", 18, 0, lambda row: _text(row.run.name)),
@@ -59,7 +63,7 @@ COLUMNS = (
     Column("dataset", "dataset", 14, 6, lambda row: _text(row.dataset)),
     _figures("parameters", "params", 7, 7, lambda row: count(row.status.parameters)),
     _figures("step", "step", 13, 1, _steps),
-    _figures("val", "val", 6, 2, lambda row: loss(row.status.val_loss)),
+    _figures(VAL, "val", 6, 2, _loss),
     _figures("best", "best", 6, 3, lambda row: loss(row.status.best_val_loss)),
     _figures("speed", "speed", 11, 8, _speed),
     _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
@@ -69,16 +73,22 @@ PADDING = 2  # cells the table adds to every column
 MARK_WIDTH = 1
 
 
-def fitting(width: int) -> list[Column]:
+WITH_ADVERSARIAL = _figures(VAL, "val or D G", 13, 2, _loss)
+"""The losses where some run has two, of a discriminator and a generator."""
+
+
+def fitting(width: int, rows: Iterable[RunRow] = ()) -> list[Column]:
     """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
+    adversarial = any(row.status.loss_d is not None for row in rows)
+    columns = [WITH_ADVERSARIAL if adversarial and column.key == VAL else column for column in COLUMNS]
     left = width - MARK_WIDTH - PADDING
     chosen = set()
-    for column in sorted(COLUMNS, key=lambda column: column.rank):
+    for column in sorted(columns, key=lambda column: column.rank):
         if column.rank and left < column.width + PADDING:
             break
         left -= column.width + PADDING
         chosen.add(column.key)
-    return [column for column in COLUMNS if column.key in chosen]
+    return [column for column in columns if column.key in chosen]
 
 
 def name_width(columns: list[Column], width: int, names: list[str]) -> int:

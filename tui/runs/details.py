@@ -1,4 +1,4 @@
-"""A run's configuration as TOML, and where it comes from."""
+"""What a run came to, its configuration as TOML, and where it comes from."""
 
 import time
 from typing import Any
@@ -10,6 +10,8 @@ from textual.widgets import Static
 
 from engine.contract.printable import printable, printable_line
 from engine.contract.run_directory import RunDirectory
+from engine.contract.status import Status
+from tui.run.figures import duration, loss
 
 
 class Details(VerticalScroll, can_focus=True):
@@ -18,16 +20,19 @@ class Details(VerticalScroll, can_focus=True):
     DEFAULT_CSS = """
     Details { height: 1fr; width: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     Details Static { height: auto; width: 100%; }
-    Details #details-toml { margin: 1 0; }
+    Details #details-outcome { margin-top: 1; }
+    Details #details-toml { margin-bottom: 1; }
     """
 
     def compose(self) -> ComposeResult:
         yield Static(id="details-title")
+        yield Static(id="details-outcome")
         yield Static(id="details-toml")
         yield Static(id="details-provenance")
 
-    def show(self, run: RunDirectory, problem: str = "") -> None:
+    def show(self, run: RunDirectory, status: Status, problem: str = "") -> None:
         """Show a run's details; they are small files, read at once."""
+        self.show_outcome(status)
         try:
             text = printable(run.config_path.read_text(encoding="utf-8", errors="replace"))
         except OSError as error:
@@ -42,6 +47,38 @@ class Details(VerticalScroll, can_focus=True):
         self.query_one("#details-toml", Static).update(toml(text))
         self.query_one("#details-provenance", Static).update(provenance(run.meta(), run))
         self.scroll_to(y=0, animate=False)
+
+    def show_outcome(self, status: Status) -> None:
+        """Show how far the run is and what it came to."""
+        self.query_one("#details-outcome", Static).update(outcome(status))
+
+
+def outcome(status: Status) -> Content:
+    """Write what a run came to, one figure a line, losses in nats."""
+    facts = [("state", status.state.value)]
+    if status.max_steps:
+        facts.append(("step", f"{status.step:,} of {status.max_steps:,}, in {duration(status.seconds)}"))
+    best = f", best {loss(status.best_val_loss)} at step {status.best_step or 0:,}" if status.best_val_loss else ""
+    for label, value, more in (
+        ("validation loss", status.val_loss, best),
+        ("training loss", status.train_loss, ""),
+        ("discriminator's loss (D)", status.loss_d, ""),
+        ("generator's loss (G)", status.loss_g, ""),
+    ):
+        if value is not None:
+            facts.append((label, loss(value) + more))
+    if status.parameters is not None:
+        facts.append(("parameters", f"{status.parameters:,}"))
+    return listed(facts)
+
+
+def listed(facts: list[tuple[str, str]]) -> Content:
+    """Write facts under each other, their names in a column."""
+    width = max(len(key) for key, _ in facts) + 2
+    parts: list[str | tuple[str, str]] = []
+    for key, value in facts:
+        parts += [(printable_line(key).ljust(width), "$foreground 60%"), printable_line(value) + "\n"]
+    return Content.assemble(*parts)
 
 
 def toml(text: str) -> Content:
@@ -80,8 +117,4 @@ def provenance(meta: dict[str, Any], run: RunDirectory) -> Content:
         facts.append((str(key), str(value)))
     facts.append(("files", str(run.path)))
     facts.append(("checkpoints", ", ".join(f"{step:,}" for step in run.checkpoints()) or "none"))
-    width = max(len(key) for key, _ in facts) + 2
-    parts: list[str | tuple[str, str]] = []
-    for key, value in facts:
-        parts += [(printable_line(key).ljust(width), "$foreground 60%"), printable_line(value) + "\n"]
-    return Content.assemble(*parts)
+    return listed(facts)

@@ -148,6 +148,8 @@ class RunsScreen(Screen[None]):
         self._summarise()
         if self.pane == COMPARISON:
             self._compare()
+        elif self.pane == DETAILS and table.current is not None:
+            self.query_one(Details).show_outcome(table.current.status)
 
     def _summarise(self) -> None:
         rows, table = self._rows or [], self.query_one(RunsTable)
@@ -216,7 +218,7 @@ class RunsScreen(Screen[None]):
 
     def _show_details(self) -> None:
         if row := self.query_one(RunsTable).current:
-            self.query_one(Details).show(row.run, row.problem)
+            self.query_one(Details).show(row.run, row.status, row.problem)
 
     def action_overlay(self) -> None:
         """Compare the marked runs, or the one under the cursor if none is."""

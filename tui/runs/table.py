@@ -56,7 +56,7 @@ class RunsTable(DataTable[Content]):
         """Show these rows in this order, changing no more than differs."""
         self.marks = {name: number for name, number in self.marks.items() if name in {row.key for row in rows}}
         keys = [row.key for row in rows]
-        columns = fitting(self.size.width)
+        columns = fitting(self.size.width, rows)
         width = name_width(columns, self.size.width, keys)
         if columns != self._laid_out or width != self._name_width or keys != list(self.shown):
             self._fill(rows, columns, width)

@@ -116,6 +116,12 @@ class TestTheRun:
             mean = sum(row[name] for row in rows(fine.run)) / 4
             assert rows(coarse.run)[-1][name] == pytest.approx(mean, rel=1e-5)
 
+    def test_the_status_has_the_latest_losses_of_both(self, tiny_loop: MakeLoop) -> None:
+        loop = tiny_loop(training__max_steps=4, training__log_interval=2, sampling__interval=0)
+        finish(loop)
+        last, status = rows(loop.run)[-1], loop.record.status
+        assert (status.loss_d, status.loss_g) == (last["loss_d"], last["loss_g"])
+
     def test_a_continued_run_is_the_uninterrupted_one_bit_for_bit(self, tiny_loop: MakeLoop) -> None:
         flags = {"training__log_interval": 1, "training__checkpoint_interval": 3, "sampling__interval": 2}
         whole = tiny_loop(training__max_steps=8, **flags)

@@ -1,7 +1,9 @@
 """The Runs screen: listing, filtering, opening, comparing and deleting runs."""
 
+import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import tui
 from engine.contract import places
 from engine.contract.deletion import delete
 from engine.contract.errors import UserError
-from engine.contract.status import RunState
+from engine.contract.status import RunState, Status
 from tui.run.view import RunView
 from tui.runs.columns import COLUMNS, fitting
 from tui.runs.comparison import Comparison, differing
@@ -168,6 +170,32 @@ async def test_d_shows_the_configuration_and_where_the_run_comes_from(three_runs
         await until(pilot, shows(app, 'kind = "mlp"'))
 
 
+async def test_a_run_of_two_models_shows_both_losses_and_its_details_say_which_is_whose(three_runs, write_run):
+    gan = write_run("digits-gan", kind="dcgan")
+    gan.status(RunState.FINISHED, step=1000, seconds=75.0, loss_d=0.5123, loss_g=13.402)
+    app = Host()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, shows(app, "D 0.51 G 13.4"))
+        assert "val or D G" in screen_text(app)
+        assert "2.400" in screen_text(app), "the others show their validation loss as before"
+        app.table.move_cursor(row=list(app.table.shown).index("digits-gan"))
+        await pilot.press("d")
+        await until(pilot, shows(app, "discriminator's loss (D)  0.512"))
+        await until(pilot, shows(app, "generator's loss (G)      13.402"))
+        assert "1,000 of 1,000, in 1:15" in screen_text(app)
+        assert "validation loss" not in screen_text(app)
+
+
+async def test_the_details_of_a_live_run_follow_it(three_runs):
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("d")
+        await until(pilot, shows(app, "2.400, best 2.400 at step 200"))
+        three_runs[2].status(RunState.RUNNING, step=500, val_loss=2.2, best_val_loss=2.2, best_step=500)
+        await until(pilot, shows(app, "2.200, best 2.200 at step 500"))
+
+
 async def test_marked_runs_share_a_chart_and_a_table_of_what_differs(three_runs):
     app = Host()
     async with app.run_test(size=(200, 60)) as pilot:
@@ -250,3 +278,11 @@ def test_every_column_is_as_wide_as_what_it_holds(three_runs):
     row = RowReader().read(three_runs[2].run)
     for column in COLUMNS:
         assert cell_len(column.write(row).plain) <= column.width or column.key == "name"
+
+
+@pytest.mark.parametrize(("loss_d", "loss_g"), [(0.001, 3.0), (1.386, 27.63), (99.99, 812.4), (math.nan, math.inf)])
+def test_the_losses_of_two_models_fit_into_their_column(write_run, loss_d, loss_g):
+    written = write_run("gan", kind="dcgan")
+    row = replace(RowReader().read(written.run), status=Status(loss_d=loss_d, loss_g=loss_g))
+    (column,) = (column for column in fitting(200, [row]) if column.key == "val")
+    assert cell_len(column.write(row).plain) <= column.width

@@ -1,0 +1,35 @@
+"""Figures as the screens and the commands write them."""
+
+import pytest
+
+from engine.contract.status import RunState, Status
+from tui.cli.progress import measures
+from tui.run.figures import rate
+from tui.run.progress import line
+
+
+@pytest.mark.parametrize(
+    ("speed", "text"),
+    [
+        (None, "–"),
+        (0.254, "0.25 it/s"),
+        (4.06, "4.1 it/s"),
+        (41.3, "41 it/s"),
+        (1234.5, "1,234 it/s"),
+        (12_345, "12.3k it/s"),
+    ],
+)
+def test_a_speed_has_the_digits_that_matter(speed, text):
+    assert rate(speed) == text
+
+
+def test_the_app_and_the_commands_word_a_speed_alike():
+    status = Status(state=RunState.RUNNING, step=5, max_steps=10, steps_per_second=41.3)
+    assert "41 it/s" in line(status, 120).plain
+    assert "41 it/s" in measures(status)
+
+
+def test_a_run_of_two_models_shows_both_losses_as_it_goes():
+    status = Status(state=RunState.RUNNING, step=5, max_steps=10, loss_d=1.25, loss_g=0.75)
+    assert "D 1.25 G 0.75" in line(status, 120).plain
+    assert "D 1.25 G 0.75" in measures(status)
