@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.contract.models.gpt2 import GPT2Model
-from engine.models.key_value_cache import KeyValueCache, LayerCache, attend
+from engine.models.pre_norm import PreNormShape, PreNormTransformer
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:
@@ -40,95 +40,31 @@ class Architecture:
     layer_norm_epsilon: float
 
 
-class Attention(nn.Module):
-    """Every position looks at itself and at what came before (Vaswani et al., 2017)."""
-
-    def __init__(self, shape: Architecture, config: GPT2Model) -> None:
-        super().__init__()
-        self.n_head, self.attn_dropout, self.resid_dropout = shape.n_head, config.attn_dropout, config.resid_dropout
-        self.query_key_value = nn.Linear(shape.n_embd, 3 * shape.n_embd)
-        self.projection = nn.Linear(shape.n_embd, shape.n_embd)
-
-    def forward(self, x: Tensor, cache: LayerCache | None) -> Tensor:
-        batch, time, width = x.shape
-        heads = self.query_key_value(x).view(batch, time, 3, self.n_head, width // self.n_head)
-        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, nh, T, hs)
-        y = attend(q, k, v, self.attn_dropout if self.training else 0.0, cache)  # (B, nh, T, hs)
-        y = y.transpose(1, 2).reshape(batch, time, width)  # (B, T, C)
-        return F.dropout(self.projection(y), self.resid_dropout, self.training)
-
-
-class FeedForward(nn.Module):
-    """Each position on its own: wider, activation, back."""
-
-    def __init__(self, shape: Architecture, config: GPT2Model) -> None:
-        super().__init__()
-        self.dropout = config.resid_dropout
-        self.activation = ACTIVATIONS[shape.activation_function]
-        self.expand = nn.Linear(shape.n_embd, shape.n_inner)
-        self.projection = nn.Linear(shape.n_inner, shape.n_embd)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(self.projection(self.activation(self.expand(x))), self.dropout, self.training)
-
-
-class Block(nn.Module):
-    """Attention, then feed-forward, each on a normalised copy of the residual stream."""
-
-    def __init__(self, shape: Architecture, config: GPT2Model) -> None:
-        super().__init__()
-        self.norm_1 = nn.LayerNorm(shape.n_embd, eps=shape.layer_norm_epsilon)
-        self.attention = Attention(shape, config)
-        self.norm_2 = nn.LayerNorm(shape.n_embd, eps=shape.layer_norm_epsilon)
-        self.feed_forward = FeedForward(shape, config)
-
-    def forward(self, x: Tensor, cache: LayerCache | None) -> Tensor:
-        x = x + self.attention(self.norm_1(x), cache)
-        return x + self.feed_forward(self.norm_2(x))
-
-
-class GPT2(nn.Module):
+class GPT2(PreNormTransformer):
     """Predicts the next token at every position; its weights come from elsewhere and are not drawn here.
 
     It is trained on windows of `block_size` tokens, and sampled from with all `longest_context` positions it has.
     """
 
-    predicts_every_position = True
-
     def __init__(self, shape: Architecture, config: GPT2Model) -> None:
-        super().__init__()
-        self.shape, self.dropout = shape, config.embd_dropout
-        self.block_size, self.longest_context = config.block_size, shape.n_positions
-        self.token_embedding = nn.Embedding(shape.vocab_size, shape.n_embd)
-        self.position_embedding = nn.Embedding(shape.n_positions, shape.n_embd)
-        self.blocks = nn.ModuleList(Block(shape, config) for _ in range(shape.n_layer))
-        self.norm = nn.LayerNorm(shape.n_embd, eps=shape.layer_norm_epsilon)
-
-    def new_cache(self, batch: int, length: int) -> KeyValueCache:
-        """Return an empty memory for `length` positions of `batch` sequences."""
-        head_size = self.shape.n_embd // self.shape.n_head
-        return KeyValueCache(
-            self.shape.n_layer, self.shape.n_head, head_size, batch, length, self.token_embedding.weight
+        super().__init__(
+            PreNormShape(
+                vocab_size=shape.vocab_size,
+                n_positions=shape.n_positions,
+                n_embd=shape.n_embd,
+                n_layer=shape.n_layer,
+                n_head=shape.n_head,
+                n_inner=shape.n_inner,
+                activation=ACTIVATIONS[shape.activation_function],
+                norm_epsilon=shape.layer_norm_epsilon,
+                embd_dropout=config.embd_dropout,
+                attn_dropout=config.attn_dropout,
+                resid_dropout=config.resid_dropout,
+            )
         )
+        self.shape = shape
+        self.block_size, self.longest_context = config.block_size, shape.n_positions
 
-    def forward(
-        self, idx: Tensor, targets: Tensor | None = None, cache: KeyValueCache | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return logits (B, T, V) after each position of `idx` (B, T), and the mean loss against `targets` (B, T).
-
-        Targets of -1 are left out of the loss. With a cache, `idx` goes on from what it holds, and only the logits after
-        the last position (B, 1, V) are returned.
-        """
-        seen = cache.length if cache is not None else 0
-        positions = torch.arange(seen, seen + idx.shape[1], device=idx.device)
-        x = self.token_embedding(idx) + self.position_embedding(positions)  # (B, T, C)
-        x = F.dropout(x, self.dropout, self.training)
-        for layer, block in enumerate(self.blocks):
-            x = block(x, cache.layers[layer] if cache is not None else None)
-        if cache is not None:
-            x = x[:, -1:]
-        logits = F.linear(self.norm(x), self.token_embedding.weight)  # (B, T, V), the head being the embedding
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
-        return logits, loss
+    def head(self, x: Tensor) -> Tensor:
+        """Return logits (B, T, V): the head is the embedding."""
+        return F.linear(x, self.token_embedding.weight)
