@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engine.contract.client import Mode
     from engine.contract.run_directory import RunDirectory
     from tui.run.view import RunView
+    from tui.runs.screen import RunsScreen
     from tui.workers import WorkerPool
 
 
@@ -152,6 +153,14 @@ class TorchttyApp(App[int]):
         screen = self.screen
         assert isinstance(screen, TrainScreen)
         screen.show_run(run)
+
+    def on_runs_screen_new_run_wanted(self, event: "RunsScreen.NewRunWanted") -> None:
+        from tui.train.screen import TrainScreen
+
+        self.action_mode("train")
+        screen, like = self.screen, event.like
+        if isinstance(screen, TrainScreen) and like.tree is not None:
+            screen.compose_like(like.key, like.tree, str(like.run.meta().get("recipe")))
 
     def hand_over_now(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None" = None) -> None:
         """Give a run to the warm worker and have the next one warmed up later. Blocks: call it from a thread."""

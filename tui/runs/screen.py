@@ -1,5 +1,6 @@
 """The Runs screen: a table of all runs, and beside or over it one run, its details, or a comparison."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -69,6 +70,13 @@ class RunsScreen(Screen[None]):
             id="runs.overlay",
             tooltip="Draw the curves of the marked runs together and list how their settings differ",
         ),
+        Binding(
+            "n",
+            "new_like",
+            "new run like this",
+            id="runs.new_like",
+            tooltip="Fill the form with the run's settings, to change some and start another run",
+        ),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Take all marks away"),
         Binding("c", "metric", "other loss", id="runs.metric", show=False, tooltip="Compare the other loss"),
         Binding(
@@ -76,6 +84,12 @@ class RunsScreen(Screen[None]):
         ),
         Binding("escape", "back", "back", id="runs.back", tooltip="Back to the table"),
     ]
+
+    @dataclass
+    class NewRunWanted(Message):
+        """Another run is to be composed, beginning with the settings of this one."""
+
+        like: RunRow
 
     class Listed(Message, bubble=False):
         """The thread has read the list."""
@@ -255,6 +269,17 @@ class RunsScreen(Screen[None]):
             self.remove_class("-filtering")
             self.query_one("#runs-filter", Input).value = ""
         self.call_after_refresh(table.focus)
+
+    def action_new_like(self) -> None:
+        """Ask for a new run with the settings of the one that is opened, or else of the one under the cursor."""
+        opened = self.query_one(RunView)
+        row = self.query_one(RunsTable).current
+        if self.pane == RUN and opened.has_focus_within:
+            row = next((row for row in self._rows or [] if row.run == opened.run), None)
+        if row is not None and row.tree is not None:
+            self.post_message(self.NewRunWanted(row))
+        elif row is not None:
+            self.notify(f"The settings of {row.key} cannot be read.", severity="warning", markup=False)
 
     # -- filter, marks, deletion --------------------------------------------------------------------------------------------------
 

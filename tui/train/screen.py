@@ -1,5 +1,6 @@
 """The Train mode: the form on the left, the run on the right, and what connects them."""
 
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.contract.commands import Command
-    from engine.contract.configuration import Configuration
+    from engine.contract.configuration import Configuration, Tree
     from engine.contract.run_directory import RunDirectory
     from engine.contract.status import RunState
     from tui.app import TorchttyApp
@@ -189,6 +190,23 @@ class TrainScreen(Screen[None]):
         if runs:
             self.app.call_from_thread(self.show_run, runs[0])
             self.app.call_from_thread(self.notify, f"Attached to {runs[0].name}, still training.", markup=False)
+
+    def compose_like(self, name: str, tree: "Tree", recipe: str) -> None:
+        """Put the settings of an earlier run into the form, marked where they differ from its recipe, or the defaults."""
+        from tui.form.draft import Draft
+
+        if self.is_furnished:
+            family, origin = str(tree["model"]["kind"]), self.form.recipes.get(recipe)
+            if origin is not None and origin.tree["model"]["kind"] == family:
+                draft = Draft.from_recipe(origin)
+            else:
+                draft = Draft.from_family(family)
+            draft.tree = deepcopy(tree)
+            self.remove_class("-drawer-shut")
+            self.form.start_from(draft)
+            self.form.visible_rows()[0].focus_editor()
+            self.refresh_bindings()
+            self.notify(f"These are the settings of {name}: ctrl+t starts a run with them.", markup=False)
 
     # The run.
 
