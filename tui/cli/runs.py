@@ -26,11 +26,14 @@ def runs(*, as_json: bool) -> int:
         return Exit.DONE
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in ("run", "state", "model", "data"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
-    for title in ("step", "val loss", "best", "started"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for run in found:
-        table.add_row(*_row(run))
+        gives_way = title == "data"  # where there is no room; a run's name is needed whole in other commands
+        table.add_column(title, no_wrap=not gives_way, overflow="ellipsis")
+    rows = [_row(run) for run in found]
+    for number, title in enumerate(("step", "val loss", "best", "started"), start=4):
+        whole = max(row[number].cell_len for row in rows)  # a figure that is cut would be another figure
+        table.add_column(title, justify="right", no_wrap=True, min_width=whole)
+    for row in rows:
+        table.add_row(*row)
     output().print(table)
     return Exit.DONE
 

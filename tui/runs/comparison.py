@@ -15,12 +15,13 @@ from engine.contract.fields import show
 from engine.contract.printable import printable_line
 from tui.charts.chart import Chart
 from tui.charts.palette import colour
-from tui.run.figures import loss
+from tui.run.figures import adversarial_losses, loss
 from tui.run.follower import RunFollower
 from tui.runs.row import RunRow
 
 MOST_CELLS = 28  # width of a run's column
-METRICS = ("val_loss", "train_loss")
+LOSSES = {"val_loss": "validation loss", "train_loss": "training loss"}
+ADVERSARIAL = {"loss_d": "discriminator's loss", "loss_g": "generator's loss"}
 
 
 class Comparison(Vertical):
@@ -50,7 +51,7 @@ class Comparison(Vertical):
         self._followers: dict[str, RunFollower] = {}
         self._drawn: set[str] = set()
         self._tabled: object = None
-        self._metric = METRICS[0]
+        self._metric = next(iter(LOSSES))
         self._generation = 0
 
     def compose(self) -> ComposeResult:
@@ -72,6 +73,8 @@ class Comparison(Vertical):
         """Show these runs, each in its colour; new points of a run are read when it is shown again."""
         self._rows = {row.key: row for row in rows}
         self._colours = dict(colours)
+        if self._metric not in self.offered:
+            self._choose(self.offered[0])
         chart = self.query_one(Chart)
         for name in [name for name in self._drawn if name not in self._rows]:
             chart.remove_series(name)
@@ -83,19 +86,28 @@ class Comparison(Vertical):
         chart.set_x_max(float(max(steps)) if steps else None)
 
     def switch_metric(self) -> None:
-        """Show the other loss."""
-        self._metric = METRICS[(METRICS.index(self._metric) + 1) % len(METRICS)]
+        """Show the next loss that the runs have."""
+        self._choose(self.offered[(self.offered.index(self._metric) + 1) % len(self.offered)])
+        self._read()
+
+    @property
+    def offered(self) -> list[str]:
+        """The losses that some run has: pairs of models have others than those that learn from text."""
+        pairs = {row.status.loss_d is not None for row in self._rows.values()}
+        return [*(LOSSES if pairs != {True} else ()), *(ADVERSARIAL if True in pairs else ())]
+
+    def _choose(self, metric: str) -> None:
+        self._metric = metric
         chart = self.query_one(Chart)
         for name in self._drawn:
             chart.remove_series(name)
         self._drawn.clear()
         self._name_it()
-        self._read()
 
     def _name_it(self) -> None:
-        which = "validation loss" if self._metric == "val_loss" else "training loss"
+        which = (LOSSES | ADVERSARIAL)[self._metric]
         self.query_one("#comparison-name", Static).update(
-            Content.assemble((which, "bold $text-accent"), ("  c shows the other", "$foreground 60%"))
+            Content.assemble((which, "bold $text-accent"), ("  c shows another", "$foreground 60%"))
         )
 
     def _read(self) -> None:
@@ -112,7 +124,7 @@ class Comparison(Vertical):
                 with _READING:
                     if generation != self._generation:
                         return
-                    follower.want(METRICS)
+                    follower.want((*LOSSES, *ADVERSARIAL))
                     follower.take()
                     follower.poll()
                     follower.take()
@@ -136,7 +148,10 @@ class Comparison(Vertical):
     def _tabulate(self) -> None:
         """Write the settings in which the runs differ, a run a row."""
         rows = list(self._rows.values())
-        shown = [(row.key, self._colours.get(row.key), row.status.best_val_loss) for row in rows]
+        lines = [("best val", [loss(row.status.best_val_loss) for row in rows])]
+        if any(row.status.loss_d is not None for row in rows):
+            lines.append(("losses", [adversarial_losses(row.status) or "–" for row in rows]))
+        shown = [(row.key, self._colours.get(row.key)) for row in rows], lines[:]
         if shown == self._tabled:
             return
         self._tabled = shown
@@ -144,7 +159,6 @@ class Comparison(Vertical):
         table.clear(columns=True)
         table.display = bool(rows)
         paths = differing([row.tree for row in rows if row.tree is not None])
-        lines = [("best val", [loss(row.status.best_val_loss) for row in rows])]
         lines += [(path, [_value(row.tree, path) for row in rows]) for path in paths]
         table.add_column("", width=max(len(name) for name, _ in lines))
         for number, row in enumerate(rows):

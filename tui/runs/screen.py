@@ -78,7 +78,9 @@ class RunsScreen(Screen[None]):
             tooltip="Fill the form with the run's settings, to change some and start another run",
         ),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Take all marks away"),
-        Binding("c", "metric", "other loss", id="runs.metric", show=False, tooltip="Compare the other loss"),
+        Binding(
+            "c", "metric", "another loss", id="runs.metric", show=False, tooltip="Compare another loss of the runs"
+        ),
         Binding(
             "delete,D", "delete", "delete", id="runs.delete", key_display="del", tooltip="Delete the run, after asking"
         ),
@@ -256,7 +258,7 @@ class RunsScreen(Screen[None]):
             self.call_after_refresh(widget.focus)  # type: ignore[attr-defined]
 
     def action_metric(self) -> None:
-        """Compare the other loss."""
+        """Compare another loss."""
         self.query_one(Comparison).switch_metric()
 
     def action_back(self) -> None:

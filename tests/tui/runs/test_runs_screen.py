@@ -218,6 +218,25 @@ async def test_marked_runs_share_a_chart_and_a_table_of_what_differs(three_runs)
         assert chart.picture.series[0].colour == colours["old-gpt"], "a run keeps its colour when another one goes"
 
 
+async def test_runs_of_two_models_are_compared_by_their_own_losses(three_runs, write_run):
+    for name in ("gan-one", "gan-two"):
+        gan = write_run(name, kind="dcgan")
+        gan.metrics(*({"step": step, "loss_d": 1.0, "loss_g": 2.0} for step in range(5)))
+        gan.status(RunState.FINISHED, step=5, loss_d=1.0, loss_g=2.0)
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "gan-two"))
+        app.table.move_cursor(row=list(app.table.shown).index("gan-two"))
+        await pilot.press("space", "space", "o")
+        chart = app.screen.query_one("#comparison-chart")
+        await until(pilot, shows(app, "discriminator's loss"))
+        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [5, 5])
+        await until(pilot, shows(app, "D 1.00 G 2.00"))
+        await pilot.press("c")
+        await until(pilot, shows(app, "generator's loss"))
+        await until(pilot, lambda: chart.picture.series and chart.picture.series[0].value(0) == 2.0)
+
+
 async def test_a_live_run_grows_in_the_comparison(three_runs):
     app = Host()
     async with app.run_test(size=(200, 60)) as pilot:
