@@ -17,6 +17,7 @@ from textual.worker import get_current_worker
 from tui.header import Header
 from tui.key_bar import KeyBar
 from tui.modes import TABS
+from tui.run.bindings import STEERING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,16 +44,7 @@ class TrainScreen(Screen[None]):
     AUTO_FOCUS = "#start"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "start", "train", id="train.start", tooltip="Start training with these settings"),
-        Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
-        Binding("space", "go_on", "go on", id="run.go_on", tooltip="Let the paused run go on"),
-        Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run: it writes a checkpoint and ends"),
-        Binding(
-            "r",
-            "resume",
-            "resume",
-            id="run.resume",
-            tooltip="Resume the run that is over, with more steps if you like",
-        ),
+        *STEERING,
         Binding("e", "edit_live", "edit live", id="train.edit", tooltip="Change settings of the run while it trains"),
         Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
         Binding("ctrl+s", "sample", "sample", id="run.prompt", tooltip="Write a prompt for the model"),
