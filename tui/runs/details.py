@@ -40,7 +40,6 @@ class Details(VerticalScroll, can_focus=True):
         self.query_one("#details-title", Static).update(
             Content.assemble(
                 (printable_line(run.name), "bold"),
-                ("  configuration", "$foreground 60%"),
                 (f"\n{printable_line(problem)}" if problem else "", "$text-error"),
             )
         )

@@ -52,6 +52,7 @@ class RunsScreen(Screen[None]):
     RunsScreen.-open.-split #runs-list { display: block; border-right: vkey $foreground 15%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", id="runs.back", tooltip="Back to the table"),
         Binding(
             "slash",
             "filter",
@@ -84,7 +85,6 @@ class RunsScreen(Screen[None]):
         Binding(
             "delete,D", "delete", "delete", id="runs.delete", key_display="del", tooltip="Delete the run, after asking"
         ),
-        Binding("escape", "back", "back", id="runs.back", tooltip="Back to the table"),
     ]
 
     @dataclass
@@ -219,6 +219,7 @@ class RunsScreen(Screen[None]):
             self.query_one(RunView).show(None)
         self.query_one("#runs-pane", ContentSwitcher).current = pane
         self.add_class("-open")
+        self.refresh_bindings()  # beside the table nothing else tells that other keys work now
 
     def show_run(self, run: RunDirectory) -> None:
         """Open a run."""
@@ -270,6 +271,7 @@ class RunsScreen(Screen[None]):
         elif self.has_class("-filtering"):
             self.remove_class("-filtering")
             self.query_one("#runs-filter", Input).value = ""
+        self.refresh_bindings()
         self.call_after_refresh(table.focus)
 
     def action_new_like(self) -> None:
@@ -344,6 +346,8 @@ class RunsScreen(Screen[None]):
             return self.pane is None or self.has_class("-split")
         if action == "metric":
             return self.pane == COMPARISON
+        if (action, self.pane) in (("details", DETAILS), ("overlay", COMPARISON)):
+            return False
         if action in ("delete", "details", "overlay", "unmark"):
             return self.pane is None or self.has_class("-split") or self.pane != RUN
         return True

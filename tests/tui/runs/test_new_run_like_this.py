@@ -8,6 +8,7 @@ from on_screen import screen_text, shows, until
 from engine.contract import configuration
 from engine.contract.recipes import recipe_named
 from engine.contract.run_directory import create
+from engine.contract.status import RunState, Status
 from tui.form.pickers import Picker
 from tui.help import KeysHelp
 from tui.key_bar import KeyBar
@@ -86,12 +87,22 @@ async def test_a_run_whose_settings_cannot_be_read_stays_where_it_is(torchtty):
         assert app.current_mode == "runs"
 
 
+@pytest.mark.parametrize("opened", ["d", "enter"])
+async def test_the_way_back_from_a_run_that_is_over_is_told_where_the_table_is_hidden(torchtty, opened):
+    made({}).write_status(Status(state=RunState.FINISHED, step=10, max_steps=10))
+    async with torchtty((80, 24)) as (app, pilot):
+        await list_runs(app, pilot)
+        await pilot.press(opened)
+        await until(pilot, lambda: "esc back" in str(app.screen.query_one(KeyBar).render()))
+
+
 async def test_the_key_stands_in_the_line_of_keys_and_in_the_help(torchtty):
     made({})
-    async with torchtty((120, 40)) as (app, pilot):
+    async with torchtty((80, 24)) as (app, pilot):
         await list_runs(app, pilot)
         await pilot.press("d")
         await until(pilot, lambda: "n new run like this" in str(app.screen.query_one(KeyBar).render()))
+        await pilot.resize_terminal(120, 40)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, KeysHelp))
         await until(pilot, shows(app, "Fill the form with the run's settings"))
