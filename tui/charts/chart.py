@@ -208,7 +208,7 @@ class Chart(Widget, can_focus=True):
             self._stale = self._urgent = False
             self._building = True
             # A worker, so that an error in a frame ends the app with its traceback instead of freezing the chart.
-            self.run_worker(self._build, name="frame", group="frames")
+            self.run_worker(self._build, name="frame", group="frames")  # type: ignore[arg-type]
 
     async def _build(self) -> None:
         began = monotonic()
