@@ -14,6 +14,14 @@ from tui.cli.console import Exit, output, print_json, say
 from tui.cli.wording import STATE_COLOURS, ago, count, loss
 from tui.run.figures import adversarial_losses
 
+FIGURES = {"step", "val loss", "best", "started"}
+GIVE_WAY = (
+    "best",
+    "model",
+)  # never the name, which other commands take, nor a part of a figure, which would be another one
+GAP = 2  # cells between two columns
+LEAST = 6  # cells of a dataset's name that are always shown
+
 
 def runs(*, as_json: bool) -> int:
     """List the runs; return the exit code."""
@@ -24,34 +32,43 @@ def runs(*, as_json: bool) -> int:
     if not found:
         say(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' says how to start one.")
         return Exit.DONE
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("run", "state", "model", "data"):
-        gives_way = title == "data"  # where there is no room; a run's name is needed whole in other commands
-        table.add_column(title, no_wrap=not gives_way, overflow="ellipsis")
-    rows = [_row(run) for run in found]
-    for number, title in enumerate(("step", "val loss", "best", "started"), start=4):
-        whole = max(row[number].cell_len for row in rows)  # a figure that is cut would be another figure
-        table.add_column(title, justify="right", no_wrap=True, min_width=whole)
-    for row in rows:
-        table.add_row(*row)
-    output().print(table)
+    output().print(_table([_row(run) for run in found], output().width))
     return Exit.DONE
 
 
-def _row(run: RunDirectory) -> list[Text]:
+def _table(rows: list[dict[str, Text]], width: int) -> Table:
+    """Lay the rows out in so many cells: where they do not suffice, whole columns give way, and at last the data's names."""
+    wide = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in rows[0]}
+
+    def missing() -> int:
+        return sum(wide.values()) + GAP * (len(wide) - 1) - width
+
+    for title in GIVE_WAY:
+        if missing() > 0:
+            del wide[title]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+    for title in wide:
+        table.add_column(title, justify="right" if title in FIGURES else "left", no_wrap=True)
+    for row in rows:
+        row["data"].truncate(max(LEAST, wide["data"] - max(0, missing())), overflow="ellipsis")
+        table.add_row(*(row[title] for title in wide))
+    return table
+
+
+def _row(run: RunDirectory) -> dict[str, Text]:
     status = run.status()
     model, dataset = _subject(run)
-    steps = f"{count(status.step)}/{count(status.max_steps)}" if status.max_steps > 1 else "–"
-    return [
-        Text(printable_line(run.name), "bold"),
-        Text(status.state.value, STATE_COLOURS[status.state]),
-        Text(model),
-        Text(dataset),
-        Text(steps),
-        Text(adversarial_losses(status) or loss(status.val_loss)),
-        Text(loss(status.best_val_loss)),
-        Text(ago(_created(run)), "dim"),
-    ]
+    steps = count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
+    return {
+        "run": Text(printable_line(run.name), "bold"),
+        "state": Text(status.state.value, STATE_COLOURS[status.state]),
+        "model": Text(model),
+        "data": Text(dataset),
+        "step": Text(steps if status.max_steps > 1 else "–"),
+        "val loss": Text(adversarial_losses(status) or loss(status.val_loss)),
+        "best": Text(loss(status.best_val_loss)),
+        "started": Text(ago(_created(run)), "dim"),
+    }
 
 
 def _subject(run: RunDirectory) -> tuple[str, str]:

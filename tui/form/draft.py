@@ -27,7 +27,7 @@ class Draft:
     """
 
     def __init__(self, base: Tree, recipe: str | None = None) -> None:
-        self.base = base
+        self.base = deepcopy(base)  # what a live run was given becomes its base, and a recipe's tree is everybody's
         self.recipe = recipe
         self.tree: Tree = deepcopy(base)
         self._wrong: dict[str, tuple[str, str]] = {}  # path -> (text, message)
