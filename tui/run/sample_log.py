@@ -1,6 +1,7 @@
 """The samples of a run, the newest on top, growing token by token."""
 
 from collections.abc import Iterable
+from time import monotonic
 
 from rich.segment import Segment
 from rich.style import Style
@@ -45,11 +46,18 @@ class SampleLog(ScrollView, can_focus=True):
         self._layouts: dict[int, SampleLayout] = {}
         self._notes: dict[int, str] = {}
         self._lines: list[Line] = []
+        self._on_top: int | None = None
+        self._on_top_until = 0.0
 
     @property
     def records(self) -> list[SampleRecord]:
-        """The samples, newest first."""
-        return [self._records[key] for key in sorted(self._records, reverse=True)]
+        """The samples, newest first, but for one that is kept on top."""
+        on_top = self._on_top if monotonic() < self._on_top_until else None
+        return [self._records[key] for key in sorted(self._records, key=lambda key: (key == on_top, key), reverse=True)]
+
+    def keep_on_top(self, key: int, seconds: float) -> None:
+        """Keep a sample above newer ones for so long: a fast run would push it out of view before it is read."""
+        self._on_top, self._on_top_until = key, monotonic() + seconds
 
     @property
     def latest(self) -> SampleRecord | None:

@@ -21,7 +21,8 @@ from tui.run.sample_lines import NEW, SEEN
 from tui.run.sample_log import SampleLog
 
 FIRST_PENDING = 10**9  # keys of samples that were asked for and have not begun: newer than all that have
-UNASKED_EVERY = 1.0  # seconds between two paints of samples drawn unasked; a fast run draws several a second
+UNASKED_EVERY = 2.0  # seconds between two paints of samples drawn unasked: a fast run draws more than one can read
+READING = 30.0  # seconds that a sample which was asked for stays on top once it is whole
 BROKEN_OFF = "broken off: the process that drew it is gone"
 
 
@@ -97,6 +98,7 @@ class SamplesPanel(Vertical):
             else:
                 self._unasked[record.key] = record
         if asked:
+            self.log_of_samples.keep_on_top(asked[-1].key, READING)
             self._show(asked)
         if self._unasked and self._timer is None:
             delay = self._unasked_due - monotonic()
@@ -138,6 +140,7 @@ class SamplesPanel(Vertical):
         record = SampleRecord(FIRST_PENDING + len(self._pending), command.id, self._step, command.prompt or "")
         self._pending[command.id] = record
         self._asked.add(command.id)
+        self.log_of_samples.keep_on_top(record.key, READING)
         self.log_of_samples.take([record], {record.key: note})
         self.log_of_samples.scroll_to(y=0, animate=False)
 

@@ -31,6 +31,23 @@ async def test_a_sample_grows_on_the_screen_token_by_token(write_run):
         assert text.index("the newest") < text.index("The loop goes on"), "newest first"
 
 
+async def test_what_was_asked_for_stays_on_top_of_what_a_fast_run_draws_by_itself(write_run):
+    written = write_run()
+    written.status(step=5)
+    app = Host(written.run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, shows(app, "tokens 200"))
+        await pilot.press("ctrl+s", "q", "enter")
+        await until(pilot, shows(app, "drawing"))
+        [asked] = collect(written.run.inbox)
+        written.sample(asked.id, "the answer", step=5)
+        for number in range(30):
+            written.sample(f"step-{number}", f"unasked {number}", step=6 + number)
+        await until(pilot, shows(app, "unasked 29"))
+        text = screen_text(app)
+        assert text.index("the answer") < text.index("unasked 29")
+
+
 async def test_a_prompt_becomes_a_sample_command_with_the_fields_beside_it(write_run):
     written = write_run()
     written.status(step=5)
