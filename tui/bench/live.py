@@ -5,6 +5,7 @@ from statistics import median
 
 import psutil
 
+from engine.contract.commands import Edit
 from engine.contract.status import RunState
 from tui.bench.figure import Bar, Figure, span
 from tui.bench.startup import LEAVE
@@ -17,6 +18,7 @@ WARM = (r"[\d,]+ params",)
 """The estimate stands in the form: the worker has imported torch and answered."""
 FIRST_POINT = (r"── (train|val)\s+\d+\.\d",)
 """A value in the chart's legend, painted with the frame that has the first point."""
+LONG_ENOUGH = 200_000  # steps: the recipe's own are done within ten seconds
 SETTLE = 4.0  # seconds of training before bytes are counted
 
 
@@ -53,13 +55,14 @@ def reaction(terminal: Terminal) -> float:
 def steady(terminal: Terminal, surroundings: Surroundings, wanted: frozenset[str], *, quick: bool) -> list[Figure]:
     """Watch the run that trains."""
     figures, run = [], surroundings.latest()
+    run.send(Edit(path="training.max_steps", value=LONG_ENOUGH))
     if "bytes" in wanted:
         time.sleep(SETTLE)
         rates: list[float] = []
         while len(rates) < (3 if quick else 12) and run.status().state is RunState.RUNNING:
             began = time.perf_counter()
             rates.append(terminal.bytes_during(1.0) / (time.perf_counter() - began) / 1000)
-        note = f"120x36, names-mlp, {len(rates)} s"
+        note = f"120x36, names-mlp with {LONG_ENOUGH:,} steps, {len(rates)} s"
         what = "bytes to the terminal in steady training"
         figures.append(Figure("bytes", what, sum(rates) / len(rates), "KB/s", Bar(5.0), span(rates), note))
     if "speed" in wanted:
