@@ -72,9 +72,17 @@ class SamplesPanel(Vertical):
 
     @property
     def is_sampling(self) -> bool:
-        """Whether a sample is being drawn or waited for."""
-        growing = any(not record.done for record in self.log_of_samples.records)
-        return bool(self._pending) or (self._alive and growing)
+        """Whether a sample that was asked for is being drawn or waited for."""
+        return bool(self._pending) or any(not record.automatic for record in self._growing())
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether any sample is being drawn or waited for, one of the run's own too."""
+        return bool(self._pending) or bool(self._growing())
+
+    def _growing(self) -> list[SampleRecord]:
+        known = {record.key: record for record in self.log_of_samples.records} | self._unasked
+        return [record for record in known.values() if not record.done] if self._alive else []
 
     def clear(self) -> None:
         """Forget the samples, as for another run."""
@@ -90,15 +98,16 @@ class SamplesPanel(Vertical):
         self.query_one(PromptBar).configure(configuration, tree)
 
     def take(self, samples: Iterable[SampleRecord]) -> None:
-        """Show new and grown samples: what was asked for here as it comes, the rest every now and then."""
+        """Show new and grown samples: what was asked for as it comes, the run's own every now and then."""
         asked = []
         for record in samples:
-            if record.id in self._asked:
-                asked.append(record)
-            else:
+            if record.automatic:
                 self._unasked[record.key] = record
+            else:
+                asked.append(record)
+                if record.id in self._asked:
+                    self.log_of_samples.keep_on_top(record.key, READING)
         if asked:
-            self.log_of_samples.keep_on_top(asked[-1].key, READING)
             self._show(asked)
         if self._unasked and self._timer is None:
             delay = self._unasked_due - monotonic()

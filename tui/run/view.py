@@ -253,7 +253,7 @@ class RunView(Vertical):
         event.stop()
         if not self._can_ask():
             return
-        if self._body.samples.is_sampling:
+        if self._body.samples.is_drawing:
             self._send(commands.CancelSample())
         if note := self._put(event.command):
             self._body.samples.wait_for(event.command, note)
