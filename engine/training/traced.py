@@ -61,7 +61,9 @@ def traced(model: nn.Module, x: Tensor, y: Tensor) -> Gradients | None:
         batches = (x, y), (x.flip(0), y.flip(0))
         return by_trace if all(_same(usual, by_trace, weights, *batch) for batch in batches) else None
     except (RuntimeError, TypeError, NotImplementedError):
-        return None  # an operation that cannot be traced, or a weight that nothing depends on
+        # What torch raises for an operation that cannot be traced and for a weight that nothing depends on. A fault of the
+        # model itself comes again, and is told, in the step by autograd that follows.
+        return None
     finally:
         torch.set_rng_state(drawn)
         _forget(weights)

@@ -109,7 +109,8 @@ class SamplesPanel(Vertical):
                     self.log_of_samples.keep_on_top(record.key, READING)
         if asked:
             self._show(asked)
-        if self._unasked and self._timer is None:
+        # A heading alone would be all there is to see until the next paint.
+        if self._timer is None and any(record.texts or record.done for record in self._unasked.values()):
             delay = self._unasked_due - monotonic()
             if delay > 0:
                 self._timer = self.set_timer(delay, self._show_unasked)
