@@ -39,12 +39,17 @@ class Draft:
         return cls(recipe.tree, recipe.name)
 
     @classmethod
-    def from_family(cls, family: str, dataset: str | None = None) -> "Draft":
-        """Start from a model's own defaults, on a dataset that was chosen before."""
+    def from_family(cls, family: str, before: "Draft | None" = None) -> "Draft":
+        """Start from a model's own defaults, on the dataset that was chosen before if the model can learn from that."""
         draft = cls(starting_tree(family))
-        if dataset is not None and "dataset" in draft.base.get("data", {}):
-            draft.set("data.dataset", dataset)
+        if before is not None and before.reads_text == draft.reads_text:
+            draft.set("data.dataset", before.value("data.dataset"))
         return draft
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the model learns from text, not from pictures."""
+        return "tokenizer" in self.base
 
     @property
     def family(self) -> str:

@@ -6,6 +6,7 @@ setting the first screen would take twice as long.
 
 from abc import abstractmethod
 
+from textual.binding import Binding
 from textual.content import Content
 from textual.events import Focus, Key, MouseDown, Paste
 from textual.widget import Widget
@@ -13,6 +14,8 @@ from textual.widgets import Select
 
 from tui.form.toggle import Toggle
 
+CHARACTERS = {"enter": "\r", "space": " "}
+OPENING = ("enter", "space", "up", "down")  # what opens a list, throws a switch and steps a number
 ARROW_WIDTH = 3  # a list's arrow, with a space on either side
 
 
@@ -20,6 +23,8 @@ class EditedLine(Widget, can_focus=True):
     """Takes the focus in its editor's place until that is there."""
 
     EDITOR_AT = 0  # the column where the editor begins
+    # A key that was typed while the focus was still on its way is looked up here, where no editor has been mounted yet.
+    BINDINGS = [Binding(key, f"type_again('{key}')", show=False) for key in OPENING]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -50,6 +55,13 @@ class EditedLine(Widget, can_focus=True):
         self.can_focus = False  # the editor is now what tab finds
         self.call_later(self._entered)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        return self.editor is None if action == "type_again" else True
+
+    def action_type_again(self, key: str) -> None:
+        """Have a key typed once the editor is there."""
+        self.call_later(self._hand_on, Key(key, CHARACTERS.get(key)))
+
     def _entered(self) -> None:
         self._is_entering = False
 
@@ -69,7 +81,12 @@ class EditedLine(Widget, can_focus=True):
         if self._is_entering and self.editor is not None:
             event.stop()
             event.prevent_default()
-            self.editor._forward_event(Key(event.key, event.character))
+            self._hand_on(Key(event.key, event.character))
+
+    def _hand_on(self, event: Key) -> None:
+        """Give the editor a key; what it does not take goes on to the bindings, which it would not as this line's own message."""
+        assert self.editor is not None
+        self.editor._forward_event(event.set_sender(self.app))
 
     def on_paste(self, event: Paste) -> None:
         """Hand on what was pasted while the editor was being mounted."""

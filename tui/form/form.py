@@ -239,12 +239,9 @@ class Form(Vertical):
             self.post_message(self.Changed(self.draft))
 
     def _switch(self, is_model: bool, name: str) -> None:
-        dataset = self.draft.value("data.dataset")
-        if is_model:
-            self.draft = self._drafts.setdefault(f"model {name}", Draft.from_family(name, dataset))
-        elif name == OWN_DEFAULTS:
-            family = self.draft.family
-            self.draft = self._drafts.setdefault(f"model {family}", Draft.from_family(family, dataset))
+        if is_model or name == OWN_DEFAULTS:
+            family = name if is_model else self.draft.family
+            self.draft = self._drafts.setdefault(f"model {family}", Draft.from_family(family, self.draft))
         else:
             self.draft = self._drafts.setdefault(name, Draft.from_recipe(self.recipes[name]))
         self._arrange()

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from rich.console import RenderableType
+from rich.text import Text
 from textual.app import ComposeResult, RenderResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -17,9 +19,11 @@ from tui.form.draft import Draft
 from tui.form.edited_line import EditedLine, face_of_choice
 from tui.form.row import FieldRow
 
-A_FILE = "\N{HORIZONTAL ELLIPSIS}file"  # stands for "a file", and is no dataset's name
+NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # no name begins with it
+A_FILE = f"{NOT_A_NAME}file"  # stands for "a file", and is no dataset's name
+OWN_DEFAULTS = f"{NOT_A_NAME}defaults"  # stands for "no recipe"
 EDITOR_AT = 10  # the column where the list begins
-OWN_DEFAULTS = "\N{HORIZONTAL ELLIPSIS}defaults"  # stands for "no recipe"
+BEFORE_NAME = "   "  # between an entry's title and its name, for those who know it by that
 
 
 class Picker(EditedLine):
@@ -42,10 +46,13 @@ class Picker(EditedLine):
             super().__init__()
             self.picker = picker
 
-    def __init__(self, label: str, options: list[tuple[str, str]], value: str, id: str) -> None:
+    def __init__(
+        self, label: str, options: list[tuple[str, str]], value: str, id: str, shows_names: bool = False
+    ) -> None:
         super().__init__(id=id)
         self.label = label
-        self._options = [(Content(title), name) for title, name in options]
+        self._shows_names = shows_names
+        self._options = options
         self._value = value
 
     @property
@@ -53,13 +60,13 @@ class Picker(EditedLine):
         return self._value
 
     def make_editor(self) -> Widget:
-        return Select(self._options, value=self._value, allow_blank=False, compact=True)  # type: ignore[arg-type]
+        return Select(self._listed(), value=self._value, allow_blank=False, compact=True)
 
     def render(self) -> RenderResult:
         label = Content.styled(f"  {self.label}".ljust(EDITOR_AT), "bold")
         if self.editor is not None:
             return label
-        title = next(str(title) for title, name in self._options if name == self._value)
+        title = next(title for title, name in self._options if name == self._value)
         return Content.assemble(label, face_of_choice(title, self.size.width - EDITOR_AT))
 
     def show_value(self, value: str) -> None:
@@ -72,17 +79,27 @@ class Picker(EditedLine):
 
     def show_options(self, options: list[tuple[str, str]], value: str) -> None:
         """Replace the entries."""
-        titled = [(Content(title), name) for title, name in options]
         self._value = value
-        if titled == self._options:
+        if options == self._options:
             self.show_value(value)
             return
-        self._options = titled
+        self._options = options
         for select in self.query(Select):
             with select.prevent(Select.Changed):
-                select.set_options(titled)
+                select.set_options(self._listed())
                 select.value = value
         self.refresh()
+
+    def _listed(self) -> list[tuple[RenderableType, str]]:
+        """Write the entries as a list in which typing searches: Textual looks into Rich's texts, not into its own."""
+        if not self._shows_names:
+            return [(Text(title), name) for title, name in self._options]
+        wide = max(len(title) for title, _ in self._options)
+        listed: list[tuple[RenderableType, str]] = []
+        for title, name in self._options:
+            shown = "" if name.startswith(NOT_A_NAME) else name
+            listed.append((Text.assemble(title.ljust(wide), BEFORE_NAME, (shown, "dim")), name))
+        return listed
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
@@ -106,7 +123,7 @@ class Pickers(Vertical):
     def compose(self) -> ComposeResult:
         models = [(family.title, kind) for kind, family in FAMILIES.items()]
         yield Picker("Model", models, self._draft.family, id="model")
-        yield Picker("Recipe", self._recipes(), self._draft.recipe or OWN_DEFAULTS, id="recipe")
+        yield Picker("Recipe", self._recipes(), self._draft.recipe or OWN_DEFAULTS, id="recipe", shows_names=True)
         yield Picker("Data", datasets(self._draft), self._dataset(), id="data")
         yield FieldRow(self._dataset_spec, self._draft.text("data.dataset"), label="path of the file")
         yield Static(id="data-problem")
@@ -156,10 +173,11 @@ class Pickers(Vertical):
 
 
 def datasets(draft: Draft) -> list[tuple[str, str]]:
-    """List the datasets that a draft's model can learn from, and last the way to a file of one's own."""
-    wanted = ("items", "text") if "tokenizer" in draft.tree else ("images",)
-    fitting = [entry for entry in catalogue().values() if entry.kind in wanted]
-    file = "a text file…" if "tokenizer" in draft.tree else "a folder of images…"
+    """List the datasets that a draft's model can learn from and the one it has, and last the way to a file of one's own."""
+    wanted = ("items", "text") if draft.reads_text else ("images",)
+    chosen = draft.value("data.dataset")
+    fitting = [entry for entry in catalogue().values() if entry.kind in wanted or entry.name == chosen]
+    file = "a text file…" if draft.reads_text else "a folder of images…"
     return [*((_title(entry), entry.name) for entry in fitting), (file, A_FILE)]
 
 

@@ -69,7 +69,9 @@ def test_changing_a_kind_forgets_what_was_wrong_with_the_other() -> None:
 
 
 def test_another_model_keeps_the_data_that_was_chosen() -> None:
-    draft = Draft.from_family("mlp", "python-docs")
+    before = Draft.from_family("gpt")
+    before.set("data.dataset", "python-docs")
+    draft = Draft.from_family("mlp", before)
     assert draft.value("data.dataset") == "python-docs"
     assert draft.tree["optimizer"] == starting_tree("mlp")["optimizer"]
 

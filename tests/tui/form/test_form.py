@@ -8,6 +8,7 @@ from textual.events import Key, MouseDown, MouseUp
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select
 
+from engine.contract.configuration import FAMILIES
 from engine.contract.recipes import shipped_recipes
 from tui.app import TorchttyApp
 from tui.form.draft import Draft
@@ -64,6 +65,13 @@ async def pick(form: Form, pilot: Pilot[None], picker: str, value: str) -> None:
     line.focus_editor()
     await pilot.pause()
     line.query_one(Select).value = value
+    await pilot.pause()
+
+
+async def open_list(form: Form, pilot: Pilot[None], picker: str) -> None:
+    form.query_one(f"#{picker}", Picker).focus_editor()
+    await pilot.pause()
+    await pilot.press("enter")
     await pilot.pause()
 
 
@@ -138,6 +146,35 @@ def click(app: Host, row: FieldRow, x: int) -> None:
         app.post_message(
             kind(None, left, top, 0, 0, button=1, shift=False, meta=False, ctrl=False, screen_x=left, screen_y=top)
         )
+
+
+async def test_typing_in_a_list_finds_an_entry_by_its_title_or_its_name() -> None:
+    async with a_form() as (form, pilot, _):
+        await open_list(form, pilot, "model")
+        await pilot.press(*"dcg", "enter")
+        assert form.draft.family == "dcgan"
+        await open_list(form, pilot, "recipe")
+        await pilot.press(*"b4-h", "enter")
+        assert form.draft.recipe == "b4-hierarchical"
+
+
+async def test_every_model_can_be_picked_from_every_other_kind_of_data() -> None:
+    async with a_form() as (form, pilot, _):
+        for family in (*FAMILIES, "dcgan", "mlp"):
+            await pick(form, pilot, "model", family)
+            assert form.draft.family == family
+            assert form.draft.problems() == {}
+            assert form.draft.value("data.dataset") == {"dcgan": "digits"}.get(family, "given-names")
+
+
+async def test_a_key_typed_while_the_focus_is_on_its_way_reaches_the_list() -> None:
+    async with a_form() as (form, pilot, app):
+        app.set_focus(None)
+        app.simulate_key("tab")
+        app.simulate_key("enter")
+        await pilot.pause()
+        await pilot.pause()
+        assert form.query_one("#model", Picker).query_one(Select).expanded
 
 
 async def test_a_click_enters_a_setting_and_opens_its_list_at_once() -> None:
