@@ -2,36 +2,32 @@
 
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.screen import Screen
-from textual.timer import Timer
-from textual.widgets import Button, Static
-from textual.worker import get_current_worker
+from textual.widgets import Button
 
 from tui.header import Header
 from tui.key_bar import KeyBar
 from tui.modes import TABS
 from tui.run.bindings import STEERING
+from tui.train.start_line import StartLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.contract.commands import Command
-    from engine.contract.configuration import Configuration, Tree
+    from engine.contract.configuration import Tree
     from engine.contract.run_directory import RunDirectory
     from engine.contract.status import RunState
     from tui.app import TorchttyApp
     from tui.form.draft import Draft
     from tui.form.form import Form
     from tui.run.view import RunView
-
-ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
 
 WARM_CHARTS_AFTER = 1.0  # seconds after the first screen, which is to be there first
 
@@ -54,7 +50,6 @@ class TrainScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ask: Timer | None = None
         self._starting = False
         self.is_furnished = False
         self._is_wanted_at_once = False
@@ -63,9 +58,8 @@ class TrainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Header(TABS, "train")
-        with Horizontal(id="train"), Vertical(id="setup"), Horizontal(id="start-line"):
-            yield Static("", id="estimate")
-            yield Button("Train ^t", id="start", variant="primary", compact=True)
+        with Horizontal(id="train"), Vertical(id="setup"):
+            yield StartLine()
         yield KeyBar()
 
     async def furnish(self) -> None:
@@ -74,7 +68,7 @@ class TrainScreen(Screen[None]):
         from tui.form.form import Form
 
         await self.query_one("#setup").mount(Form({DEFAULT: read_shipped(DEFAULT)}, DEFAULT), before="#start-line")
-        self._say("warming up torch…")
+        self.start_line.say("warming up torch…")
         self.call_after_refresh(self._furnish_run)
 
     async def _furnish_run(self) -> None:
@@ -87,7 +81,7 @@ class TrainScreen(Screen[None]):
         self.is_furnished = True
         self.refresh_bindings()
         self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
-        self._ask_for_estimate()
+        self.start_line.ask(self.form.draft, self._fallback_of(self.form.draft))
         if self._is_wanted_at_once:
             self.action_start()
         else:
@@ -109,6 +103,10 @@ class TrainScreen(Screen[None]):
         from tui.form.form import Form
 
         return self.query_one(Form)
+
+    @property
+    def start_line(self) -> StartLine:
+        return self.query_one(StartLine)
 
     @property
     def view(self) -> "RunView":
@@ -329,60 +327,17 @@ class TrainScreen(Screen[None]):
     # Estimates.
 
     def on_form_changed(self) -> None:
-        if self._ask is not None:
-            self._ask.stop()
-        self._ask = self.set_timer(ASK_AFTER, self._ask_for_estimate)
+        self.start_line.ask_soon(self.form.draft, self._fallback_of(self.form.draft))
 
-    def _ask_for_estimate(self) -> None:
-        problems = self.form.draft.problems()
-        wrong = len(problems)
-        if wrong:
-            self._say(f"{wrong} setting{'s' if wrong > 1 else ''} cannot be right", wrong=True)
-            return
-        self._estimate(self.form.draft, self.form.draft.configuration())
-
-    @work(thread=True, group="estimate", exclusive=True)
-    def _estimate(self, draft: "Draft", configuration: "Configuration") -> None:
-        from engine.contract.errors import UserError
-
-        worker = get_current_worker()
-        try:
-            answer = self.torchtty.pool.prepare(configuration.tree(), lambda: worker.is_cancelled)
-        except UserError as error:
-            if not worker.is_cancelled:
-                self.app.call_from_thread(self._say, "no estimate", wrong=True)
-                self.app.call_from_thread(self._complain, str(error))
-            return
-        if answer is not None and not worker.is_cancelled:
-            self.app.call_from_thread(self._show_estimate, draft, configuration, answer)
-
-    def _show_estimate(self, draft: "Draft", configuration: "Configuration", answer: dict[str, Any]) -> None:
-        from tui.train.estimate import estimate_line
-
-        problems = {str(path): str(message) for path, message in answer.get("problems", [])}
-        if fallback := self._fallback_of(draft) if answer.get("unreachable") else "":
-            problems = {}
-        draft.report(problems)
-        if draft is self.form.draft:
-            if problems:
-                self._say(next(iter(problems.values())), wrong=True)
-            elif fallback:
-                self._say(f"cannot be fetched here: train takes {fallback}")
-            else:
-                steps = getattr(configuration.training, "max_steps", None)  # type: ignore[attr-defined]
-                self._say(estimate_line(answer, steps))
-            if self.form.live is None:
-                self.form.mark()
+    def on_start_line_reported(self, event: StartLine.Reported) -> None:
+        event.draft.report(event.problems)
+        if event.draft is self.form.draft and self.form.live is None:
+            self.form.mark()
 
     def _fallback_of(self, draft: "Draft") -> str:
         """Name what a draft's recipe has for someone without a network; nothing if it has none."""
         recipe = self.form.recipes.get(draft.recipe or "")
         return recipe.fallback.name if recipe is not None and recipe.fallback is not None else ""
-
-    def _say(self, text: str, *, wrong: bool = False) -> None:
-        line = self.query_one("#estimate", Static)
-        line.set_class(wrong, "-wrong")
-        line.update(Content(text))
 
     def _complain(self, message: str) -> None:
         self.notify(message, severity="error", markup=False)

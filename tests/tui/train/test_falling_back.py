@@ -67,11 +67,12 @@ async def test_what_cannot_be_fetched_does_not_forbid_to_start_where_there_is_a_
     monkeypatch.setenv("TORCHTTY_MIRROR", str(tmp_path))
     async with torchtty() as (app, pilot):
         form = app.screen.form
+        app.pool.prepare = lambda tree, is_cancelled: prepare(tree)
         form._switch(False, "b2-mlp")
-        app.screen._show_estimate(form.draft, form.draft.configuration(), prepare(form.draft.tree))
-        assert (
-            str(app.screen.query_one("#estimate", Static).content) == "cannot be fetched here: train takes given-names"
-        )
+        form._changed()
+        line = app.screen.query_one("#estimate", Static)
+        said = "cannot be fetched here: train takes given-names"
+        await settled(pilot, lambda: str(line.content) == said, "the line under the form")
         await pilot.press("ctrl+t")
         await settled(pilot, lambda: app.pool.handed, "the run")
 
@@ -82,8 +83,10 @@ async def test_it_does_forbid_to_start_where_there_is_none(
     monkeypatch.setenv("TORCHTTY_MIRROR", str(tmp_path))
     async with torchtty() as (app, pilot):
         form = app.screen.form
+        app.pool.prepare = lambda tree, is_cancelled: prepare(tree)
         form.draft.set("data.dataset", "names")
-        app.screen._show_estimate(form.draft, form.draft.configuration(), prepare(form.draft.tree))
+        form._changed()
+        await settled(pilot, form.draft.problems, "the problem")
         await pilot.press("ctrl+t")
         await pilot.pause()
         assert "has no names.txt" in app.told[-1]

@@ -1,0 +1,91 @@
+"""The line under the form: what the settings amount to, as the warm worker tells, and the button that starts them."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import Button, Static
+from textual.worker import get_current_worker
+
+if TYPE_CHECKING:
+    from engine.contract.configuration import Configuration
+    from tui.app import TorchttyApp
+    from tui.form.draft import Draft
+
+ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
+
+
+class StartLine(Horizontal):
+    """Asks what a draft amounts to, some time after its last change, and shows the answer."""
+
+    class Reported(Message):
+        """The worker has looked at a draft, and found problems or none."""
+
+        def __init__(self, draft: "Draft", problems: dict[str, str]) -> None:
+            super().__init__()
+            self.draft = draft
+            self.problems = problems
+
+    def __init__(self) -> None:
+        super().__init__(id="start-line")
+        self._timer: Timer | None = None
+        self._draft: Draft | None = None  # the one that the line is about
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="estimate")
+        yield Button("Train ^t", id="start", variant="primary", compact=True)
+
+    def ask_soon(self, draft: "Draft", fallback: str) -> None:
+        """Ask about a draft unless it changes again at once; a fallback is what its recipe has without a network, or nothing."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(ASK_AFTER, lambda: self.ask(draft, fallback))
+
+    def ask(self, draft: "Draft", fallback: str) -> None:
+        """Ask about a draft now."""
+        self._draft = draft
+        if wrong := len(draft.problems()):
+            self.say(f"{wrong} setting{'s' if wrong > 1 else ''} cannot be right", wrong=True)
+        else:
+            self._ask(draft, draft.configuration(), fallback)
+
+    @work(thread=True, group="estimate", exclusive=True)
+    def _ask(self, draft: "Draft", configuration: "Configuration", fallback: str) -> None:
+        from engine.contract.errors import UserError
+
+        worker = get_current_worker()
+        try:
+            answer = cast("TorchttyApp", self.app).pool.prepare(configuration.tree(), lambda: worker.is_cancelled)
+        except UserError as error:
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self.say, "no estimate", wrong=True)
+                self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        if answer is not None and not worker.is_cancelled:
+            if not answer.get("unreachable"):
+                fallback = ""
+            self.app.call_from_thread(self._show, draft, configuration, answer, fallback)
+
+    def _show(self, draft: "Draft", configuration: "Configuration", answer: dict[str, Any], fallback: str) -> None:
+        from tui.train.estimate import estimate_line
+
+        problems = {} if fallback else {str(path): str(message) for path, message in answer.get("problems", [])}
+        if draft is self._draft:
+            if problems:
+                self.say(next(iter(problems.values())), wrong=True)
+            elif fallback:
+                self.say(f"cannot be fetched here: train takes {fallback}")
+            else:
+                steps = getattr(configuration.training, "max_steps", None)  # type: ignore[attr-defined]
+                self.say(estimate_line(answer, steps))
+        self.post_message(self.Reported(draft, problems))
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        """Show something else than an estimate."""
+        line = self.query_one("#estimate", Static)
+        line.set_class(wrong, "-wrong")
+        line.update(Content(text))
