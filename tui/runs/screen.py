@@ -7,17 +7,14 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Horizontal
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, DataTable, Input, Static
+from textual.widgets import ContentSwitcher, DataTable
 
 from engine.contract.deletion import delete
 from engine.contract.errors import UserError
-from engine.contract.places import runs_folder
-from engine.contract.printable import printable_line
 from engine.contract.run_directory import RunDirectory
 from tui.header import Header
 from tui.key_bar import KeyBar
@@ -27,6 +24,7 @@ from tui.runs.comparison import Comparison
 from tui.runs.deletion import DeleteDialog
 from tui.runs.details import Details
 from tui.runs.row import RunRow
+from tui.runs.runs_list import RunsList
 from tui.runs.table import RunsTable
 from tui.runs.watching import RunsWatcher
 
@@ -39,13 +37,6 @@ class RunsScreen(Screen[None]):
 
     HELP = "Every run in the runs folder, newest first. Open one to see its curves and to prompt its model."
     DEFAULT_CSS = """
-    RunsScreen #runs-list { width: 1fr; height: 1fr; padding: 0 1; }
-    RunsScreen #runs-filter { display: none; margin-bottom: 1; background: $surface; }
-    RunsScreen.-filtering #runs-filter { display: block; }
-    RunsScreen #runs-empty { display: none; height: 1fr; width: 1fr; content-align: center middle; color: $foreground 65%; }
-    RunsScreen.-empty #runs-empty { display: block; }
-    RunsScreen.-empty RunsTable { display: none; }
-    RunsScreen #runs-summary { height: 1; color: $foreground 60%; text-wrap: nowrap; text-overflow: ellipsis; }
     RunsScreen #runs-pane { display: none; width: 2fr; height: 1fr; }
     RunsScreen.-open #runs-pane { display: block; }
     RunsScreen.-open #runs-list { display: none; }
@@ -105,19 +96,16 @@ class RunsScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[RunRow] | None = None
         self._watcher = RunsWatcher(lambda rows: self.post_message(self.Listed(rows)))
+
+    @property
+    def runs_list(self) -> RunsList:
+        return self.query_one(RunsList)
 
     def compose(self) -> ComposeResult:
         yield Header(TABS, "runs")
         with Horizontal(id="runs"):
-            with Vertical(id="runs-list"):
-                yield Input(
-                    id="runs-filter", compact=True, placeholder="filter: words of a name, a model, a dataset or a state"
-                )
-                yield RunsTable(id="runs-table")
-                yield Static(id="runs-empty")
-                yield Static(id="runs-summary")
+            yield RunsList()
             with ContentSwitcher(id="runs-pane", initial=RUN):
                 yield RunView(id=RUN)
                 yield Details(id=DETAILS)
@@ -125,7 +113,7 @@ class RunsScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one(RunsTable).focus()
+        self.runs_list.table.focus()
 
     def on_screen_resume(self) -> None:
         self._watcher.start()
@@ -144,59 +132,25 @@ class RunsScreen(Screen[None]):
 
     def on_runs_screen_listed(self, event: Listed) -> None:
         """Show what the thread has read."""
-        self._rows = event.rows
-        self._show_rows()
-
-    def _show_rows(self) -> None:
-        rows = self._rows
-        if rows is None:
-            return
-        text = self.query_one("#runs-filter", Input).value
-        fitting = [row for row in rows if row.contains(text)]
-        table = self.query_one(RunsTable)
-        table.show(fitting)
-        self.set_class(not fitting, "-empty")
-        if not rows:
-            message = f"No runs yet.\n\nf2 goes to Train, where ctrl+t starts one.\nRuns are kept in {runs_folder()}."
-        else:
-            message = f"None of the {len(rows)} runs fits “{printable_line(text)}”.\n\nescape shows them all."
-        self.query_one("#runs-empty", Static).update(Content(message))
-        self._summarise()
+        self.runs_list.show(event.rows)
         if self.pane == COMPARISON:
             self._compare()
-        elif self.pane == DETAILS and table.current is not None:
-            self.query_one(Details).show_outcome(table.current.status)
-
-    def _summarise(self) -> None:
-        rows, table = self._rows or [], self.query_one(RunsTable)
-        live = sum(row.status.state.is_live for row in rows)
-        parts = [f"{len(rows)} run{'s' * (len(rows) != 1)}"]
-        if live:
-            parts.append(f"{live} live")
-        if len(table.shown) != len(rows):
-            parts.append(f"{len(table.shown)} shown")
-        if marked := len(table.marks):
-            parts.append(f"{marked} marked: o overlays {'them' if marked > 1 else 'it'}")
-        current = table.current
-        if current is not None and current.problem:
-            parts.append(current.problem.replace("\n", "; "))
-        self.query_one("#runs-summary", Static).update(Content(printable_line("  ·  ".join(parts))), layout=False)
+        elif self.pane == DETAILS and (row := self.runs_list.table.current) is not None:
+            self.query_one(Details).show_outcome(row.status)
 
     @on(RunsTable.Marked)
     def _marks_changed(self) -> None:
-        self._summarise()
         if self.pane == COMPARISON:
             self._compare()
 
     @on(DataTable.RowHighlighted, "#runs-table")
     def _cursor_moved(self) -> None:
-        self._summarise()
         if self.pane == DETAILS:
             self._show_details()
 
     @on(DataTable.RowSelected, "#runs-table")
     def _open_selected(self) -> None:
-        row = self.query_one(RunsTable).current
+        row = self.runs_list.table.current
         if row is None:
             return
         if row.problem:
@@ -228,18 +182,18 @@ class RunsScreen(Screen[None]):
 
     def action_details(self) -> None:
         """Show the configuration of the run under the cursor."""
-        if self.query_one(RunsTable).current is not None:
+        if self.runs_list.table.current is not None:
             self._open(DETAILS)
             self._show_details()
             self._focus_unless_split(self.query_one(Details))
 
     def _show_details(self) -> None:
-        if row := self.query_one(RunsTable).current:
+        if row := self.runs_list.table.current:
             self.query_one(Details).show(row.run, row.status, row.problem)
 
     def action_overlay(self) -> None:
         """Compare the marked runs, or the one under the cursor if none is."""
-        table = self.query_one(RunsTable)
+        table = self.runs_list.table
         if not table.marks:
             self.notify("Mark runs with space first: o then draws their curves together.")
             return
@@ -248,8 +202,8 @@ class RunsScreen(Screen[None]):
         self._focus_unless_split(self.query_one("#comparison-chart"))
 
     def _compare(self) -> None:
-        table = self.query_one(RunsTable)
-        by_key = {row.key: row for row in self._rows or []}
+        table = self.runs_list.table
+        by_key = {row.key: row for row in self.runs_list.rows or []}
         rows = [by_key[name] for name in table.marks if name in by_key and not by_key[name].problem]
         self.query_one(Comparison).show(rows, table.marks)
 
@@ -264,22 +218,21 @@ class RunsScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Close what is open; if nothing is, drop the filter."""
-        table = self.query_one(RunsTable)
+        table = self.runs_list.table
         if self.pane is not None:
             self.remove_class("-open")
             self.query_one(RunView).show(None)
-        elif self.has_class("-filtering"):
-            self.remove_class("-filtering")
-            self.query_one("#runs-filter", Input).value = ""
+        elif self.runs_list.is_filtering:
+            self.runs_list.drop_filter()
         self.refresh_bindings()
         self.call_after_refresh(table.focus)
 
     def action_new_like(self) -> None:
         """Ask for a new run with the settings of the one that is opened, or else of the one under the cursor."""
         opened = self.query_one(RunView)
-        row = self.query_one(RunsTable).current
+        row = self.runs_list.table.current
         if self.pane == RUN and opened.has_focus_within:
-            row = next((row for row in self._rows or [] if row.run == opened.run), None)
+            row = next((row for row in self.runs_list.rows or [] if row.run == opened.run), None)
         if row is not None and row.tree is not None:
             self.post_message(self.NewRunWanted(row))
         elif row is not None:
@@ -289,26 +242,15 @@ class RunsScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Write a filter."""
-        self.add_class("-filtering")
-        self.query_one("#runs-filter", Input).focus()
-
-    @on(Input.Changed, "#runs-filter")
-    def _filter(self) -> None:
-        self._show_rows()
-
-    @on(Input.Submitted, "#runs-filter")
-    def _filtered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.set_class(bool(event.value), "-filtering")
-        self.query_one(RunsTable).focus()
+        self.runs_list.write_filter()
 
     def action_unmark(self) -> None:
         """Take all marks away."""
-        self.query_one(RunsTable).unmark_all()
+        self.runs_list.table.unmark_all()
 
     def action_delete(self) -> None:
         """Ask, then delete the run under the cursor."""
-        row = self.query_one(RunsTable).current
+        row = self.runs_list.table.current
         if row is None:
             return
         if row.status.state.is_live:
@@ -327,7 +269,7 @@ class RunsScreen(Screen[None]):
         if view.run == run:
             self.remove_class("-open")
             view.show(None)
-            self.query_one(RunsTable).focus()
+            self.runs_list.table.focus()
 
         def work() -> None:
             try:
@@ -341,7 +283,7 @@ class RunsScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer only what makes sense now."""
         if action == "back":
-            return self.has_class("-open") or self.has_class("-filtering")
+            return self.has_class("-open") or self.runs_list.is_filtering
         if action == "filter":
             return self.pane is None or self.has_class("-split")
         if action == "metric":
