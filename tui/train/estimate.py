@@ -8,7 +8,7 @@ def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
     """Write an answer of the warm worker: `48,637 params · 1 MB · ≈ 12 s`."""
     parts = []
     if (parameters := answer.get("parameters")) is not None:
-        parts.append(f"{parameters:,} params")
+        parts.append(f"{count(parameters)} params")
     if memory := answer.get("memory"):
         parts.append(size(memory))
     if (step := answer.get("seconds_per_step")) is not None and max_steps:
@@ -16,9 +16,16 @@ def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
     return " · ".join(parts)
 
 
-def size(count: float) -> str:
+def count(number: int) -> str:
+    """Write a number of weights, from a million on to three digits: `48,637`, `6.34 M`, `124 M`."""
+    if number < 1_000_000:
+        return f"{number:,}"
+    return f"{number / 1e6:.{2 if number < 10e6 else 1 if number < 100e6 else 0}f} M"
+
+
+def size(size_in_bytes: float) -> str:
     """Write a number of bytes: `1 MB`, `350 MB`, `1.2 GB`."""
-    megabytes = count / 1e6
+    megabytes = size_in_bytes / 1e6
     if megabytes < 1000:
         return f"{max(1, round(megabytes))} MB"
     return f"{megabytes / 1000:.1f} GB"

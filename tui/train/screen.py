@@ -219,6 +219,7 @@ class TrainScreen(Screen[None]):
         if run is not None and instead is not None:
             self.notify(instead.sentence, severity="warning", timeout=30, markup=False)
             self._starting = True
+            self.view.show(None)  # the new run may bear the name of this one, and is to be read anew
             self._launch(partial(begin_instead, run, instead))
 
     @property

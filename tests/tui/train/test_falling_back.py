@@ -11,6 +11,7 @@ from textual.widgets import Static
 from engine.contract.run_directory import RunDirectory, list_runs
 from engine.contract.status import RunState
 from engine.preparation import prepare
+from tui.run.headline import Headline
 
 OFFLINE = "data.dataset: celeba/faces.zip could not be downloaded from a.b.c: no connection. Choose digits."
 
@@ -40,7 +41,9 @@ async def test_the_fallback_of_its_recipe_starts_in_its_place_with_the_settings_
         fail(app.pool.handed[0][0])
         await settled(pilot, lambda: len(app.pool.handed) == 2, "the fallback")
         instead = app.pool.handed[1][0]
-        await settled(pilot, lambda: app.screen.view.run == instead, "the fallback on the screen")
+        headline = app.screen.query_one(Headline)
+        await settled(pilot, lambda: "DCGAN · digits" in str(headline.content), "the fallback on the screen")
+        assert app.screen.view.run == instead
         tree = instead.configuration().tree()
         assert (tree["data"]["dataset"], tree["training"]["max_steps"]) == ("digits", 7)
         assert list_runs() == [instead]

@@ -165,4 +165,6 @@ def test_an_estimate_is_rough_where_it_can_only_be_rough() -> None:
         estimate_line({"parameters": 48637, "memory": 778_192, "seconds_per_step": 0.0024}, 5000)
         == "48,637 params · 1 MB · ≈ 12 s"
     )
+    assert estimate_line({"parameters": 6_342_272}, None) == "6.34 M params"
+    assert estimate_line({"parameters": 124_439_808}, None) == "124 M params"
     assert estimate_line({"parameters": 841, "vocab_size": 29}, None) == "841 params"
