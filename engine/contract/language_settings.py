@@ -19,8 +19,9 @@ class LanguageTraining(Training):
     grad_clip_kind: Literal["norm", "value"] = setting(
         "norm", "norm: shorten the gradient of all weights as one vector; value: cut each number to ±grad_clip."
     )
-    loss: Literal["cross-entropy", "mse", "l1", "bce"] = setting(
+    loss: Literal["cross-entropy", "nll", "mse", "l1", "bce", "bce-with-logits"] = setting(
         "cross-entropy",
-        "What training lowers: cross-entropy; mse or l1 between probabilities and the true token; bce, each token as a "
-        "yes or no. The curves show cross-entropy whichever it is.",
+        "What training lowers: cross-entropy, or nll, the same of log-softmax; mse or l1 between probabilities and the true "
+        "token; bce, each token as a yes or no, from sigmoids or (with-logits) in one stable step. The curves show "
+        "cross-entropy whichever it is.",
     )

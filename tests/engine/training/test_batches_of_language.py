@@ -42,7 +42,7 @@ def test_batch_norm_refuses_a_batch_of_one(task_for: Make) -> None:
             task_for(kind, training__batch_size=1, **flags)
 
 
-@pytest.mark.parametrize("loss", ["mse", "l1", "bce"])
+@pytest.mark.parametrize("loss", ["nll", "mse", "l1", "bce", "bce-with-logits"])
 def test_whatever_is_lowered_the_curves_show_cross_entropy(task_for: Make, loss: str) -> None:
     task = task_for("bigram", training__loss=loss, training__batch_size=65536)
     before = task.evaluate(thorough=True)["train_eval_loss"]
