@@ -8,7 +8,7 @@
 | edit          | `path`, `value`, `old` |
 | checkpoint    | `path`, `best`, `seconds` |
 | sample_start  | `id`, `prompt`, `count`, `settings`, `unknown` (symbols left out of the prompt) |
-| sample_text   | `id`, `index`, `text` (what was added since the last line) |
+| sample_text   | `id`, `index`, `text` (what was added since the last line; the first brings the prompt) |
 | sample_end    | `id`, `prompt`, `texts`, `known` (items: whether each stands in the training split), `cancelled`, `automatic` |
 | sample_failed | `id`, `message` |
 | images        | `path` (`media/….png`), `title`, `source` (`fixed` noise, `real` or `fresh` noise), `id` (of a sample) |

@@ -102,9 +102,8 @@ class _Answer:
                 say(f"Left out of the prompt, since the model knows no such symbol: {unknown}")
         elif event.get("event") == EventKind.SAMPLE_TEXT:
             index, text = int(event.get("index") or 0), str(event.get("text") or "")
-            # What the model leaves out of a prompt is known at the end only: then the text comes as a whole.
-            if self.streams and self.start.get("count") == 1 and index == 0 and not self.start.get("unknown"):
-                self._write(text if self.written else str(self.start.get("prompt") or "") + text)
+            if self.streams and self.start.get("count") == 1 and index == 0:
+                self._write(text)  # the first one brings the prompt
 
     def _write(self, text: str) -> None:
         sys.stdout.write(printable(text))
