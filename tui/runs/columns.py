@@ -62,8 +62,8 @@ COLUMNS = (
     Column("model", "model", 6, 5, lambda row: _text(row.model)),
     Column("dataset", "dataset", 14, 6, lambda row: _text(row.dataset)),
     _figures("parameters", "params", 7, 7, lambda row: count(row.status.parameters)),
-    _figures("step", "step", 13, 1, _steps),
-    _figures(VAL, "val", 6, 2, _loss),
+    _figures("step", "step", 13, 2, _steps),
+    _figures(VAL, "val", 6, 1, _loss),
     _figures("best", "best", 6, 3, lambda row: loss(row.status.best_val_loss)),
     _figures("speed", "speed", 11, 8, _speed),
     _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
@@ -73,7 +73,7 @@ PADDING = 2  # cells the table adds to every column
 MARK_WIDTH = 1
 
 
-WITH_ADVERSARIAL = _figures(VAL, "val or D G", 13, 2, _loss)
+WITH_ADVERSARIAL = _figures(VAL, "val or D G", 13, 1, _loss)
 """The losses where some run has two, of a discriminator and a generator."""
 
 
@@ -85,7 +85,7 @@ def fitting(width: int, rows: Iterable[RunRow] = ()) -> list[Column]:
     chosen = set()
     for column in sorted(columns, key=lambda column: column.rank):
         if column.rank and left < column.width + PADDING:
-            break
+            continue
         left -= column.width + PADDING
         chosen.add(column.key)
     return [column for column in columns if column.key in chosen]

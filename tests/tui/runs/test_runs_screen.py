@@ -74,6 +74,9 @@ def test_wider_tables_have_more_columns_and_the_widest_has_all():
     counts = [len(fitting(width)) for width in range(20, 220)]
     assert counts == sorted(counts)
     assert counts[-1] == len(COLUMNS)
+    assert [column.key for column in fitting(52)] == ["state", "name", "val", "best"], (
+        "beside an opened run at 160 columns"
+    )
 
 
 async def test_an_empty_folder_says_how_to_start():
