@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from engine.contract.client import Mode, WarmWorker, start
@@ -57,10 +58,19 @@ class WorkerPool:
         return self._await(worker, worker.hello, given_up)
 
     def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool]) -> dict[str, Any] | None:
-        """Ask what a configuration amounts to and wait for the answer (see `WarmWorker.answer`); None if given up."""
+        """Ask what a configuration amounts to and wait for the answer (see `WarmWorker.answer`); None if given up.
+
+        A worker that is handed a run meanwhile answers no more: then the next one is asked, once `ensure` has spawned it.
+        """
         worker = self.ensure()
-        request = worker.prepare(tree)
-        return self._await(worker, lambda: worker.answer(request), given_up)
+        while True:
+            request = worker.prepare(tree)
+            answer = self._await(worker, partial(worker.answer, request), given_up)
+            while answer is None and self._worker is None and not (given_up() or self._closed):
+                time.sleep(LOOK_EVERY)
+            if answer is not None or given_up() or self._closed:
+                return answer
+            worker = self.ensure()
 
     def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
         """Give a run to the warm worker, or to a fresh one if there is none. The next is spawned by `ensure`."""

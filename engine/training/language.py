@@ -268,7 +268,8 @@ def load_model_weights(model: torch.nn.Module, weights: dict[str, Tensor], expec
 
 def _too_short(data: PreparedText, block_size: int) -> str:
     have = data.token_counts["train"]
+    advice = f"Take a block_size below {have}, or a longer text." if have > 1 else "Take a longer text."
     return (
-        f"model.block_size of {block_size} is longer than the text: {data.corpus.name} has {have:,} tokens to train on. "
-        f"Take a block_size below {max(1, have)}, or a longer text."
+        f"model.block_size of {block_size} is longer than the text: {data.corpus.name} has {have:,} "
+        f"token{'s' * (have != 1)} to train on. {advice}"
     )

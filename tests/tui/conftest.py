@@ -28,6 +28,10 @@ class ColdPool(WorkerPool):
         super().__init__()
         self.handed: list[tuple[RunDirectory, Mode]] = []
 
+    @property
+    def is_warm(self) -> bool:
+        return False
+
     def ensure(self) -> Any:
         return None
 

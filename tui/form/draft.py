@@ -1,5 +1,6 @@
 """A run being composed: the values entered so far, what they came from, and what is wrong with them."""
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -167,3 +168,10 @@ class Draft:
             self.tree[section] = {"kind": kind}
             defaults = {spec.name: spec.default for spec in specs(self.family, self.tree) if spec.section == section}
             self.tree[section] |= defaults
+
+
+def sentence(path: str, message: str) -> str:
+    """Write a problem of a setting away from the setting: its path in front, unless the message names one itself."""
+    if re.match(r"[a-z]+\.[a-z_]+\b", message):
+        return message
+    return f"{path}: {message}" if message[:1].isupper() else f"{path} {message}"

@@ -14,6 +14,7 @@ from textual.widgets import Input, Select
 from engine.contract.fields import FieldSpec
 from tui.form.edited_line import EditedLine, face_of_choice, face_of_switch, face_of_text
 from tui.form.toggle import Toggle
+from tui.uncut_input import UncutInput
 
 NAME_AT = 2  # the column where the name stands, after the mark
 EDITOR_AT = 22
@@ -25,7 +26,7 @@ CHANGED = "•"
 WRONG = "×"
 
 
-class FieldInput(Input, inherit_bindings=False):
+class FieldInput(UncutInput, inherit_bindings=False):
     """An input without the scrolling keys, so that up, down and the page keys reach the row and the form."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(Input.BINDINGS)

@@ -14,6 +14,7 @@ from textual.widgets import Input, Label, Static
 from engine.contract.configuration import Configuration
 from tui.run import sampling_fields
 from tui.run.sampling_fields import FIELDS
+from tui.uncut_input import UncutInput
 
 
 class PromptBar(Vertical):
@@ -48,7 +49,7 @@ class PromptBar(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(id="prompt-row"):
             yield Label("prompt", id="prompt-label")
-            yield Input(
+            yield UncutInput(
                 id="prompt",
                 compact=True,
                 placeholder="what the model goes on from; enter draws a sample",
@@ -58,7 +59,9 @@ class PromptBar(Vertical):
         with Horizontal(id="field-row"):
             for field in FIELDS:
                 yield Label(field.label)
-                small = Input(field.empty, id=f"sampling-{field.name}", compact=True, tooltip=field.help, max_length=20)
+                small = UncutInput(
+                    field.empty, id=f"sampling-{field.name}", compact=True, tooltip=field.help, max_length=20
+                )
                 small.styles.width = field.width
                 yield small
         yield Static(id="prompt-problem")

@@ -26,7 +26,7 @@ FIELDS = (
     SamplingField("temperature", "T", 4, "", "Below 1 keeps to the likely, above 1 dares; 0 takes the likeliest"),
     SamplingField("top_k", "top-k", 4, "off", "Draw from the k likeliest tokens only"),
     SamplingField("top_p", "top-p", 4, "off", "Draw from the likeliest tokens that sum to this probability"),
-    SamplingField("count", "n", 4, "auto", "How many samples; auto draws ten names, or one running text"),
+    SamplingField("count", "n", 5, "auto", "How many samples; auto draws ten names, or one running text"),
     SamplingField("max_tokens", "tokens", 5, "", "Longest sample"),
     SamplingField("seed", "seed", 5, "any", "A number draws the same sample again; any draws a new one each time"),
 )

@@ -1,6 +1,6 @@
 """The columns of the table of runs, and which of them fit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -56,10 +56,14 @@ def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRo
 
 
 NAME, VAL = "name", "val"
+NAME_WIDTH, MORE_FOR_NAMES = (
+    18,
+    12,
+)  # cells that names have in any case, and those that long ones are left before other columns
 COLUMNS = (
     Column("state", "state", 10, 0, _state),
-    Column(NAME, "name", 18, 0, lambda row: _text(row.run.name)),
-    Column("model", "model", 6, 5, lambda row: _text(row.model)),
+    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.run.name)),
+    Column("model", "model", 12, 5, lambda row: _text(row.model)),
     Column("dataset", "dataset", 14, 6, lambda row: _text(row.dataset)),
     _figures("parameters", "params", 7, 7, lambda row: count(row.status.parameters)),
     _figures("step", "step", 13, 2, _steps),
@@ -77,11 +81,12 @@ WITH_ADVERSARIAL = _figures(VAL, "val or D G", 13, 1, _loss)
 """The losses where some run has two, of a discriminator and a generator."""
 
 
-def fitting(width: int, rows: Iterable[RunRow] = ()) -> list[Column]:
+def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
     """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
     adversarial = any(row.status.loss_d is not None for row in rows)
     columns = [WITH_ADVERSARIAL if adversarial and column.key == VAL else column for column in COLUMNS]
-    left = width - MARK_WIDTH - PADDING
+    longest = max((len(row.key) for row in rows), default=0)
+    left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
     chosen = set()
     for column in sorted(columns, key=lambda column: column.rank):
         if column.rank and left < column.width + PADDING:
@@ -95,4 +100,4 @@ def name_width(columns: list[Column], width: int, names: list[str]) -> int:
     """Return the width of the name's column: what is left over, and no more than the names need."""
     others = sum(column.width + PADDING for column in columns if column.key != NAME) + MARK_WIDTH + PADDING
     longest = max((len(name) for name in names), default=0)
-    return max(12, min(width - others - PADDING, max(longest, 18)))
+    return max(12, min(width - others - PADDING, max(longest, NAME_WIDTH)))

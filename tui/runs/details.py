@@ -55,6 +55,8 @@ class Details(VerticalScroll, can_focus=True):
 def outcome(status: Status) -> Content:
     """Write what a run came to, one figure a line, losses in nats."""
     facts = [("state", status.state.value)]
+    if status.message:
+        facts.append(("reason", status.message))
     if status.max_steps:
         facts.append(("step", f"{status.step:,} of {status.max_steps:,}, in {duration(status.seconds)}"))
     best = f", best {loss(status.best_val_loss)} at step {status.best_step or 0:,}" if status.best_val_loss else ""

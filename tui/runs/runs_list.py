@@ -48,6 +48,7 @@ class RunsList(Vertical):
     def show(self, rows: list[RunRow]) -> None:
         """Show what is in the folder now."""
         self.rows = rows
+        self.table.keep_marks_of({row.key for row in rows})
         self._show_fitting()
 
     @on(Input.Changed, "#runs-filter")

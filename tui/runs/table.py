@@ -1,5 +1,6 @@
 """The table of runs: by key, so that only the cells that changed are touched."""
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -54,7 +55,6 @@ class RunsTable(DataTable[Content]):
 
     def show(self, rows: list[RunRow]) -> None:
         """Show these rows in this order, changing no more than differs."""
-        self.marks = {name: number for name, number in self.marks.items() if name in {row.key for row in rows}}
         keys = [row.key for row in rows]
         columns = fitting(self.size.width, rows)
         width = name_width(columns, self.size.width, keys)
@@ -117,6 +117,10 @@ class RunsTable(DataTable[Content]):
         self._update(row)
         self.action_cursor_down()
         self.post_message(self.Marked())
+
+    def keep_marks_of(self, keys: Collection[str]) -> None:
+        """Take away the marks of all runs but these; runs that are not shown keep theirs."""
+        self.marks = {key: number for key, number in self.marks.items() if key in keys}
 
     def unmark_all(self) -> None:
         """Take all marks away."""

@@ -7,8 +7,10 @@ from typing import Any
 def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
     """Write an answer of the warm worker: `48,637 params · 1 MB · ≈ 12 s`."""
     parts = []
-    if (parameters := answer.get("parameters")) is not None:
+    if parameters := answer.get("parameters"):
         parts.append(f"{count(parameters)} params")
+    elif tokens := answer.get("tokens"):  # an n-gram has no parameters before it has counted
+        parts.append(f"{tokens['train']:,} tokens to count")
     if memory := answer.get("memory"):
         parts.append(size(memory))
     if (step := answer.get("seconds_per_step")) is not None and max_steps:

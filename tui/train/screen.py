@@ -15,7 +15,7 @@ from tui.header import Header
 from tui.key_bar import KeyBar
 from tui.modes import TABS
 from tui.run.bindings import STEERING
-from tui.train.start_line import StartLine
+from tui.train.start_line import WARMING_UP, StartLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class TrainScreen(Screen[None]):
         from tui.form.form import Form
 
         await self.query_one("#setup").mount(Form({DEFAULT: read_shipped(DEFAULT)}, DEFAULT), before="#start-line")
-        self.start_line.say("warming up torch…")
+        self.start_line.say(WARMING_UP)
         self.call_after_refresh(self._furnish_run)
 
     async def _furnish_run(self) -> None:
@@ -123,12 +123,14 @@ class TrainScreen(Screen[None]):
             return
         if self._starting:
             return
+        from tui.form.draft import sentence
+
         form = self.form
         form.show_next()
         if (problem := form.first_problem()) is not None:
             path, message = problem
             self.set_class(False, "-drawer-shut")
-            self._complain(f"{path} {message}")
+            self._complain(sentence(path, message))
             return
         from engine.contract.run_directory import create
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tui.form.draft import Draft
 
 ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
+WARMING_UP = "warming up torch…"
+PATIENCE = 1.5  # seconds that an earlier estimate stays while the worker thinks
 
 
 class StartLine(Horizontal):
@@ -33,6 +35,7 @@ class StartLine(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="start-line")
         self._timer: Timer | None = None
+        self._patience: Timer | None = None
         self._draft: Draft | None = None  # the one that the line is about
 
     def compose(self) -> ComposeResult:
@@ -49,9 +52,15 @@ class StartLine(Horizontal):
         """Ask about a draft now."""
         self._draft = draft
         if wrong := len(draft.problems()):
-            self.say(f"{wrong} setting{'s' if wrong > 1 else ''} cannot be right", wrong=True)
+            self._say_wrong(wrong)
         else:
+            if self._patience is not None:
+                self._patience.stop()
+            self._patience = self.set_timer(PATIENCE, self._ask_for_patience)
             self._ask(draft, draft.configuration(), fallback)
+
+    def _ask_for_patience(self) -> None:
+        self.say("estimating…" if cast("TorchttyApp", self.app).pool.is_warm else WARMING_UP)
 
     @work(thread=True, group="estimate", exclusive=True)
     def _ask(self, draft: "Draft", configuration: "Configuration", fallback: str) -> None:
@@ -76,7 +85,7 @@ class StartLine(Horizontal):
         problems = {} if fallback else {str(path): str(message) for path, message in answer.get("problems", [])}
         if draft is self._draft:
             if problems:
-                self.say(next(iter(problems.values())), wrong=True)
+                self._say_wrong(len(problems))
             elif fallback:
                 self.say(f"cannot be fetched here: train takes {fallback}")
             else:
@@ -84,8 +93,15 @@ class StartLine(Horizontal):
                 self.say(estimate_line(answer, steps))
         self.post_message(self.Reported(draft, problems))
 
+    def _say_wrong(self, number: int) -> None:
+        self.say(
+            f"{number} setting{'s' * (number > 1)} cannot be right", wrong=True
+        )  # what is wrong stands beside each
+
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Show something else than an estimate."""
+        if self._patience is not None:
+            self._patience.stop()
         line = self.query_one("#estimate", Static)
         line.set_class(wrong, "-wrong")
         line.update(Content(text))

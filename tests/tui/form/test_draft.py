@@ -3,7 +3,7 @@
 from engine.contract.configuration import parse, starting_tree
 from engine.contract.fields import FieldSpec
 from engine.contract.recipes import recipe_named, shipped_recipes
-from tui.form.draft import Draft
+from tui.form.draft import Draft, sentence
 
 
 def names_gpt() -> Draft:
@@ -102,3 +102,12 @@ def test_a_path_may_be_empty_where_its_setting_begins_so_and_not_elsewhere() -> 
     assert list(draft.problems()) == ["data.dataset"]
     draft.set("tokenizer.kind", "wordpiece")
     assert list(draft.problems()) == ["data.dataset", "tokenizer.path"]
+
+
+def test_a_problem_away_from_its_setting_names_it_once() -> None:
+    assert sentence("model.n_embd", "must be a multiple of 4") == "model.n_embd must be a multiple of 4"
+    assert sentence("data.dataset", "There is no file x.") == "data.dataset: There is no file x."
+    assert (
+        sentence("model.block_size", "training.batch_size of 8 is too large.")
+        == "training.batch_size of 8 is too large."
+    )

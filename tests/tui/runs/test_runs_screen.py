@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,19 @@ async def test_the_details_of_a_live_run_follow_it(three_runs):
         await until(pilot, shows(app, "2.400, best 2.400 at step 200"))
         three_runs[2].status(RunState.RUNNING, step=500, val_loss=2.2, best_val_loss=2.2, best_step=500)
         await until(pilot, shows(app, "2.200, best 2.200 at step 500"))
+
+
+async def test_a_mark_outlives_the_filter_and_goes_with_its_run(three_runs):
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("space", "slash", *"mlp", "enter")
+        await until(pilot, lambda: list(app.table.shown) == ["bad-mlp"])
+        await pilot.press("space", "escape")
+        await until(pilot, lambda: len(app.table.shown) == 3)
+        assert list(app.table.marks) == ["new-gpt", "bad-mlp"]
+        shutil.rmtree(three_runs[2].run.path)
+        await until(pilot, lambda: list(app.table.marks) == ["bad-mlp"])
 
 
 async def test_marked_runs_share_a_chart_and_a_table_of_what_differs(three_runs):

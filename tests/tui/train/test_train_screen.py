@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from engine.contract.client import Mode
 from engine.contract.run_directory import list_runs
@@ -136,6 +136,19 @@ async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(to
         assert command.read_text() == '{"type":"edit","path":"optimizer.learning_rate","value":0.0005}'
 
 
+async def test_the_key_that_stops_a_run_does_so_from_within_a_field_too(torchtty: Any, live_run: Any) -> None:
+    run = live_run()
+    async with torchtty() as (app, pilot):
+        await settled(pilot, lambda: train(app).view.status is not None)
+        row = train(app).form.row("model.n_embd")
+        row.focus_editor()
+        await pilot.press("ctrl+a", "ctrl+x")
+        await settled(pilot, lambda: list(run.inbox.iterdir()))
+        [command] = run.inbox.iterdir()
+        assert '"type":"stop"' in command.read_text()
+        assert row.query_one(Input).value == "64"
+
+
 async def test_a_run_that_counts_has_no_live_settings_but_those_of_sampling(torchtty: Any, live_run: Any) -> None:
     live_run("names-bigram")
     async with torchtty() as (app, pilot):
@@ -150,13 +163,16 @@ async def test_a_real_worker_estimates_and_trains(torchtty: Any) -> None:
     async with torchtty(pool=WorkerPool()) as (app, pilot):
         line = app.screen.query_one("#estimate", Static)
         assert str(line.content) == "warming up torch…"
-        app.screen.form._switch(True, "ngram")
+        app.screen.form._switch(True, "mlp")
         app.screen.form._tell()
         await settled(pilot, lambda: "params" in str(line.content), 90)
-        await pilot.press("ctrl+t")
+        app.screen.form._switch(True, "ngram")
+        app.screen.form._tell()
+        await pilot.press("ctrl+t")  # so soon that the worker is gone before it could be asked
         await settled(pilot, lambda: (status := train(app).view.status) and status.state is RunState.FINISHED, 60)
         run = list_runs()[0]
         assert run.name == "ngram-given-names-1"
+        await settled(pilot, lambda: str(line.content) == "81,608 tokens to count", 60)  # told by the next worker
     psutil.Process(run.status().pid).terminate()  # it would serve samples for a while yet
 
 
