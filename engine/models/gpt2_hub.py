@@ -28,7 +28,7 @@ PUBLISHED = {
 VOCABULARY = 50_257  # of all of them
 _HUB = "https://huggingface.co/{repository}/resolve/main/{file}"
 _FILES = ("config.json", "model.safetensors")
-_INSTEAD = "Set model.weights to a folder that holds config.json and model.safetensors."
+_INSTEAD = "Set model.weights to a folder that holds config.json and model.safetensors, or to untrained."
 
 
 def weights_folder(weights: str) -> Path:
