@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from engine.contract.errors import UserError
+from torchtty.engine.contract.errors import UserError
 
 
 def choose_device(wish: str) -> torch.device:

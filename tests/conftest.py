@@ -16,9 +16,9 @@ os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
 os.environ.pop("TORCHTTY_MIRROR", None)
 os.environ.pop("NO_COLOR", None)
 
-from engine.contract.client import Mode, WarmWorker  # noqa: E402
-from engine.contract.commands import Release  # noqa: E402
-from engine.contract.run_directory import RunDirectory  # noqa: E402
+from torchtty.engine.contract.client.workers import Mode, WarmWorker  # noqa: E402
+from torchtty.engine.contract.run.directory import RunDirectory  # noqa: E402
+from torchtty.engine.contract.run.requests import Release  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ from typing import Any
 import psutil
 import pytest
 
-from engine.contract import configuration, run_directory
-from engine.contract.events import EventKind, event
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
-from engine.contract.tail import json_line
+from torchtty.engine.contract.run import directory as run_directory
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind, event
+from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings import configuration
 
 
 class WrittenRun:

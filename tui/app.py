@@ -13,18 +13,18 @@ from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 
-from tui import modes
-from tui.gauges import Gauges, Reading
-from tui.header import Header, ModeTab
-from tui.theme import LANTERN
-from tui.too_small import TooSmall, fits
+from torchtty.tui import modes
+from torchtty.tui.shell.gauges import Gauges, Reading
+from torchtty.tui.shell.header import Header, ModeTab
+from torchtty.tui.shell.theme import LANTERN
+from torchtty.tui.shell.too_small import TooSmall, fits
 
 if TYPE_CHECKING:
-    from engine.contract.client import Mode
-    from engine.contract.run_directory import RunDirectory
-    from tui.run.view import RunView
-    from tui.runs.screen import RunsScreen
-    from tui.workers import WorkerPool
+    from torchtty.engine.contract.client.workers import Mode
+    from torchtty.engine.contract.run.directory import RunDirectory
+    from torchtty.tui.run.view import RunView
+    from torchtty.tui.runs.screen import RunsScreen
+    from torchtty.tui.workers import WorkerPool
 
 
 NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
@@ -81,7 +81,7 @@ class TorchttyApp(App[int]):
     def pool(self) -> "WorkerPool":
         """The warm worker; made on first use, since it brings the contract and pydantic with it."""
         if self._pool is None:
-            from tui.workers import WorkerPool
+            from torchtty.tui.workers import WorkerPool
 
             self._pool = WorkerPool()
         return self._pool
@@ -93,8 +93,8 @@ class TorchttyApp(App[int]):
 
     def _settle(self) -> None:
         """Do what can wait until something is on the screen."""
-        from engine.contract.errors import UserError
-        from tui.preferences import changed_keys, remembered_theme
+        from torchtty.engine.contract.errors import UserError
+        from torchtty.tui.shell.preferences import changed_keys, remembered_theme
 
         theme = remembered_theme()
         if theme in self.available_themes:
@@ -106,7 +106,7 @@ class TorchttyApp(App[int]):
             self.notify(str(error), title="Keys", severity="warning", markup=False)
         self._gauges.start()
         self.set_timer(STARTED_AFTER, collect_garbage)
-        from tui.train.screen import TrainScreen
+        from torchtty.tui.train.screen import TrainScreen
 
         for screen in self.screen_stack:
             if isinstance(screen, TrainScreen):
@@ -127,7 +127,7 @@ class TorchttyApp(App[int]):
             self.push_screen(TooSmall())
 
     def _remember(self, theme: str) -> None:
-        from tui.preferences import remember_theme
+        from torchtty.tui.shell.preferences import remember_theme
 
         remember_theme(theme)
 
@@ -147,7 +147,7 @@ class TorchttyApp(App[int]):
 
     def open_run(self, run: "RunDirectory") -> None:
         """Show a run in the Train mode."""
-        from tui.train.screen import TrainScreen
+        from torchtty.tui.train.screen import TrainScreen
 
         self.action_mode("train")
         screen = self.screen
@@ -155,7 +155,7 @@ class TorchttyApp(App[int]):
         screen.show_run(run)
 
     def on_runs_screen_new_run_wanted(self, event: "RunsScreen.NewRunWanted") -> None:
-        from tui.train.screen import TrainScreen
+        from torchtty.tui.train.screen import TrainScreen
 
         self.action_mode("train")
         screen, like = self.screen, event.like
@@ -172,7 +172,7 @@ class TorchttyApp(App[int]):
         self.run_worker(partial(self._hand_over, run, mode, edits), thread=True, group="hand-over")
 
     def _hand_over(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None") -> None:
-        from engine.contract.errors import UserError
+        from torchtty.engine.contract.errors import UserError
 
         try:
             self.hand_over_now(run, mode, edits)
@@ -183,19 +183,19 @@ class TorchttyApp(App[int]):
         self.run_worker(lambda: self.pool.ensure(), thread=True, group="warm", exit_on_error=False)
 
     def on_run_view_needs_worker(self, event: "RunView.NeedsWorker") -> None:
-        from engine.contract.client import Mode
+        from torchtty.engine.contract.client.workers import Mode
 
         self.hand_over(event.run, Mode.SERVE)
 
     def on_run_view_resume_requested(self, event: "RunView.ResumeRequested") -> None:
-        from engine.contract.client import Mode
+        from torchtty.engine.contract.client.workers import Mode
 
         self.hand_over(event.run, Mode.RESUME, event.edits)
 
     # Help, palette, leaving.
 
     def action_help(self) -> None:
-        from tui.help import KeysHelp, keys_here
+        from torchtty.tui.shell.help import KeysHelp, keys_here
 
         if not self.screen.is_modal:
             self.push_screen(KeysHelp(self.screen.HELP or "", keys_here(self.screen)))
@@ -217,7 +217,7 @@ class TorchttyApp(App[int]):
             yield SystemCommand(f"Open run {run.name}", "Show it in the Train mode", partial(self.open_run, run))
 
     def _runs_to_open(self) -> "list[RunDirectory]":
-        from engine.contract.run_directory import list_runs
+        from torchtty.engine.contract.run.directory import list_runs
 
         return list_runs()[:20]
 
@@ -228,12 +228,12 @@ class TorchttyApp(App[int]):
         self.run_worker(self._leave(), exclusive=True, group="leave")
 
     async def _leave(self) -> None:
-        from tui.leaving import live_runs, stop_all
+        from torchtty.tui.shell.leaving import live_runs, stop_all
 
         try:
             runs = await asyncio.to_thread(live_runs)
             if runs:
-                from tui.quit import Leaving, QuitDialog
+                from torchtty.tui.shell.quit import Leaving, QuitDialog
 
                 choice: Leaving | None = await self.push_screen_wait(QuitDialog([run.name for run in runs]))
                 if choice in (None, Leaving.CANCEL):

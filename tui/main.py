@@ -30,15 +30,15 @@ def _app() -> int:
     # package, and garbage, of which importing makes hardly any. The app collects it later.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
-    from tui.app import run_app
-    from tui.images.protocol import prepare
+    from torchtty.tui.app import run_app
+    from torchtty.tui.images.protocol import prepare
 
     prepare()  # asks terminals that show graphics, which is no longer possible once the app owns the terminal
     return run_app()
 
 
 def _command() -> int:
-    from tui.cli.console import guarded
+    from torchtty.tui.cli.console import guarded
 
     return guarded(_run_command)
 
@@ -47,10 +47,10 @@ def _run_command() -> int:
     # An argument that is no UTF-8 keeps its readable part: nothing downstream can write lone surrogates.
     arguments = [argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for argument in sys.argv[1:]]
     if arguments == ["--version"]:
-        from tui.cli.version import version
+        from torchtty.tui.cli.version import version
 
         return version()
-    from tui.cli.program import run
+    from torchtty.tui.cli.program import run
 
     return run(arguments)
 

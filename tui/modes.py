@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from textual.screen import Screen
 
-from tui.header import Tab
+from torchtty.tui.shell.header import Tab
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Mode:
 
 
 def _train() -> Screen[None]:
-    from tui.train.screen import TrainScreen
+    from torchtty.tui.train.screen import TrainScreen
 
     return TrainScreen()
 
 
 def _runs() -> Screen[None]:
-    from tui.runs.screen import RunsScreen
+    from torchtty.tui.runs.screen import RunsScreen
 
     return RunsScreen()
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from engine.contract.client import Mode, WarmWorker, start
-from engine.contract.errors import UserError
-from engine.contract.printable import printable_line
-from engine.contract.run_directory import RunDirectory
+from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.directory import RunDirectory
 
 LOOK_EVERY = 0.05  # seconds between two looks for an answer
 

@@ -1,1 +1,1 @@
-"""Training speed, measured: `python -m engine.bench`."""
+"""Training speed, measured: `python -m torchtty.engine.bench`."""

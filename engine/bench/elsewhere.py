@@ -9,7 +9,7 @@ from subprocess import PIPE
 from typing import Any
 
 # OpenMP reads its settings when torch is imported, and the engine's own, made when its package is imported, come too late then.
-_PROGRAM = "import torch; from engine.bench.tutorial import main; main()"
+_PROGRAM = "import torch; from torchtty.engine.bench.tutorial import main; main()"
 
 
 class Elsewhere:

@@ -9,14 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from engine.bench.elsewhere import Elsewhere
-from engine.contract.configuration import LanguageConfiguration, parse, starting_tree, with_value
-from engine.contract.run_directory import create
-from engine.tasks import build_task
-from engine.training.language import LanguageTask
-from engine.training.loop import Loop
-from engine.training.record import Record, new_status
-from engine.training.task import Task
+from torchtty.engine.bench.elsewhere import Elsewhere
+from torchtty.engine.contract.run.directory import create
+from torchtty.engine.contract.settings.configuration import LanguageConfiguration, parse, starting_tree, with_value
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.language import LanguageTask
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.run_writer import Record, new_status
+from torchtty.engine.training.task import Task
 
 NEVER = 10**9
 QUIET = {

@@ -4,7 +4,7 @@ Batches are drawn by index, as the two best known tutorials draw them: rows of p
 token (makemore), slices of the text stacked for one that predicts every position (nanoGPT). The optimizer is torch's with its
 default arguments but for the rates, and the loss is read every step.
 
-It runs in a process of its own: see `engine.bench.elsewhere`.
+It runs in a process of its own: see `torchtty.engine.bench.elsewhere`.
 """
 
 import json
@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.contract.configuration import LanguageConfiguration, load
-from engine.data.batches import Windows
-from engine.tasks import build_task
-from engine.training.language import LanguageTask
+from torchtty.engine.contract.settings.configuration import LanguageConfiguration, load
+from torchtty.engine.data.batches import Windows
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.language import LanguageTask
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 

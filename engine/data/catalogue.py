@@ -4,13 +4,13 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from engine.contract.catalogue import Dataset, Normalisation, catalogue, embedded_alternative
-from engine.contract.errors import UserError
-from engine.contract.printable import symbol_name
-from engine.data.download import Cancelled, Progress, RemoteFile, fetch
-from engine.data.embedded import embedded_text
-from engine.data.normalise import normalise_items, normalise_text
-from engine.data.text import Corpus, Unit, decode_text, detect_unit, item_lines, read_bytes
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import symbol_name
+from torchtty.engine.contract.settings.catalogue import Dataset, Normalisation, catalogue, embedded_alternative
+from torchtty.engine.data.download import Cancelled, Progress, RemoteFile, fetch
+from torchtty.engine.data.embedded import embedded_text
+from torchtty.engine.data.normalise import normalise_items, normalise_text
+from torchtty.engine.data.text import Corpus, Unit, decode_text, detect_unit, item_lines, read_bytes
 
 
 def load_corpus(

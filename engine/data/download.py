@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from engine.contract.errors import UnreachableError, UserError
-from engine.contract.places import data_folder
+from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.contract.paths import data_folder
 
 if TYPE_CHECKING:
     import requests

@@ -7,8 +7,8 @@ import re
 import tempfile
 from importlib import metadata, resources
 
-from engine.contract.catalogue import Dataset
-from engine.contract.places import data_folder
+from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.settings.catalogue import Dataset
 
 # a to z with dashes and apostrophes between letters.
 _PLAIN_NAME = re.compile(r"[a-z]+(?:[-'][a-z]+)*")
@@ -19,7 +19,7 @@ _SKIPPED_LOCALES = {"en"}
 def embedded_text(dataset: Dataset) -> str:
     """The text of an embedded dataset; items stand one a line."""
     if dataset.source == "file":
-        return resources.files("assets").joinpath("words", dataset.file).read_text(encoding="utf-8").strip()
+        return resources.files("torchtty.assets").joinpath("words", dataset.file).read_text(encoding="utf-8").strip()
     return {"given-names": given_names, "python-docs": python_docs}[dataset.name]()
 
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engine.contract.catalogue import Dataset, embedded_alternative
-from engine.contract.errors import UnreachableError, UserError
-from engine.contract.places import data_folder
-from engine.data.download import RemoteFile, fetch
-from engine.data.image_files import MOST_PIXELS, Pixels, squared
-from engine.data.images import chosen, resized
+from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.settings.catalogue import Dataset, embedded_alternative
+from torchtty.engine.data.download import RemoteFile, fetch
+from torchtty.engine.data.image_files import MOST_PIXELS, Pixels, squared
+from torchtty.engine.data.images import chosen, resized
 
 _DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"  # a file of Google Drive, by its number
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.contract.catalogue import Dataset, catalogue, embedded_alternative
-from engine.contract.errors import UserError
-from engine.data.image_files import Pixels, broken_note, find_pictures, read_pictures
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.catalogue import Dataset, catalogue, embedded_alternative
+from torchtty.engine.data.image_files import Pixels, broken_note, find_pictures, read_pictures
 
 CHOICE_SEED = 42  # the pictures that a limit keeps are the same for every run, so that runs can be compared
 GLANCE = 64  # pictures that are looked at where the others do not matter yet
@@ -76,7 +76,7 @@ def resized(pictures: np.ndarray, size: int, channels: int) -> Pixels:
     """Bring pictures (N, H, W) or (N, H, W, 3) to (N, C, size, size)."""
     from PIL import Image
 
-    from engine.data.image_files import squared
+    from torchtty.engine.data.image_files import squared
 
     return np.stack([squared(Image.fromarray(picture), size, channels) for picture in pictures])
 
@@ -102,7 +102,7 @@ def _digit_values() -> np.ndarray:
 
 
 def _downloaded(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
-    from engine.data.image_downloads import downloaded_pictures
+    from torchtty.engine.data.image_downloads import downloaded_pictures
 
     return downloaded_pictures(entry, size, channels, limit)
 

@@ -1,13 +1,13 @@
-"""A look into a dataset without torch: `python -m engine.data.look NAME|PATH` prints its statistics as one JSON object."""
+"""A look into a dataset without torch: `python -m torchtty.engine.data.look NAME|PATH` prints its statistics as one JSON object."""
 
 import json
 import sys
 from collections import Counter
 from typing import Any
 
-from engine.contract.errors import UserError
-from engine.data.catalogue import load_corpus
-from engine.data.text import Corpus
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.catalogue import load_corpus
+from torchtty.engine.data.text import Corpus
 
 FIRST = 5  # items or lines shown as an example
 EXAMPLE_LENGTH = 100

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from engine.contract.catalogue import Normalisation
+from torchtty.engine.contract.settings.catalogue import Normalisation
 
 # A line that is nothing but "Chapter 4", "Inferno: Canto I" or the like.
 _HEADING = (

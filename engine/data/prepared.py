@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.contract.catalogue import Normalisation, catalogue
-from engine.contract.data_settings import TextData
-from engine.contract.errors import UserError
-from engine.data.batches import Windows, item_windows, text_windows
-from engine.data.catalogue import load_corpus
-from engine.data.reference_losses import reference_losses
-from engine.data.splits import limited, split_items, split_text
-from engine.data.text import Corpus
-from engine.data.tokenizers import (
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.catalogue import Normalisation, catalogue
+from torchtty.engine.contract.settings.data import TextData
+from torchtty.engine.data.batches import Windows, item_windows, text_windows
+from torchtty.engine.data.catalogue import load_corpus
+from torchtty.engine.data.reference_losses import reference_losses
+from torchtty.engine.data.splits import limited, split_items, split_text
+from torchtty.engine.data.text import Corpus
+from torchtty.engine.data.tokenizers import (
     BytePairTokenizer,
     CharacterTokenizer,
     GPT2Tokenizer,
@@ -24,7 +24,7 @@ from engine.data.tokenizers import (
     WordPieceTokenizer,
     WordTokenizer,
 )
-from engine.training.task import SampleRequest
+from torchtty.engine.training.task import SampleRequest
 
 SPLIT_SEED = 42  # the split of items is the same for every run, so that runs can be compared
 ITEMS_AT_ONCE = 10

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from engine.data.text import Corpus
+from torchtty.engine.data.text import Corpus
 
 Part = TypeVar("Part")
 

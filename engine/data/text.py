@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.contract.errors import UserError
+from torchtty.engine.contract.errors import UserError
 
 Unit = Literal["items", "text"]
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.contract.models.bigram import BigramModel
+from torchtty.engine.contract.settings.models.bigram import BigramModel
 
 
 class Bigram(nn.Module):

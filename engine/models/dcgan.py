@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from engine.contract.models.dcgan import DCGANModel
+from torchtty.engine.contract.settings.models.dcgan import DCGANModel
 
 SLOPE = 0.2  # of the leaky ReLU below zero
 

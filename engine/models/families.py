@@ -6,14 +6,14 @@ from typing import Any
 from torch import nn
 
 _CLASSES = {
-    "ngram": ("engine.models.ngram", "NGram"),
-    "mlp": ("engine.models.mlp", "MLP"),
-    "bigram": ("engine.models.bigram", "Bigram"),
-    "wavenet": ("engine.models.wavenet", "WaveNet"),
-    "rnn": ("engine.models.rnn", "RNN"),
-    "transformer": ("engine.models.transformer", "Transformer"),
-    "gpt": ("engine.models.gpt", "GPT"),
-    "gpt2": ("engine.models.gpt2_weights", "pretrained"),
+    "ngram": ("torchtty.engine.models.ngram", "NGram"),
+    "mlp": ("torchtty.engine.models.mlp", "MLP"),
+    "bigram": ("torchtty.engine.models.bigram", "Bigram"),
+    "wavenet": ("torchtty.engine.models.wavenet", "WaveNet"),
+    "rnn": ("torchtty.engine.models.rnn", "RNN"),
+    "transformer": ("torchtty.engine.models.transformer", "Transformer"),
+    "gpt": ("torchtty.engine.models.gpt", "GPT"),
+    "gpt2": ("torchtty.engine.models.gpt2_weights", "pretrained"),
 }
 
 

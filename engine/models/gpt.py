@@ -4,8 +4,8 @@ import math
 
 from torch import nn
 
-from engine.contract.models.gpt import GPTModel
-from engine.models.pre_norm import PreNormShape, PreNormTransformer
+from torchtty.engine.contract.settings.models.gpt import GPTModel
+from torchtty.engine.models.pre_norm import PreNormShape, PreNormTransformer
 
 
 class GPT(PreNormTransformer):

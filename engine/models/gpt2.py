@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.contract.models.gpt2 import GPT2Model
-from engine.models.pre_norm import PreNormShape, PreNormTransformer
+from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
+from torchtty.engine.models.pre_norm import PreNormShape, PreNormTransformer
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:

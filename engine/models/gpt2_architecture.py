@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.contract.errors import UserError
-from engine.models.gpt2 import ACTIVATIONS, Architecture
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.models.gpt2 import ACTIVATIONS, Architecture
 
 # Variants of the family that are computed in another way: what a config.json must say of them, if anything.
 _REQUIRED: dict[str, Any] = {

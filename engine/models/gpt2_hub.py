@@ -5,9 +5,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.contract.errors import UserError
-from engine.contract.places import data_folder
-from engine.data.download import RemoteFile, fetch
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.data.download import RemoteFile, fetch
 
 
 @dataclass(frozen=True)

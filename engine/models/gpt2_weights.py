@@ -15,14 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.contract.errors import UserError
-from engine.contract.export import export_target
-from engine.contract.models.gpt2 import UNTRAINED, GPT2Model
-from engine.data.tokenizers import Tokenizer
-from engine.data.tokenizers.gpt2_files import gpt2_files
-from engine.models.gpt2 import GPT2, Architecture
-from engine.models.gpt2_architecture import read_architecture, written_architecture
-from engine.models.gpt2_hub import weights_folder
+from torchtty.engine.contract.client.export import export_target
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED, GPT2Model
+from torchtty.engine.data.tokenizers import Tokenizer
+from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files
+from torchtty.engine.models.gpt2 import GPT2, Architecture
+from torchtty.engine.models.gpt2_architecture import read_architecture, written_architecture
+from torchtty.engine.models.gpt2_hub import weights_folder
 
 # Our name, the published name, and whether it is stored transposed: the original's Conv1D keeps (in, out).
 _OUTSIDE = (
@@ -273,7 +273,7 @@ def _write_folder(target: Path, files: dict[str, bytes]) -> None:
 
 
 def _read_json(path: Path) -> Any:
-    from engine.data.tokenizers.base import read_json
+    from torchtty.engine.data.tokenizers.base import read_json
 
     try:
         return read_json(path)

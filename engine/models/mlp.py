@@ -5,8 +5,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.contract.models.mlp import MLPModel
-from engine.models.layers import BatchNorm
+from torchtty.engine.contract.settings.models.mlp import MLPModel
+from torchtty.engine.models.layers import BatchNorm
 
 
 class MLP(nn.Module):

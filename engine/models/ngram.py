@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from engine.contract.errors import UserError
-from engine.contract.models.ngram import NGramModel
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.models.ngram import NGramModel
 
 
 class NGram(nn.Module):

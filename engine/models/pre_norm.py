@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.models.key_value_cache import KeyValueCache, LayerCache, attend
+from torchtty.engine.models.key_value_cache import KeyValueCache, LayerCache, attend
 
 
 @dataclass(frozen=True)

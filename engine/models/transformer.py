@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.contract.models.transformer import TransformerModel
+from torchtty.engine.contract.settings.models.transformer import TransformerModel
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:

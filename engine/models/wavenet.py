@@ -5,8 +5,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.contract.models.wavenet import WaveNetModel
-from engine.models.layers import BatchNorm
+from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
+from torchtty.engine.models.layers import BatchNorm
 
 HEAD_SCALE = 0.1  # of the last layer's first weights, so that the first predictions are close to even
 

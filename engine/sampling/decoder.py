@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from engine.sampling.settings import Choice, draw, probabilities
+from torchtty.engine.sampling.settings import Choice, draw, probabilities
 
 
 class Cache(Protocol):

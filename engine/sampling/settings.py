@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.devices import finest_float
+from torchtty.engine.devices import finest_float
 
 
 @dataclass(frozen=True)

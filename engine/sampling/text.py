@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from engine.contract.errors import UserError
-from engine.contract.printable import symbol_name
-from engine.data.prepared import PreparedText
-from engine.sampling.decoder import decode
-from engine.sampling.settings import Choice
-from engine.training.task import SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import symbol_name
+from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.sampling.decoder import decode
+from torchtty.engine.sampling.settings import Choice
+from torchtty.engine.training.task import SamplePiece, SampleRequest, SampleResult
 
 
 def sample_text(

@@ -8,19 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.contract.configuration import Configuration, ImageConfiguration
-from engine.contract.errors import UserError
-from engine.contract.image_settings import LARGEST_GRID
-from engine.data.images import Pictures
-from engine.devices import check_precision, choose_device
-from engine.models.dcgan import DCGAN
-from engine.models.families import parameter_count
-from engine.sampling.grid import to_bytes
-from engine.training.language import evaluation_mode, load_model_weights
-from engine.training.optimizers import build_optimizer, set_rates
-from engine.training.schedules import rate_factor
-from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
-from engine.training.threads import use_threads_for
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import Configuration, ImageConfiguration
+from torchtty.engine.contract.settings.images import LARGEST_GRID
+from torchtty.engine.data.images import Pictures
+from torchtty.engine.devices import check_precision, choose_device
+from torchtty.engine.models.dcgan import DCGAN
+from torchtty.engine.models.families import parameter_count
+from torchtty.engine.sampling.grid import to_bytes
+from torchtty.engine.training.language import evaluation_mode, load_model_weights
+from torchtty.engine.training.optimizers import build_optimizer, set_rates
+from torchtty.engine.training.schedules import rate_factor
+from torchtty.engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.training.threads import use_threads_for
 
 SHARE_OF_MEMORY = 0.5  # of the device's free memory that the pictures may take
 DRAWN_AT_ONCE = 64  # pictures a pass of the generator
@@ -167,7 +167,7 @@ class AdversarialTask:
         return to_bytes(torch.cat(parts))
 
     def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:  # noqa: ARG002
-        """Refuse: pictures are drawn by `engine.training.pictures`, not as text."""
+        """Refuse: pictures are drawn by `torchtty.engine.training.pictures`, not as text."""
         raise UserError("This model draws pictures and writes no text.")
         yield  # the protocol asks for a generator
 

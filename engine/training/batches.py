@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from engine.data.batches import Windows
+from torchtty.engine.data.batches import Windows
 
 BLOCK_TOKENS = 2**15  # a quarter of a megabyte: as much as stays in a core's own cache until it is used
 

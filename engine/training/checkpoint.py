@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from engine.contract.errors import UserError
-from engine.contract.files import write_atomically
-from engine.contract.run_directory import RunDirectory
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.files import write_atomically
 
 KEEP_LATEST = 2
 UNREADABLE = (

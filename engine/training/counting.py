@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contract.configuration import Configuration, CountingConfiguration
-from engine.contract.errors import UserError
-from engine.data.batches import Windows
-from engine.data.prepared import PreparedText
-from engine.models.families import build_model, parameter_count
-from engine.sampling.text import sample_text
-from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import Configuration, CountingConfiguration
+from torchtty.engine.data.batches import Windows
+from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.models.families import build_model, parameter_count
+from torchtty.engine.sampling.text import sample_text
+from torchtty.engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
 
 CHUNK = 4096  # windows a forward pass
 

@@ -7,20 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contract.configuration import Configuration, LanguageConfiguration
-from engine.contract.errors import UserError
-from engine.data.batches import Windows, moved
-from engine.data.prepared import PreparedText
-from engine.devices import check_precision, choose_device, finest_float
-from engine.models.families import build_model, parameter_count
-from engine.sampling.text import sample_text
-from engine.training.batches import DrawnBatches
-from engine.training.losses import objective
-from engine.training.optimizers import build_optimizer, clip_gradients, gradient_norm, set_rates
-from engine.training.schedules import rate_factor
-from engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
-from engine.training.threads import use_threads_for
-from engine.training.traced import SMALL, Gradients, quickest
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import Configuration, LanguageConfiguration
+from torchtty.engine.data.batches import Windows, moved
+from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.devices import check_precision, choose_device, finest_float
+from torchtty.engine.models.families import build_model, parameter_count
+from torchtty.engine.sampling.text import sample_text
+from torchtty.engine.training.batches import DrawnBatches
+from torchtty.engine.training.losses import objective
+from torchtty.engine.training.optimizers import build_optimizer, clip_gradients, gradient_norm, set_rates
+from torchtty.engine.training.schedules import rate_factor
+from torchtty.engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.training.threads import use_threads_for
+from torchtty.engine.training.traced import SMALL, Gradients, quickest
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
 TRACED_AFTER = 100  # steps: a trace takes a few tenths of a second, for which nobody is to wait before the first points

@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.contract.configuration import Configuration
-from engine.contract.events import EventKind
-from engine.contract.status import RunState
-from engine.training.checkpoint import Saved
-from engine.training.keeping import Keeper
-from engine.training.metrics import MetricLog
-from engine.training.record import Record
-from engine.training.steering import Steering
-from engine.training.task import Task
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.training.checkpoint import Saved
+from torchtty.engine.training.checkpoint_manager import Keeper
+from torchtty.engine.training.metrics import MetricLog
+from torchtty.engine.training.run_writer import Record
+from torchtty.engine.training.steering import Steering
+from torchtty.engine.training.task import Task
 
 
 class Loop:

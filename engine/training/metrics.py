@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import METRICS
-from engine.training.record import Record
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import METRICS
+from torchtty.engine.training.run_writer import Record
 
 FETCH_INTERVAL = 0.1  # seconds between two transfers of metrics from the device
 SPEED_INTERVAL = 0.2  # seconds that a speed is measured over, at least

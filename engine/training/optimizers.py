@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.contract.errors import UserError
-from engine.training.fused import KERNELS, Fused
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.training.fused import KERNELS, Fused
 
 
 class Together:

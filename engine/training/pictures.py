@@ -4,13 +4,13 @@ import itertools
 import secrets
 from typing import Any
 
-from engine.contract.commands import Command, Sample
-from engine.contract.events import EventKind
-from engine.contract.files import write_atomically
-from engine.sampling.grid import grid_png
-from engine.training.record import Record
-from engine.training.sampler import Listen
-from engine.training.task import DrawsPictures
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.requests import Command, Sample
+from torchtty.engine.sampling.grid import grid_png
+from torchtty.engine.training.run_writer import Record
+from torchtty.engine.training.sampler import Listen
+from torchtty.engine.training.task import DrawsPictures
 
 REAL = "real.png"
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import nn
 
-from engine.contract.configuration import LanguageConfiguration
-from engine.contract.models.gpt2 import GPT2Model
-from engine.data.prepared import PreparedText
-from engine.models.gpt2 import GPT2
-from engine.models.gpt2_architecture import written_architecture
-from engine.models.gpt2_weights import export_folder, pretrained
-from engine.training.language import LanguageTask
+from torchtty.engine.contract.settings.configuration import LanguageConfiguration
+from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
+from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.models.gpt2 import GPT2
+from torchtty.engine.models.gpt2_architecture import written_architecture
+from torchtty.engine.models.gpt2_weights import export_folder, pretrained
+from torchtty.engine.training.language import LanguageTask
 
 
 class PretrainedTask(LanguageTask):

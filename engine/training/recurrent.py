@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contract.configuration import LanguageConfiguration
-from engine.contract.errors import UserError
-from engine.data.prepared import PreparedText
-from engine.data.rows import Rows
-from engine.training.language import LanguageTask
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import LanguageConfiguration
+from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.data.rows import Rows
+from torchtty.engine.training.language import LanguageTask
 
 SMOOTHING = 0.999  # weight of the past in `smoothed_sum`, as usual for noisy losses of one window
 

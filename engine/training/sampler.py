@@ -4,11 +4,11 @@ import itertools
 import time
 from collections.abc import Callable
 
-from engine.contract.commands import CancelSample, Command, Release, Sample, Stop
-from engine.contract.errors import UserError
-from engine.contract.events import EventKind
-from engine.training.record import Record
-from engine.training.task import SampleRequest, SampleResult, Task
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.requests import CancelSample, Command, Release, Sample, Stop
+from torchtty.engine.training.run_writer import Record
+from torchtty.engine.training.task import SampleRequest, SampleResult, Task
 
 STREAM_INTERVAL = 0.05  # seconds of text gathered into one event
 LISTEN_INTERVAL = 0.1  # seconds between two looks for a command that breaks the sample off

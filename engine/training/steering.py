@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.contract import commands
-from engine.contract.configuration import ConfigurationError, parse, specs, with_value
-from engine.contract.errors import UserError
-from engine.contract.events import EventKind
-from engine.contract.status import RunState
-from engine.training.pictures import PictureSampler
-from engine.training.sampler import Sampler
-from engine.training.task import CarriesArchitecture, DrawsPictures
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
+from torchtty.engine.training.pictures import PictureSampler
+from torchtty.engine.training.sampler import Sampler
+from torchtty.engine.training.task import CarriesArchitecture, DrawsPictures
 
 if TYPE_CHECKING:
-    from engine.training.loop import Loop
+    from torchtty.engine.training.loop import Loop
 
 COMMAND_INTERVAL = 0.05  # seconds between two looks into the inbox
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from engine.contract.configuration import Configuration
+from torchtty.engine.contract.settings.configuration import Configuration
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.contract.run_directory import list_runs
-from engine.contract.status import RunState
-from tui.bench import charts, growth, live, opening, plain, prompting, startup, watched
-from tui.bench.figure import Bar, Failure, Figure
-from tui.bench.measurements import MEASUREMENTS, NAMES, measured
-from tui.bench.surroundings import Surroundings
-from tui.bench.terminal import Terminal, TimedOut, plain_text
-from tui.bench.written import begin, metric_lines
-from tui.cli.bench import bench
-from tui.cli.console import Exit, UsageError
+from torchtty.engine.contract.run.directory import list_runs
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.bench import charts, growth, live, opening, plain, prompting, startup, watched
+from torchtty.tui.bench.figure import Bar, Failure, Figure
+from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, measured
+from torchtty.tui.bench.surroundings import Surroundings
+from torchtty.tui.bench.terminal import Terminal, TimedOut, plain_text
+from torchtty.tui.bench.written import begin, metric_lines
+from torchtty.tui.cli.bench import bench
+from torchtty.tui.cli.console import Exit, UsageError
 
 EVERYTHING = frozenset(NAMES)
 Both = tuple[Future[list[Figure]], Future[psutil.Process]]

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine.contract.client import Mode
-from engine.contract.configuration import starting_tree, with_flags
-from engine.contract.places import data_folder
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState, Status
-from engine.contract.tail import JsonLinesTail
-from engine.data.tokenizers import CharacterTokenizer
-from engine.session import Session
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.data.tokenizers import CharacterTokenizer
+from torchtty.engine.worker.session import Session
 
 NAMES = ["anna", "bea", "carla", "dora", "eva", "fede", "gaia", "ida"] * 3
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from engine.contract.client import Mode
-from engine.contract.configuration import starting_tree, with_flags
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState, Status
-from engine.contract.tail import JsonLinesTail
-from engine.session import Session
-from tui.cli.console import Exit
-from tui.cli.follow import Interruptions
-from tui.cli.train import conclude, follow_on
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.worker.session import Session
+from torchtty.tui.cli.console import Exit
+from torchtty.tui.cli.follow import Interruptions
+from torchtty.tui.cli.train import conclude, follow_on
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.contract.catalogue import catalogue
-from engine.contract.configuration import parse, specs, with_value
-from engine.contract.fallbacks import fetches
-from engine.contract.recipes import Recipe, shipped_recipes
-from engine.contract.status import METRICS
-from engine.tasks import build_task
+from torchtty.engine.contract.run.status import METRICS
+from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.contract.settings.configuration import parse, specs, with_value
+from torchtty.engine.contract.settings.fallbacks import fetches
+from torchtty.engine.contract.settings.recipes import Recipe, shipped_recipes
+from torchtty.engine.training.factory import build_task
 
 COURSE = {name: recipe for name, recipe in shipped_recipes().items() if recipe.quick}
 TEXT = {name: recipe for name, recipe in COURSE.items() if catalogue()[recipe.tree["data"]["dataset"]].kind != "images"}

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from engine.contract import commands
-from engine.contract.client import Mode
-from engine.contract.configuration import starting_tree, with_flags
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState
-from engine.contract.tail import JsonLinesTail
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 
 WaitUntil = Callable[..., None]
 

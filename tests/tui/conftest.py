@@ -10,15 +10,15 @@ import psutil
 import pytest
 from textual.pilot import Pilot
 
-from engine.contract.client import Mode
-from engine.contract.configuration import parse
-from engine.contract.recipes import recipe_named
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState, Status
-from tui import gauges
-from tui.app import TorchttyApp
-from tui.train.screen import TrainScreen
-from tui.workers import WorkerPool
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse
+from torchtty.engine.contract.settings.recipes import recipe_named
+from torchtty.tui.app import TorchttyApp
+from torchtty.tui.shell import gauges
+from torchtty.tui.train.screen import TrainScreen
+from torchtty.tui.workers import WorkerPool
 
 
 class ColdPool(WorkerPool):

@@ -8,25 +8,26 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from engine.contract.commands import Stop, collect
-from tui.app import TorchttyApp
-from tui.gauges import GIB, Reading
-from tui.help import KeysHelp
-from tui.key_bar import KeyBar
-from tui.quit import QuitDialog
-from tui.too_small import TooSmall
-from tui.train.screen import TrainScreen
+from torchtty.engine.contract.run.requests import Stop, collect
+from torchtty.tui.app import TorchttyApp
+from torchtty.tui.shell.gauges import GIB, Reading
+from torchtty.tui.shell.help import KeysHelp
+from torchtty.tui.shell.key_bar import KeyBar
+from torchtty.tui.shell.quit import QuitDialog
+from torchtty.tui.shell.too_small import TooSmall
+from torchtty.tui.train.screen import TrainScreen
 
 
 def test_importing_the_app_brings_neither_torch_nor_pydantic() -> None:
-    code = "import sys, tui.app; print(*sorted({'torch', 'pydantic', 'plotext', 'psutil', 'numpy'} & set(sys.modules)))"
+    code = "import sys, torchtty.tui.app; print(*sorted({'torch', 'pydantic', 'plotext', 'psutil', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
 def test_the_whole_app_with_its_form_and_run_view_leaves_torch_alone() -> None:
     code = (
-        "import sys, tui.app, tui.train.screen, tui.form.form, tui.run.view, tui.runs.screen, tui.workers;"
+        "import sys, torchtty.tui.app, torchtty.tui.train.screen, torchtty.tui.form.form, torchtty.tui.run.view,"
+        " torchtty.tui.runs.screen, torchtty.tui.workers;"
         "print(*sorted({'torch', 'torchvision', 'tiktoken', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

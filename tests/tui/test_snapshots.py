@@ -7,11 +7,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tui import gauges
-from tui.app import TorchttyApp
-from tui.form.form import Form
-from tui.form.row import FieldRow
-from tui.train.screen import TrainScreen
+from torchtty.tui.app import TorchttyApp
+from torchtty.tui.form.form import Form
+from torchtty.tui.form.row import FieldRow
+from torchtty.tui.shell import gauges
+from torchtty.tui.train.screen import TrainScreen
 
 
 async def ready(pilot: Pilot[Any]) -> None:

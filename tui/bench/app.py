@@ -1,11 +1,11 @@
-"""The app as it is, opened with a recipe of the measurement's choice: `python -m tui.bench.app RECIPE`."""
+"""The app as it is, opened with a recipe of the measurement's choice: `python -m torchtty.tui.bench.app RECIPE`."""
 
 import sys
 
 from textual.drivers.linux_driver import LinuxDriver
 
-from engine.contract import recipes
-from tui.app import run_app
+from torchtty.engine.contract.settings import recipes
+from torchtty.tui.app import run_app
 
 
 def main(recipe: str) -> int:

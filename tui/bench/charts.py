@@ -9,11 +9,11 @@ from statistics import median
 
 from textual.app import App, ComposeResult
 
-from tui.bench.figure import Bar, Figure, span
-from tui.charts.chart import Chart
-from tui.charts.frame import FrameBuilder
-from tui.charts.picture import Picture, Reference
-from tui.charts.series import Series
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.charts.chart import Chart
+from torchtty.tui.charts.frame import FrameBuilder
+from torchtty.tui.charts.picture import Picture, Reference
+from torchtty.tui.charts.series import Series
 
 SIZE = (120, 30)
 TICK = 0.001  # seconds between two looks whether the UI thread is free

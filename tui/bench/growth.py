@@ -9,16 +9,16 @@ from pathlib import Path
 import psutil
 from textual.app import App, ComposeResult
 
-from engine.contract.events import EventKind, event
-from engine.contract.files import write_atomically
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from engine.contract.tail import json_line
-from tui.bench.figure import Bar, Figure
-from tui.bench.written import begin, metric_lines, write_status
-from tui.run import polling
-from tui.run.curves import Curves
-from tui.run.view import RunView
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind, event
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.bench.figure import Bar, Figure
+from torchtty.tui.bench.written import begin, metric_lines, write_status
+from torchtty.tui.run import polling
+from torchtty.tui.run.curves import Curves
+from torchtty.tui.run.view import RunView
 
 A_DAY = 24 * 60 * 60 * 10  # updates: ten a second
 ANEW = 25  # updates after which the run begins anew, so that the curves' own points do not count

@@ -5,13 +5,13 @@ from statistics import median
 
 import psutil
 
-from engine.contract.commands import Edit
-from engine.contract.status import RunState
-from tui.bench.figure import Bar, Figure, span
-from tui.bench.startup import LEAVE
-from tui.bench.surroundings import WARM_UP, Surroundings, end, python
-from tui.bench.terminal import Terminal
-from tui.bench.watched import watched_speed
+from torchtty.engine.contract.run.requests import Edit
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.startup import LEAVE
+from torchtty.tui.bench.surroundings import WARM_UP, Surroundings, end, python
+from torchtty.tui.bench.terminal import Terminal
+from torchtty.tui.bench.watched import watched_speed
 
 TRAIN = b"\x14"  # ctrl+t
 WARM = (r"[\d,]+ params",)
@@ -29,7 +29,7 @@ def measure(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
     with Surroundings() as surroundings:
         sessions = 3 if "train" in wanted and not quick else 1
         for number in range(sessions):
-            with Terminal(python("tui.bench.app", "names-mlp"), surroundings.environment) as terminal:
+            with Terminal(python("torchtty.tui.bench.app", "names-mlp"), surroundings.environment) as terminal:
                 terminal.wait_for(WARM, patience=WARM_UP)
                 if number == 0 and "idle" in wanted:
                     figures += idle(terminal, 3.0 if quick else 10.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from tui.cli.version import installed
+from torchtty.tui.cli.version import installed
 
 
 def machine() -> dict[str, Any]:

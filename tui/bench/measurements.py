@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from tui.bench.figure import Failure, Figure
+from torchtty.tui.bench.figure import Failure, Figure
 
 NAMES = {
     "start": "from the command to an app that can be used",
@@ -29,7 +29,7 @@ class Measurement:
     names: frozenset[str]
 
     def figures(self, wanted: frozenset[str], *, quick: bool) -> list[Figure]:
-        measure: Callable[..., list[Figure]] = import_module(f"tui.bench.{self.module}").measure
+        measure: Callable[..., list[Figure]] = import_module(f"torchtty.tui.bench.{self.module}").measure
         return measure(wanted, quick=quick)
 
 

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 from statistics import median
 
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from tui.bench.figure import Bar, Figure, span
-from tui.bench.written import begin, metric_lines
-from tui.charts.frame import FrameBuilder
-from tui.charts.picture import Picture
-from tui.run.follower import RunFollower
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.written import begin, metric_lines
+from torchtty.tui.charts.frame import FrameBuilder
+from torchtty.tui.charts.picture import Picture
+from torchtty.tui.run.follower import RunFollower
 
 STEPS, METRICS = 50_000, 20
 SHOWN = ("train_loss", "val_loss")  # what the first chart asks for

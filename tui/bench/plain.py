@@ -1,13 +1,13 @@
-"""Training speed of the loop against a plain one, measured by `engine.bench` in a process of its own."""
+"""Training speed of the loop against a plain one, measured by `torchtty.engine.bench` in a process of its own."""
 
 import json
 import subprocess
 from statistics import median
 from typing import Any, NamedTuple
 
-from tui.bench.figure import Bar, Figure, span
-from tui.bench.surroundings import Surroundings, python
-from tui.bench.terminal import TimedOut
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.surroundings import Surroundings, python
+from torchtty.tui.bench.terminal import TimedOut
 
 MODELS = {"mlp": "MLP", "mlp-adamw": "MLP", "gpt": "GPT"}
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
@@ -24,18 +24,18 @@ QUICK, FULL = Stretches(0.5, 3), Stretches(1.5, 6)
 
 
 def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
-    """Run `engine.bench` and read what it prints."""
+    """Run `torchtty.engine.bench` and read what it prints."""
     stretches = QUICK if quick else FULL
     with Surroundings() as surroundings:
         answer = subprocess.run(
-            python("engine.bench", str(stretches.seconds), str(stretches.times), *MODELS),
+            python("torchtty.engine.bench", str(stretches.seconds), str(stretches.times), *MODELS),
             env=surroundings.environment,
             capture_output=True,
             text=True,
             check=False,
         )
     if answer.returncode:
-        raise TimedOut((answer.stderr.strip().splitlines() or ["engine.bench failed"])[-1])
+        raise TimedOut((answer.stderr.strip().splitlines() or ["torchtty.engine.bench failed"])[-1])
     return [_figure(json.loads(line)) for line in answer.stdout.splitlines()]
 
 

@@ -4,15 +4,15 @@ import time
 from statistics import median
 from typing import Any
 
-from engine.contract.commands import Sample
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory
-from engine.contract.tail import JsonLinesTail
-from tui.bench.figure import Bar, Figure, span
-from tui.bench.live import WARM
-from tui.bench.surroundings import WARM_UP, Surroundings, python, wait_until
-from tui.bench.terminal import PATIENCE, Terminal
-from tui.bench.watched import UNDISTURBED, watched_speed
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.requests import Sample
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.live import WARM
+from torchtty.tui.bench.surroundings import WARM_UP, Surroundings, python, wait_until
+from torchtty.tui.bench.terminal import PATIENCE, Terminal
+from torchtty.tui.bench.watched import UNDISTURBED, watched_speed
 
 GPT = {
     "model.n_layer": "4",
@@ -39,7 +39,7 @@ def measure(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
                 Figure("sample", what, median(waits), "s", Bar(0.3), span(waits), "GPT, 0.8 M parameters, CPU")
             )
         if "speed" in wanted:
-            with Terminal(python("tui.bench.app", "names-mlp"), surroundings.environment) as terminal:
+            with Terminal(python("torchtty.tui.bench.app", "names-mlp"), surroundings.environment) as terminal:
                 terminal.wait_for((*WARM, run.name), patience=WARM_UP)
                 figures.append(watched_speed("GPT", terminal, run, quick=quick))
                 terminal.close()

@@ -5,9 +5,9 @@ import sys
 import time
 from statistics import median
 
-from tui.bench.figure import Bar, Figure, span
-from tui.bench.surroundings import Surroundings, python
-from tui.bench.terminal import Terminal
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.surroundings import Surroundings, python
+from torchtty.tui.bench.terminal import Terminal
 
 FORM = (r"Recipe", r"n_embd\s+\d", r"Train \^t", r"\^q quit")
 """What shows that the form stands with the focus on its button: pickers, a setting with its value, the button, the keys."""
@@ -36,7 +36,7 @@ def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
 
 def seconds_until_usable(surroundings: Surroundings) -> float:
     """Return the seconds from the spawn of the command to the paint that completes the form."""
-    with Terminal(python("tui.main"), surroundings.environment) as terminal:
+    with Terminal(python("torchtty.tui.main"), surroundings.environment) as terminal:
         at = terminal.wait_for(FORM)
         terminal.close(LEAVE)
     return at - terminal.spawned

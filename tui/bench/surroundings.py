@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from engine.contract.places import data_folder
-from engine.contract.run_directory import RunDirectory, list_runs
-from engine.contract.status import RunState
-from tui.bench.terminal import PATIENCE, TimedOut
+from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.bench.terminal import PATIENCE, TimedOut
 
 WARM_UP = 120.0  # seconds that importing torch may take on a busy machine
 _PERSONAL = {"NO_COLOR", "SSH_CONNECTION", "TMUX", "TEXTUAL", "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS", "TORCHTTY_THREADS"}
@@ -62,7 +62,7 @@ class Surroundings:
     def train(self, model: str, settings: dict[str, str]) -> RunDirectory:
         """Have a worker train a model or recipe in the background; return its run once it trains."""
         flags = [part for path, value in settings.items() for part in (f"--{path}", value)]
-        command = python("tui.main", "train", model, *flags, "--detach")
+        command = python("torchtty.tui.main", "train", model, *flags, "--detach")
         answer = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
         )

@@ -3,11 +3,11 @@
 import time
 from statistics import median
 
-from engine.contract.commands import Edit
-from engine.contract.run_directory import RunDirectory
-from engine.contract.tail import JsonLinesTail
-from tui.bench.figure import Bar, Figure, span
-from tui.bench.terminal import Terminal
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.requests import Edit
+from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.terminal import Terminal
 
 CATCH_UP = 0.8  # seconds an app that was frozen gets to read and draw what it missed
 UNDISTURBED = {"training.max_steps": 10**9, "training.eval_interval": 10**9, "sampling.interval": 0}

@@ -10,11 +10,11 @@ from typing import Any
 
 import psutil
 
-from engine.contract.configuration import parse
-from engine.contract.recipes import recipe_named
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState, Status
-from engine.contract.tail import json_line
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse
+from torchtty.engine.contract.settings.recipes import recipe_named
 
 ALWAYS = ("train_loss", "learning_rate", "grad_norm", "steps_per_second")
 

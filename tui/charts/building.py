@@ -4,8 +4,8 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from time import thread_time
 
-from tui.charts.frame import Frame, FrameBuilder
-from tui.charts.picture import Picture
+from torchtty.tui.charts.frame import Frame, FrameBuilder
+from torchtty.tui.charts.picture import Picture
 
 THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="charts")
 """All charts build here: plotext is not made for two threads, and charts shall never take two cores."""

@@ -11,18 +11,18 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.charts import cursor
-from tui.charts.bindings import BINDINGS
-from tui.charts.building import built
-from tui.charts.choices import next_coordinate, next_smoothing, time_constant
-from tui.charts.frame import Frame, FrameBuilder
-from tui.charts.pacing import WIRE, Pace, frames_per_second
-from tui.charts.palette import colour
-from tui.charts.picture import Mark, Picture, Reference
-from tui.charts.repaint import Painting
-from tui.charts.seeing import is_seen
-from tui.charts.series import Series
-from tui.charts.styling import look_of
+from torchtty.tui.charts import cursor
+from torchtty.tui.charts.bindings import BINDINGS
+from torchtty.tui.charts.building import built
+from torchtty.tui.charts.choices import next_coordinate, next_smoothing, time_constant
+from torchtty.tui.charts.frame import Frame, FrameBuilder
+from torchtty.tui.charts.pacing import WIRE, Pace, frames_per_second
+from torchtty.tui.charts.palette import colour
+from torchtty.tui.charts.picture import Mark, Picture, Reference
+from torchtty.tui.charts.repaint import Painting
+from torchtty.tui.charts.seeing import is_seen
+from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.styling import look_of
 
 
 class Chart(Widget, can_focus=True):

@@ -1,8 +1,8 @@
 """What a person can choose in a chart: how strongly curves are smoothed, and what is counted along x."""
 
-from tui.charts.axes import nice_step
-from tui.charts.picture import Picture
-from tui.charts.series import STEP
+from torchtty.tui.charts.axes import nice_step
+from torchtty.tui.charts.picture import Picture
+from torchtty.tui.charts.series import STEP
 
 SMOOTHINGS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """The time constants on offer, as parts of the x axis."""

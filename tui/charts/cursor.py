@@ -1,8 +1,8 @@
 """Where the cursor of a chart can stand: at the steps of its longest series."""
 
-from tui.charts.frame import Frame
-from tui.charts.picture import Picture
-from tui.charts.series import STEP, Series
+from torchtty.tui.charts.frame import Frame
+from torchtty.tui.charts.picture import Picture
+from torchtty.tui.charts.series import STEP, Series
 
 
 def longest(picture: Picture) -> Series | None:

@@ -7,14 +7,23 @@ from math import inf
 from rich.cells import cell_len
 from rich.style import Style
 
-from tui.charts.axes import Axis, Tick, count_label, decimal_label, nice_step, seconds_label, seconds_step, ticks
-from tui.charts.canvas import BLANK, Canvas, Cells, Grid
-from tui.charts.extremes import LARGEST
-from tui.charts.holding import GrowingRange, HeldRange
-from tui.charts.legend import Line, printable
-from tui.charts.palette import colour
-from tui.charts.picture import Field, Picture
-from tui.charts.series import STEP, Point
+from torchtty.tui.charts.axes import (
+    Axis,
+    Tick,
+    count_label,
+    decimal_label,
+    nice_step,
+    seconds_label,
+    seconds_step,
+    ticks,
+)
+from torchtty.tui.charts.canvas import BLANK, Canvas, Cells, Grid
+from torchtty.tui.charts.extremes import LARGEST
+from torchtty.tui.charts.holding import GrowingRange, HeldRange
+from torchtty.tui.charts.legend import Line, printable
+from torchtty.tui.charts.palette import colour
+from torchtty.tui.charts.picture import Field, Picture
+from torchtty.tui.charts.series import STEP, Point
 
 NULL = Style.null()
 SMALLEST_WITH_AXES = (16, 5)

@@ -7,13 +7,13 @@ from rich.cells import cell_len
 from rich.segment import Segment, Segments
 from rich.style import Style
 
-from tui.charts.axes import value_text
-from tui.charts.drawing import Drawing, HeldAxes
-from tui.charts.legend import Line, legend, printable
-from tui.charts.look import as_ascii
-from tui.charts.palette import colour
-from tui.charts.picture import Field, Picture
-from tui.charts.series import STEP
+from torchtty.tui.charts.axes import value_text
+from torchtty.tui.charts.drawing import Drawing, HeldAxes
+from torchtty.tui.charts.legend import Line, legend, printable
+from torchtty.tui.charts.look import as_ascii
+from torchtty.tui.charts.palette import colour
+from torchtty.tui.charts.picture import Field, Picture
+from torchtty.tui.charts.series import STEP
 
 NULL = Style.null()
 

@@ -2,7 +2,7 @@
 
 from math import ceil, floor, log10
 
-from tui.charts.axes import Axis, nice_step
+from torchtty.tui.charts.axes import Axis, nice_step
 
 EMPTY_SHARE = 0.6
 """A range is drawn closer only when at least this share of it has become empty."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.style import Style
 
-from tui.charts.palette import ASCII, GLYPHS
+from torchtty.tui.charts.palette import ASCII, GLYPHS
 
 BOLD, DIM = Style(bold=True), Style(dim=True)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from tui.charts.axes import Axis
-from tui.charts.look import PLAIN, Look
-from tui.charts.series import STEP, Series
+from torchtty.tui.charts.axes import Axis
+from torchtty.tui.charts.look import PLAIN, Look
+from torchtty.tui.charts.series import STEP, Series
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.charts.frame import Frame
-from tui.charts.legend import Line
+from torchtty.tui.charts.frame import Frame
+from torchtty.tui.charts.legend import Line
 
 BLANK = Style.null()
 

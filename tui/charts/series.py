@@ -10,8 +10,8 @@ from math import isfinite, nan
 from operator import lt
 from typing import NamedTuple
 
-from tui.charts.extremes import Extremes
-from tui.charts.smoothing import Smoothing
+from torchtty.tui.charts.extremes import Extremes
+from torchtty.tui.charts.smoothing import Smoothing
 
 STEP = "step"
 

@@ -4,7 +4,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.widget import Widget
 
-from tui.charts.look import Look, terminal_shows_unicode
+from torchtty.tui.charts.look import Look, terminal_shows_unicode
 
 
 def look_of(chart: Widget) -> Look:

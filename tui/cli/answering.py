@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
-from engine.contract.client import Mode, WarmWorker, start
-from engine.contract.commands import Release
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory
-from engine.contract.tail import JsonLinesTail
-from tui.cli.console import messages
-from tui.cli.follow import GRACE, INTERVAL, Interruptions, last_words
+from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.requests import Release
+from torchtty.tui.cli.console import messages
+from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, last_words
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.errors import UserError
-from engine.contract.files import write_atomically
-from engine.contract.printable import printable_line
-from tui.bench.figure import Bar, Failure, Figure
-from tui.bench.machine import described, machine
-from tui.bench.measurements import NAMES, measured
-from tui.cli.console import Exit, UsageError, messages, output, say
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.tui.bench.figure import Bar, Failure, Figure
+from torchtty.tui.bench.machine import described, machine
+from torchtty.tui.bench.measurements import NAMES, measured
+from torchtty.tui.cli.console import Exit, UsageError, messages, output, say
 
 
 def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:

@@ -6,8 +6,8 @@ from math import inf, isfinite
 import plotext
 from rich.text import Text
 
-from tui.charts.axes import Axis, count_label, decimal_label, ticks
-from tui.charts.palette import ASCII, TRAIN, VALID
+from torchtty.tui.charts.axes import Axis, count_label, decimal_label, ticks
+from torchtty.tui.charts.palette import ASCII, TRAIN, VALID
 
 Points = Sequence[tuple[float, float]]
 

@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.contract.catalogue import catalogue
-from engine.contract.configuration import FAMILIES, Configuration, load, parse, specs, starting_tree, with_value
-from engine.contract.recipes import Recipe, load_recipes
-from tui.cli.console import UsageError, say
-from tui.cli.flags import close_names
+from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.contract.settings.configuration import (
+    FAMILIES,
+    Configuration,
+    load,
+    parse,
+    specs,
+    starting_tree,
+    with_value,
+)
+from torchtty.engine.contract.settings.recipes import Recipe, load_recipes
+from torchtty.tui.cli.console import UsageError, say
+from torchtty.tui.cli.flags import close_names
 
 
 @dataclass(frozen=True)

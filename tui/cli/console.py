@@ -10,8 +10,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from engine.contract.errors import UserError
-from engine.contract.printable import printable
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable
 
 
 class Exit(IntEnum):

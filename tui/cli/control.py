@@ -2,12 +2,12 @@
 
 import time
 
-from engine.contract.commands import Pause, Release, Stop
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory, find_run
-from engine.contract.status import RunState
-from tui.cli.console import Exit, say
-from tui.cli.follow import INTERVAL, Interruptions, counting_interrupts
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.run.requests import Pause, Release, Stop
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.cli.console import Exit, say
+from torchtty.tui.cli.follow import INTERVAL, Interruptions, counting_interrupts
 
 PATIENCE = 60.0  # seconds that a worker may take over a step and a checkpoint
 

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.catalogue import Dataset, catalogue
-from engine.contract.errors import UserError
-from engine.contract.places import data_folder
-from engine.contract.printable import printable_line, symbol_name
-from tui.cli.choices import close_names
-from tui.cli.console import Exit, output, print_json
-from tui.cli.wording import count, size
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.printable import printable_line, symbol_name
+from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
+from torchtty.tui.cli.choices import close_names
+from torchtty.tui.cli.console import Exit, output, print_json
+from torchtty.tui.cli.wording import count, size
 
 KINDS = {"items": "list", "text": "text", "images": "pictures"}
 
@@ -92,7 +92,7 @@ def _list(*, as_json: bool) -> int:
 def _statistics(name: str) -> dict[str, Any]:
     """Ask the engine, in a process of its own, what is in a dataset."""
     answer = subprocess.run(
-        [sys.executable, "-P", "-m", "engine.data.look", name],
+        [sys.executable, "-P", "-m", "torchtty.engine.data.look", name],
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -13,13 +13,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.client import WarmWorker
-from engine.contract.places import data_folder, runs_folder, state_folder
-from engine.contract.printable import printable_line
-from tui.cli.console import Exit, messages, output, print_json, speaks_unicode
-from tui.cli.version import installed
-from tui.cli.wording import size
-from tui.images.protocol import Protocol, demanded, suggested
+from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.paths import data_folder, runs_folder, state_folder
+from torchtty.engine.contract.printable import printable_line
+from torchtty.tui.cli.console import Exit, messages, output, print_json, speaks_unicode
+from torchtty.tui.cli.version import installed
+from torchtty.tui.cli.wording import size
+from torchtty.tui.images.protocol import Protocol, demanded, suggested
 
 PATIENCE = 90.0  # seconds that a worker gets to import torch: a cold disk takes its time
 PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image", "tiktoken", "safetensors")

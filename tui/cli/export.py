@@ -3,17 +3,17 @@
 import secrets
 from typing import Any
 
-from engine.contract.client import WarmWorker
-from engine.contract.commands import Export
-from engine.contract.errors import UserError
-from engine.contract.events import EventKind
-from engine.contract.export import export_target
-from engine.contract.run_directory import RunDirectory, find_run
-from engine.contract.status import RunState
-from tui.cli.answering import Answers, answering
-from tui.cli.console import Exit, print_json, say
-from tui.cli.follow import Interruptions, counting_interrupts
-from tui.cli.wording import count
+from torchtty.engine.contract.client.export import export_target
+from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.requests import Export
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.cli.answering import Answers, answering
+from torchtty.tui.cli.console import Exit, print_json, say
+from torchtty.tui.cli.follow import Interruptions, counting_interrupts
+from torchtty.tui.cli.wording import count
 
 
 def export(name: str, folder: str, *, as_json: bool) -> int:

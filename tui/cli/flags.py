@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from engine.contract.configuration import (
+from torchtty.engine.contract.settings.configuration import (
     Configuration,
     ConfigurationError,
     Problem,
@@ -15,8 +15,8 @@ from engine.contract.configuration import (
     with_flags,
     with_value,
 )
-from engine.contract.fields import FieldSpec, describe
-from tui.cli.console import UsageError
+from torchtty.engine.contract.settings.fields import FieldSpec, describe
+from torchtty.tui.cli.console import UsageError
 
 
 @dataclass

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from engine.contract.client import WarmWorker
-from engine.contract.commands import Stop
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
-from tui.cli.history import History
-from tui.cli.progress import Display
+from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.requests import Stop
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.cli.history import History
+from torchtty.tui.cli.progress import Display
 
 INTERVAL = 0.1  # seconds between two looks at the run
 GRACE = 2.0  # seconds for the last lines to arrive after a run has ended, or after its worker has

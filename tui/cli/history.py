@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory
-from engine.contract.tail import JsonLinesTail
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
 
 
 @dataclass(frozen=True)

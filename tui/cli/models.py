@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.text import Text
 
-from engine.contract.configuration import FAMILIES, specs, starting_tree
-from tui.cli.choices import chosen
-from tui.cli.console import Exit, output, print_json
-from tui.cli.settings import families_table, print_settings, recipes_table
+from torchtty.engine.contract.settings.configuration import FAMILIES, specs, starting_tree
+from torchtty.tui.cli.choices import chosen
+from torchtty.tui.cli.console import Exit, output, print_json
+from torchtty.tui.cli.settings import families_table, print_settings, recipes_table
 
 
 def models(name: str | None, *, as_json: bool) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.console import UsageError
+from torchtty.tui.cli.console import UsageError
 
 EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
 TRAIN, LOOK, MACHINE = "Train", "Look", "This machine"
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from tui.cli.version import version
+        from torchtty.tui.cli.version import version
 
         raise typer.Exit(version())
 
@@ -71,7 +71,7 @@ def train(
     as_json: AsJson = False,
 ) -> int:
     """Train a model and follow it; 'train gpt --help' lists its settings."""
-    from tui.cli.train import train
+    from torchtty.tui.cli.train import train
 
     return train(arguments or [], name, detach=detach, as_json=as_json, falls_back=not no_fallback)
 
@@ -83,7 +83,7 @@ def resume(
     as_json: AsJson = False,
 ) -> int:
     """Go on with a run that pauses or ended; give a finished one more --training.max_steps."""
-    from tui.cli.resume import resume
+    from torchtty.tui.cli.resume import resume
 
     return resume(arguments or [], detach=detach, as_json=as_json)
 
@@ -91,7 +91,7 @@ def resume(
 @app.command(rich_help_panel=TRAIN)
 def stop(run: Run) -> int:
     """End a run with a checkpoint."""
-    from tui.cli.control import stop
+    from torchtty.tui.cli.control import stop
 
     return stop(run)
 
@@ -99,7 +99,7 @@ def stop(run: Run) -> int:
 @app.command(rich_help_panel=TRAIN)
 def pause(run: Run) -> int:
     """Halt a run and free its device until it is resumed."""
-    from tui.cli.control import pause
+    from torchtty.tui.cli.control import pause
 
     return pause(run)
 
@@ -121,7 +121,7 @@ def sample(
     as_json: AsJson = False,
 ) -> int:
     """Draw text from a run, also while it trains. What is not given is the run's own sampling setting."""
-    from tui.cli.sample import sample
+    from torchtty.tui.cli.sample import sample
 
     given = {
         "prompt": prompt,
@@ -142,7 +142,7 @@ def export(
     as_json: AsJson = False,
 ) -> int:
     """Write a GPT-2 run as a folder that transformers loads, also while it trains."""
-    from tui.cli.export import export
+    from torchtty.tui.cli.export import export
 
     return export(run, folder, as_json=as_json)
 
@@ -155,7 +155,7 @@ def reproduce(
     as_json: AsJson = False,
 ) -> int:
     """Run recipes and hold what comes out against the figures they name."""
-    from tui.cli.reproduce import reproduce
+    from torchtty.tui.cli.reproduce import reproduce
 
     return reproduce(recipes or [], everything=everything, quick=quick, json_wanted=as_json)
 
@@ -163,7 +163,7 @@ def reproduce(
 @app.command(rich_help_panel=LOOK)
 def runs(as_json: AsJson = False) -> int:
     """List every run, the newest first."""
-    from tui.cli.runs import runs
+    from torchtty.tui.cli.runs import runs
 
     return runs(as_json=as_json)
 
@@ -171,7 +171,7 @@ def runs(as_json: AsJson = False) -> int:
 @app.command(rich_help_panel=LOOK)
 def show(run: Run, as_json: AsJson = False) -> int:
     """Show a run: losses, samples, settings, where it comes from."""
-    from tui.cli.show import show
+    from torchtty.tui.cli.show import show
 
     return show(run, as_json=as_json)
 
@@ -184,7 +184,7 @@ def data(
     as_json: AsJson = False,
 ) -> int:
     """List the datasets, or look into one or into a text file."""
-    from tui.cli.data import data
+    from torchtty.tui.cli.data import data
 
     return data(dataset, as_json=as_json)
 
@@ -197,7 +197,7 @@ def models(
     as_json: AsJson = False,
 ) -> int:
     """List models and recipes, or the settings of one."""
-    from tui.cli.models import models
+    from torchtty.tui.cli.models import models
 
     return models(model, as_json=as_json)
 
@@ -205,7 +205,7 @@ def models(
 @app.command(rich_help_panel=MACHINE)
 def doctor(as_json: AsJson = False) -> int:
     """Look for everything that torchtty needs: terminal, Python, torch, devices, folders."""
-    from tui.cli.doctor import doctor
+    from torchtty.tui.cli.doctor import doctor
 
     return doctor(as_json=as_json)
 
@@ -219,6 +219,6 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: one minute instead of four.")] = False,
 ) -> int:
     """Measure speed, memory and traffic here, each beside its bar."""
-    from tui.cli.bench import bench
+    from torchtty.tui.cli.bench import bench
 
     return bench(only or [], file, quick=quick)

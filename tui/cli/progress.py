@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from engine.contract.printable import printable
-from engine.contract.status import RunState, Status
-from tui.cli.console import messages, output
-from tui.cli.wording import count, duration
-from tui.run.figures import adversarial_losses, rate
+from torchtty.engine.contract.printable import printable
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.cli.console import messages, output
+from torchtty.tui.cli.wording import count, duration
+from torchtty.tui.run.figures import adversarial_losses, rate
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where nothing can be drawn in place
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from engine.contract.files import write_atomically
-from engine.contract.places import runs_folder
-from engine.contract.recipes import recipe_named, shipped_recipes
-from engine.contract.status import Status
-from tui.cli.console import Exit, UsageError, messages, output, print_json, say
-from tui.cli.progress import describe, measures
-from tui.reproduce.report import markdown, notes, table
-from tui.reproduce.runner import Interrupted, Reproduction, Runner, as_json
+from torchtty.engine.contract.experiments.runner import Interrupted, Reproduction, Runner, as_json
+from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.recipes import recipe_named, shipped_recipes
+from torchtty.tui.cli.console import Exit, UsageError, messages, output, print_json, say
+from torchtty.tui.cli.progress import describe, measures
+from torchtty.tui.cli.report import markdown, notes, table
 
 
 def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wanted: bool) -> int:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from engine.contract.client import Mode, WarmWorker, start
-from engine.contract.commands import Edit, Resume
-from engine.contract.configuration import specs
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory, find_run
-from engine.contract.status import RunState, Status
-from tui.cli.console import Exit, UsageError, output
-from tui.cli.flags import check_live, take_apart
-from tui.cli.follow import counting_interrupts
-from tui.cli.settings import print_resume_help
-from tui.cli.train import announce, conclude, follow_on
+from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.run.requests import Edit, Resume
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import specs
+from torchtty.tui.cli.console import Exit, UsageError, output
+from torchtty.tui.cli.flags import check_live, take_apart
+from torchtty.tui.cli.follow import counting_interrupts
+from torchtty.tui.cli.settings import print_resume_help
+from torchtty.tui.cli.train import announce, conclude, follow_on
 
 
 def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:

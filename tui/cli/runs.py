@@ -6,13 +6,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.errors import UserError
-from engine.contract.places import runs_folder
-from engine.contract.printable import printable_line
-from engine.contract.run_directory import RunDirectory, list_runs
-from tui.cli.console import Exit, output, print_json, say
-from tui.cli.wording import STATE_COLOURS, ago, count, loss
-from tui.run.figures import adversarial_losses
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.tui.cli.console import Exit, output, print_json, say
+from torchtty.tui.cli.wording import STATE_COLOURS, ago, count, loss
+from torchtty.tui.run.figures import adversarial_losses
 
 FIGURES = {"step", "val loss", "best", "started"}
 GIVE_WAY = (

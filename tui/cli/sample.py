@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.contract.client import WarmWorker
-from engine.contract.commands import CancelSample, Sample
-from engine.contract.configuration import specs
-from engine.contract.errors import UserError
-from engine.contract.events import EventKind
-from engine.contract.printable import printable
-from engine.contract.run_directory import RunDirectory, find_run
-from tui.cli.answering import Answers, answering
-from tui.cli.console import Exit, UsageError, output, print_json, say
-from tui.cli.follow import Interruptions, counting_interrupts
-from tui.cli.history import SampleSet, sample_set
-from tui.cli.summary import marked
+from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.requests import CancelSample, Sample
+from torchtty.engine.contract.settings.configuration import specs
+from torchtty.tui.cli.answering import Answers, answering
+from torchtty.tui.cli.console import Exit, UsageError, output, print_json, say
+from torchtty.tui.cli.follow import Interruptions, counting_interrupts
+from torchtty.tui.cli.history import SampleSet, sample_set
+from torchtty.tui.cli.summary import marked
 
 LIFTED = {"top_k": 0, "top_p": 1.0}  # what "none" means to a worker: the run's own limit does not hold
 

@@ -8,10 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.configuration import FAMILIES, specs, starting_tree
-from engine.contract.fields import FieldSpec, show
-from tui.cli.choices import Choice, recipes
-from tui.cli.flags import variants_of
+from torchtty.engine.contract.settings.configuration import FAMILIES, specs, starting_tree
+from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.tui.cli.choices import Choice, recipes
+from torchtty.tui.cli.flags import variants_of
 
 USAGE = (
     "torchtty train MODEL|RECIPE|FILE.toml [--section.field VALUE …] [--name NAME] [--no-fallback] [--detach] [--json]"

@@ -7,15 +7,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.configuration import difference, starting_tree
-from engine.contract.errors import UserError
-from engine.contract.fields import show as shown_value
-from engine.contract.printable import printable_line
-from engine.contract.run_directory import RunDirectory, find_run
-from tui.cli.console import Exit, output, print_json
-from tui.cli.history import History, numbers
-from tui.cli.summary import figures, print_chart, print_headline, print_samples
-from tui.cli.wording import ago, count
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.settings.configuration import difference, starting_tree
+from torchtty.engine.contract.settings.fields import show as shown_value
+from torchtty.tui.cli.console import Exit, output, print_json
+from torchtty.tui.cli.history import History, numbers
+from torchtty.tui.cli.summary import figures, print_chart, print_headline, print_samples
+from torchtty.tui.cli.wording import ago, count
 
 
 def show(name: str, *, as_json: bool) -> int:

@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.contract.printable import printable, printable_line
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
-from tui.cli.chart import legend, loss_chart
-from tui.cli.console import speaks_unicode
-from tui.cli.history import History, SampleSet
-from tui.cli.wording import STATE_COLOURS, count, duration, loss
-from tui.run.figures import rate
+from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.cli.chart import legend, loss_chart
+from torchtty.tui.cli.console import speaks_unicode
+from torchtty.tui.cli.history import History, SampleSet
+from torchtty.tui.cli.wording import STATE_COLOURS, count, duration, loss
+from torchtty.tui.run.figures import rate
 
 SAMPLE_LINES = 5
 

@@ -4,18 +4,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.contract.client import Mode, WarmWorker, start
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState
-from engine.contract.substitutes import begin_instead, substitute
-from tui.cli.choices import chosen, recipes, with_whole_paths
-from tui.cli.console import Exit, UsageError, fail, output, print_json, say
-from tui.cli.flags import Arguments, configured, paths_given, take_apart
-from tui.cli.follow import Interruptions, Outcome, counting_interrupts, follow
-from tui.cli.history import History, numbers
-from tui.cli.progress import display
-from tui.cli.settings import print_settings, print_train_help
-from tui.cli.summary import print_summary
+from torchtty.engine.contract.client.offline_fallback import begin_instead, substitute
+from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.cli.choices import chosen, recipes, with_whole_paths
+from torchtty.tui.cli.console import Exit, UsageError, fail, output, print_json, say
+from torchtty.tui.cli.flags import Arguments, configured, paths_given, take_apart
+from torchtty.tui.cli.follow import Interruptions, Outcome, counting_interrupts, follow
+from torchtty.tui.cli.history import History, numbers
+from torchtty.tui.cli.progress import display
+from torchtty.tui.cli.settings import print_settings, print_train_help
+from torchtty.tui.cli.summary import print_summary
 
 
 def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:

@@ -2,7 +2,7 @@
 
 import time
 
-from engine.contract.status import RunState
+from torchtty.engine.contract.run.status import RunState
 
 STATE_COLOURS = {
     RunState.STARTING: "cyan",

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from engine.contract.configuration import (
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import (
     Configuration,
     ConfigurationError,
     Tree,
@@ -15,9 +16,8 @@ from engine.contract.configuration import (
     starting_tree,
     variant,
 )
-from engine.contract.errors import UserError
-from engine.contract.fields import FieldSpec, show
-from engine.contract.recipes import Recipe
+from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.engine.contract.settings.recipes import Recipe
 
 
 class Draft:

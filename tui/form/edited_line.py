@@ -12,7 +12,7 @@ from textual.events import Focus, Key, MouseDown, Paste
 from textual.widget import Widget
 from textual.widgets import Select
 
-from tui.form.toggle import Toggle
+from torchtty.tui.form.toggle import Toggle
 
 CHARACTERS = {"enter": "\r", "space": " "}
 OPENING = ("enter", "space", "up", "down")  # what opens a list, throws a switch and steps a number

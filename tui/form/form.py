@@ -15,12 +15,12 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.contract.fields import FieldSpec
-from engine.contract.recipes import Recipe
-from tui.form.draft import Draft
-from tui.form.help_line import HelpLine
-from tui.form.pickers import A_FILE, OWN_DEFAULTS, Picker, Pickers
-from tui.form.row import FieldRow
+from torchtty.engine.contract.settings.fields import FieldSpec
+from torchtty.engine.contract.settings.recipes import Recipe
+from torchtty.tui.form.draft import Draft
+from torchtty.tui.form.help_line import HelpLine
+from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, Picker, Pickers
+from torchtty.tui.form.row import FieldRow
 
 
 class Section(Vertical):

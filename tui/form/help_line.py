@@ -3,11 +3,11 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.contract.catalogue import catalogue
-from engine.contract.configuration import FAMILIES
-from engine.contract.fields import FieldSpec, show
-from tui.form.draft import Draft
-from tui.form.pickers import OWN_DEFAULTS, Picker, Pickers
+from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.contract.settings.configuration import FAMILIES
+from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.tui.form.draft import Draft
+from torchtty.tui.form.pickers import OWN_DEFAULTS, Picker, Pickers
 
 
 class HelpLine(Static):

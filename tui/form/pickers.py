@@ -12,12 +12,12 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Select, Static
 
-from engine.contract.catalogue import Dataset, catalogue
-from engine.contract.configuration import FAMILIES
-from engine.contract.recipes import Recipe
-from tui.form.draft import Draft
-from tui.form.edited_line import EditedLine, face_of_choice
-from tui.form.row import FieldRow
+from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
+from torchtty.engine.contract.settings.configuration import FAMILIES
+from torchtty.engine.contract.settings.recipes import Recipe
+from torchtty.tui.form.draft import Draft
+from torchtty.tui.form.edited_line import EditedLine, face_of_choice
+from torchtty.tui.form.row import FieldRow
 
 NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # no name begins with it
 A_FILE = f"{NOT_A_NAME}file"  # stands for "a file", and is no dataset's name

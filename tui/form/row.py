@@ -11,10 +11,10 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select
 
-from engine.contract.fields import FieldSpec
-from tui.form.edited_line import EditedLine, face_of_choice, face_of_switch, face_of_text
-from tui.form.toggle import Toggle
-from tui.uncut_input import UncutInput
+from torchtty.engine.contract.settings.fields import FieldSpec
+from torchtty.tui.form.edited_line import EditedLine, face_of_choice, face_of_switch, face_of_text
+from torchtty.tui.form.toggle import Toggle
+from torchtty.tui.shell.inputs import UncutInput
 
 NAME_AT = 2  # the column where the name stands, after the mark
 EDITOR_AT = 22

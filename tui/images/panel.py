@@ -14,11 +14,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.contract.commands import Sample
-from engine.contract.printable import printable_line
-from tui.images.history import Grid, History
-from tui.images.picture import Picture
-from tui.images.scrubber import Scrubber
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.requests import Sample
+from torchtty.tui.images.history import Grid, History
+from torchtty.tui.images.picture import Picture
+from torchtty.tui.images.scrubber import Scrubber
 
 BESIDE, BESIDE_ROWS = 60, 10  # cells and rows from which real pictures stand beside the drawn ones
 BENEATH = 22  # rows from which they stand beneath them

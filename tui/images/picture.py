@@ -12,11 +12,11 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from engine.contract.printable import printable_line
-from tui.charts.look import terminal_shows_unicode
-from tui.images.blocks import Line, half_blocks, shades
-from tui.images.protocol import Protocol, chosen
-from tui.images.sheet import Unreadable, sheet, tiles
+from torchtty.engine.contract.printable import printable_line
+from torchtty.tui.charts.look import terminal_shows_unicode
+from torchtty.tui.images.blocks import Line, half_blocks, shades
+from torchtty.tui.images.protocol import Protocol, chosen
+from torchtty.tui.images.sheet import Unreadable, sheet, tiles
 
 CELL = (10, 20)  # pixels of a cell where the terminal does not say
 

@@ -2,8 +2,8 @@
 
 from time import monotonic
 
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState, Status
 
 WORKER_PATIENCE = 30.0  # seconds until a worker is called again
 

@@ -5,17 +5,17 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
 
-from engine.contract.configuration import Configuration, ImageConfiguration, with_value
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import Status
-from tui.charts.chart import Chart
-from tui.run import asking
-from tui.run.curves import Curves, Tab
-from tui.run.follower import News, RunFollower
-from tui.run.pictures import Pictures
-from tui.run.prompt import PromptBar
-from tui.run.record import Edit, Facts
-from tui.run.samples import SamplesPanel
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.configuration import Configuration, ImageConfiguration, with_value
+from torchtty.tui.charts.chart import Chart
+from torchtty.tui.run import asking
+from torchtty.tui.run.curves import Curves, Tab
+from torchtty.tui.run.follower import News, RunFollower
+from torchtty.tui.run.pictures import Pictures
+from torchtty.tui.run.prompt import PromptBar
+from torchtty.tui.run.record import Edit, Facts
+from torchtty.tui.run.samples import SamplesPanel
 
 
 class RunBody(Container):

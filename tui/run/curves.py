@@ -9,12 +9,12 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
-from engine.contract.fields import show
-from engine.contract.printable import printable_line
-from tui.charts.chart import Chart
-from tui.run.follower import RunFollower
-from tui.run.quantities import ALL, Quantity, quantities
-from tui.run.record import Edit, Facts
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.settings.fields import show
+from torchtty.tui.charts.chart import Chart
+from torchtty.tui.run.follower import RunFollower
+from torchtty.tui.run.quantities import ALL, Quantity, quantities
+from torchtty.tui.run.record import Edit, Facts
 
 
 class Tab(Static):

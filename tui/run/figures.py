@@ -3,7 +3,7 @@
 import math
 import time
 
-from engine.contract.status import Status
+from torchtty.engine.contract.run.status import Status
 
 
 def duration(seconds: float) -> str:

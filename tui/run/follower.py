@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engine.contract.configuration import Configuration
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
-from engine.contract.tail import JsonLinesTail
-from tui.charts.series import Series
-from tui.run.metrics import Columns
-from tui.run.record import EventReader, Facts, SampleRecord
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.tui.charts.series import Series
+from torchtty.tui.run.metrics import Columns
+from torchtty.tui.run.record import EventReader, Facts, SampleRecord
 
 CHUNK = 256 * 1024  # bytes parsed at once: 3 ms without a pause for other threads
 LOOK_FOR_PROCESS = 1.0  # seconds between two looks whether the worker still exists

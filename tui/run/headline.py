@@ -3,10 +3,10 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.contract.configuration import FAMILIES, Configuration
-from engine.contract.printable import printable_line
-from engine.contract.status import Status
-from tui.run.states import LOOKS
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.configuration import FAMILIES, Configuration
+from torchtty.tui.run.states import LOOKS
 
 NO_RUN = Content.assemble(("no run yet", "bold"), ("  ctrl+t starts one with the settings shown", "$foreground 65%"))
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from engine.contract.status import METRICS
-from tui.charts.palette import TRAIN, VALID
-from tui.charts.series import Series
+from torchtty.engine.contract.run.status import METRICS
+from torchtty.tui.charts.palette import TRAIN, VALID
+from torchtty.tui.charts.series import Series
 
 Row = dict[str, Any]
 COORDINATES = {"seconds": "time", "tokens": "tokens"}

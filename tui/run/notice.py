@@ -3,10 +3,10 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.contract.printable import printable_line
-from engine.contract.status import RunState, Status
-from tui.run.record import Facts
-from tui.run.states import explanation
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.run.record import Facts
+from torchtty.tui.run.states import explanation
 
 
 class Notice(Static):

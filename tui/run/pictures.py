@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from textual.containers import Container
 
 if TYPE_CHECKING:
-    from tui.images.history import Grid
-    from tui.images.panel import ImagePanel
+    from torchtty.tui.images.history import Grid
+    from torchtty.tui.images.panel import ImagePanel
 
 
 class Pictures(Container):
@@ -27,7 +27,7 @@ class Pictures(Container):
         """Show the grids of another run's `media/`, or none."""
         self._known = ()
         if self._panel is None and media is not None:
-            from tui.images.panel import ImagePanel
+            from torchtty.tui.images.panel import ImagePanel
 
             self._panel = ImagePanel()
             self.mount(self._panel)

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from tui.run.follower import RunFollower
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.follower import RunFollower
 
 LOCAL, REMOTE = 0.1, 0.25  # seconds between two looks while something happens
 PAUSED, SERVING, OVER = 0.25, 0.5, 1.0  # and while nothing does

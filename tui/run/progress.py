@@ -3,8 +3,8 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.contract.status import RunState, Status
-from tui.run.figures import adversarial_losses, duration, loss, rate
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.run.figures import adversarial_losses, duration, loss, rate
 
 FULL, HALF = "━", "╸"
 

@@ -11,10 +11,10 @@ from textual.events import DescendantBlur
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from engine.contract.configuration import Configuration
-from tui.run import sampling_fields
-from tui.run.sampling_fields import FIELDS
-from tui.uncut_input import UncutInput
+from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.tui.run import sampling_fields
+from torchtty.tui.run.sampling_fields import FIELDS
+from torchtty.tui.shell.inputs import UncutInput
 
 
 class PromptBar(Vertical):

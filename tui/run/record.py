@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.contract.events import EventKind
-from tui.images.history import Grid
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.tui.images.history import Grid
 
 KEPT_SAMPLES = 500
 KEPT_WARNINGS = 50

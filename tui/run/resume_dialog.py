@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from engine.contract import configuration as configurations
-from engine.contract.configuration import Configuration
-from engine.contract.errors import UserError
-from engine.contract.status import RunState, Status
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings import configuration as configurations
+from torchtty.engine.contract.settings.configuration import Configuration
 
 MAX_STEPS = "training.max_steps"
 

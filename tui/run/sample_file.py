@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from engine.contract.files import write_atomically
-from engine.contract.run_directory import RunDirectory
-from tui.run.record import SampleRecord
-from tui.run.sample_lines import plain_text
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.tui.run.record import SampleRecord
+from torchtty.tui.run.sample_lines import plain_text
 
 NAME = "samples.txt"
 

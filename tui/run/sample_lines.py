@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from engine.contract.fields import show
-from engine.contract.printable import printable, printable_line
-from tui.run.record import SampleRecord
-from tui.run.wrapping import Wrapped, wrap
+from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.settings.fields import show
+from torchtty.tui.run.record import SampleRecord
+from torchtty.tui.run.wrapping import Wrapped, wrap
 
 NEW, SEEN = "●", "○"
 GROWING = "·"

@@ -9,8 +9,8 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.run.record import SampleRecord
-from tui.run.sample_lines import Line, Piece, SampleLayout, plain_lines
+from torchtty.tui.run.record import SampleRecord
+from torchtty.tui.run.sample_lines import Line, Piece, SampleLayout, plain_lines
 
 ROLES = ("head", "detail", "text", "new", "seen", "problem")
 

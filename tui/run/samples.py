@@ -12,13 +12,13 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
 
-from engine.contract.commands import Sample
-from engine.contract.configuration import Configuration, Tree
-from tui.run import sampling_fields
-from tui.run.prompt import PromptBar
-from tui.run.record import SampleRecord
-from tui.run.sample_lines import NEW, SEEN
-from tui.run.sample_log import SampleLog
+from torchtty.engine.contract.run.requests import Sample
+from torchtty.engine.contract.settings.configuration import Configuration, Tree
+from torchtty.tui.run import sampling_fields
+from torchtty.tui.run.prompt import PromptBar
+from torchtty.tui.run.record import SampleRecord
+from torchtty.tui.run.sample_lines import NEW, SEEN
+from torchtty.tui.run.sample_log import SampleLog
 
 FIRST_PENDING = 10**9  # keys of samples that were asked for and have not begun: newer than all that have
 UNASKED_EVERY = 2.0  # seconds between two paints of samples drawn unasked: a fast run draws more than one can read

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.contract import configuration as configurations
-from engine.contract.commands import Sample
-from engine.contract.configuration import Configuration
-from engine.contract.errors import UserError
-from engine.contract.fields import FieldSpec, show
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.requests import Sample
+from torchtty.engine.contract.settings import configuration as configurations
+from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.contract.settings.fields import FieldSpec, show
 
 
 @dataclass(frozen=True)

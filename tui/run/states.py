@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine.contract.status import RunState, Status
+from torchtty.engine.contract.run.status import RunState, Status
 
 
 @dataclass(frozen=True)

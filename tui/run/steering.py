@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from engine.contract import commands
-from engine.contract.commands import Command
-from engine.contract.configuration import Configuration
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
-from tui.run.resume_dialog import can_take_steps
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.requests import Command
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.tui.run.resume_dialog import can_take_steps
 
 
 @dataclass(frozen=True)

@@ -10,28 +10,28 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 
-from engine.contract import commands
-from engine.contract.commands import Command
-from engine.contract.configuration import Configuration
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import Status
-from tui.run import asking, steering
-from tui.run.bindings import BINDINGS
-from tui.run.body import RunBody
-from tui.run.follower import News
-from tui.run.headline import NO_RUN, Headline, headline, opening
-from tui.run.notice import Notice
-from tui.run.polling import Polling
-from tui.run.progress import ProgressLine
-from tui.run.prompt import PromptBar
-from tui.run.resume_dialog import MAX_STEPS, ResumeDialog
-from tui.run.sample_file import write_samples
-from tui.run.sample_lines import plain_text
-from tui.run.samples import SamplesPanel
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.requests import Command
+from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.tui.run import asking, steering
+from torchtty.tui.run.bindings import BINDINGS
+from torchtty.tui.run.body import RunBody
+from torchtty.tui.run.follower import News
+from torchtty.tui.run.headline import NO_RUN, Headline, headline, opening
+from torchtty.tui.run.notice import Notice
+from torchtty.tui.run.polling import Polling
+from torchtty.tui.run.progress import ProgressLine
+from torchtty.tui.run.prompt import PromptBar
+from torchtty.tui.run.resume_dialog import MAX_STEPS, ResumeDialog
+from torchtty.tui.run.sample_file import write_samples
+from torchtty.tui.run.sample_lines import plain_text
+from torchtty.tui.run.samples import SamplesPanel
 
 if TYPE_CHECKING:
-    from tui.images.panel import ImagePanel
+    from torchtty.tui.images.panel import ImagePanel
 
 WIDE = 140  # cells from which curves and samples stand side by side
 SHORT, TINY = 16, 9  # rows below which parts give way to the curve

@@ -4,7 +4,7 @@ import re
 
 from rich.cells import cell_len
 
-from engine.contract.printable import printable
+from torchtty.engine.contract.printable import printable
 
 TAB = "    "
 MOST_PER_CELL = 4  # characters; more than that is a heap of combining marks, which no terminal shows well

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from engine.contract.printable import printable_line
-from tui.run.figures import adversarial_losses, count, duration, loss, moment, rate
-from tui.run.states import LOOKS
-from tui.runs.row import RunRow
+from torchtty.engine.contract.printable import printable_line
+from torchtty.tui.run.figures import adversarial_losses, count, duration, loss, moment, rate
+from torchtty.tui.run.states import LOOKS
+from torchtty.tui.runs.row import RunRow
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from engine.contract.configuration import Tree, difference
-from engine.contract.fields import show
-from engine.contract.printable import printable_line
-from tui.charts.chart import Chart
-from tui.charts.palette import colour
-from tui.run.figures import adversarial_losses, loss
-from tui.run.follower import RunFollower
-from tui.runs.row import RunRow
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.settings.configuration import Tree, difference
+from torchtty.engine.contract.settings.fields import show
+from torchtty.tui.charts.chart import Chart
+from torchtty.tui.charts.palette import colour
+from torchtty.tui.run.figures import adversarial_losses, loss
+from torchtty.tui.run.follower import RunFollower
+from torchtty.tui.runs.row import RunRow
 
 MOST_CELLS = 28  # width of a run's column
 LOSSES = {"val_loss": "validation loss", "train_loss": "training loss"}

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from engine.contract.run_directory import RunDirectory
+from torchtty.engine.contract.run.directory import RunDirectory
 
 
 class DeleteDialog(ModalScreen[bool]):

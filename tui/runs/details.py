@@ -8,10 +8,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content, Span
 from textual.widgets import Static
 
-from engine.contract.printable import printable, printable_line
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import Status
-from tui.run.figures import duration, loss
+from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import Status
+from torchtty.tui.run.figures import duration, loss
 
 
 class Details(VerticalScroll, can_focus=True):

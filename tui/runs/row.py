@@ -3,10 +3,10 @@
 import os
 from dataclasses import dataclass, replace
 
-from engine.contract.configuration import FAMILIES, Tree
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState, Status
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import FAMILIES, Tree
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Input, Static
 
-from engine.contract.places import runs_folder
-from engine.contract.printable import printable_line
-from tui.runs.row import RunRow
-from tui.runs.table import RunsTable
+from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.printable import printable_line
+from torchtty.tui.runs.row import RunRow
+from torchtty.tui.runs.table import RunsTable
 
 
 class RunsList(Vertical):

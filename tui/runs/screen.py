@@ -13,20 +13,20 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, DataTable
 
-from engine.contract.deletion import delete
-from engine.contract.errors import UserError
-from engine.contract.run_directory import RunDirectory
-from tui.header import Header
-from tui.key_bar import KeyBar
-from tui.modes import TABS
-from tui.run.view import RunView
-from tui.runs.comparison import Comparison
-from tui.runs.deletion import DeleteDialog
-from tui.runs.details import Details
-from tui.runs.row import RunRow
-from tui.runs.runs_list import RunsList
-from tui.runs.table import RunsTable
-from tui.runs.watching import RunsWatcher
+from torchtty.engine.contract.client.deletion import delete
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.tui.modes import TABS
+from torchtty.tui.run.view import RunView
+from torchtty.tui.runs.comparison import Comparison
+from torchtty.tui.runs.deletion import DeleteDialog
+from torchtty.tui.runs.details import Details
+from torchtty.tui.runs.row import RunRow
+from torchtty.tui.runs.runs_list import RunsList
+from torchtty.tui.runs.table import RunsTable
+from torchtty.tui.runs.watching import RunsWatcher
+from torchtty.tui.shell.header import Header
+from torchtty.tui.shell.key_bar import KeyBar
 
 SPLIT = 150  # cells from which the table stays beside what is opened
 RUN, DETAILS, COMPARISON = "opened-run", "details", "comparison"

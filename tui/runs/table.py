@@ -8,9 +8,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable
 
-from tui.charts.palette import colour
-from tui.runs.columns import MARK_WIDTH, NAME, Column, fitting, name_width
-from tui.runs.row import RunRow
+from torchtty.tui.charts.palette import colour
+from torchtty.tui.runs.columns import MARK_WIDTH, NAME, Column, fitting, name_width
+from torchtty.tui.runs.row import RunRow
 
 MARK = "▍"
 MOST_MARKED = 8  # curves that can be told apart on one chart

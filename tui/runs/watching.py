@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from engine.contract.run_directory import list_runs
-from tui.runs.row import RowReader, RunRow
+from torchtty.engine.contract.run.directory import list_runs
+from torchtty.tui.runs.row import RowReader, RunRow
 
 INTERVAL = 1.0  # seconds between two looks at the runs folder
 

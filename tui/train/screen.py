@@ -11,23 +11,23 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Button
 
-from tui.header import Header
-from tui.key_bar import KeyBar
-from tui.modes import TABS
-from tui.run.bindings import STEERING
-from tui.train.start_line import WARMING_UP, StartLine
+from torchtty.tui.modes import TABS
+from torchtty.tui.run.bindings import STEERING
+from torchtty.tui.shell.header import Header
+from torchtty.tui.shell.key_bar import KeyBar
+from torchtty.tui.train.start_line import WARMING_UP, StartLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.contract.commands import Command
-    from engine.contract.configuration import Tree
-    from engine.contract.run_directory import RunDirectory
-    from engine.contract.status import RunState
-    from tui.app import TorchttyApp
-    from tui.form.draft import Draft
-    from tui.form.form import Form
-    from tui.run.view import RunView
+    from torchtty.engine.contract.run.directory import RunDirectory
+    from torchtty.engine.contract.run.requests import Command
+    from torchtty.engine.contract.run.status import RunState
+    from torchtty.engine.contract.settings.configuration import Tree
+    from torchtty.tui.app import TorchttyApp
+    from torchtty.tui.form.draft import Draft
+    from torchtty.tui.form.form import Form
+    from torchtty.tui.run.view import RunView
 
 WARM_CHARTS_AFTER = 1.0  # seconds after the first screen, which is to be there first
 
@@ -64,8 +64,8 @@ class TrainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Build the form once something is on the screen: its modules bring pydantic, 0.15 s."""
-        from engine.contract.recipes import DEFAULT, read_shipped
-        from tui.form.form import Form
+        from torchtty.engine.contract.settings.recipes import DEFAULT, read_shipped
+        from torchtty.tui.form.form import Form
 
         await self.query_one("#setup").mount(Form({DEFAULT: read_shipped(DEFAULT)}, DEFAULT), before="#start-line")
         self.start_line.say(WARMING_UP)
@@ -73,8 +73,8 @@ class TrainScreen(Screen[None]):
 
     async def _furnish_run(self) -> None:
         """Read the other recipes and build the place of the run once the form is on the screen."""
-        from engine.contract.recipes import load_recipes
-        from tui.run.view import RunView
+        from torchtty.engine.contract.settings.recipes import load_recipes
+        from torchtty.tui.run.view import RunView
 
         self.form.offer(load_recipes(on_error=lambda error: self._complain(str(error))))
         await self.query_one("#train").mount(RunView())
@@ -90,7 +90,7 @@ class TrainScreen(Screen[None]):
     @work(thread=True, group="charts")
     def _warm_charts(self) -> None:
         """Import plotext while nobody waits for it: the first frame would take 0.4 s longer."""
-        from tui.charts.canvas import Canvas
+        from torchtty.tui.charts.canvas import Canvas
 
         Canvas(2, 2)
 
@@ -100,7 +100,7 @@ class TrainScreen(Screen[None]):
 
     @property
     def form(self) -> "Form":
-        from tui.form.form import Form
+        from torchtty.tui.form.form import Form
 
         return self.query_one(Form)
 
@@ -110,7 +110,7 @@ class TrainScreen(Screen[None]):
 
     @property
     def view(self) -> "RunView":
-        from tui.run.view import RunView
+        from torchtty.tui.run.view import RunView
 
         return self.query_one(RunView)
 
@@ -123,7 +123,7 @@ class TrainScreen(Screen[None]):
             return
         if self._starting:
             return
-        from tui.form.draft import sentence
+        from torchtty.tui.form.draft import sentence
 
         form = self.form
         form.show_next()
@@ -132,7 +132,7 @@ class TrainScreen(Screen[None]):
             self.set_class(False, "-drawer-shut")
             self._complain(sentence(path, message))
             return
-        from engine.contract.run_directory import create
+        from torchtty.engine.contract.run.directory import create
 
         self._starting = True
         self._launch(partial(create, form.draft.configuration(), recipe=form.draft.recipe))
@@ -144,9 +144,9 @@ class TrainScreen(Screen[None]):
 
     @work(thread=True, group="start")
     def _launch(self, create: "Callable[[], RunDirectory]") -> None:
-        from engine.contract.client import Mode
-        from engine.contract.errors import UserError
-        from engine.contract.status import RunState, Status
+        from torchtty.engine.contract.client.workers import Mode
+        from torchtty.engine.contract.errors import UserError
+        from torchtty.engine.contract.run.status import RunState, Status
 
         run = None
         try:
@@ -176,7 +176,7 @@ class TrainScreen(Screen[None]):
 
     @work(thread=True, group="attach")
     def _find_live_run(self) -> None:
-        from tui.leaving import live_runs
+        from torchtty.tui.shell.leaving import live_runs
 
         runs = live_runs()
         if runs:
@@ -185,7 +185,7 @@ class TrainScreen(Screen[None]):
 
     def compose_like(self, name: str, tree: "Tree", recipe: str) -> None:
         """Put the settings of an earlier run into the form, marked where they differ from its recipe, or the defaults."""
-        from tui.form.draft import Draft
+        from torchtty.tui.form.draft import Draft
 
         if self.is_furnished:
             family, origin = str(tree["model"]["kind"]), self.form.recipes.get(recipe)
@@ -214,7 +214,7 @@ class TrainScreen(Screen[None]):
 
     def _fall_back(self) -> None:
         """Start what a recipe names in the place of the run that was started here and cannot fetch what it needs."""
-        from engine.contract.substitutes import begin_instead, substitute
+        from torchtty.engine.contract.client.offline_fallback import begin_instead, substitute
 
         run, self._started = self._started, None
         instead = substitute(run, self.form.recipes) if run is not None else None
@@ -235,7 +235,7 @@ class TrainScreen(Screen[None]):
         return True
 
     def _check_run_action(self, action: str) -> bool:
-        from engine.contract.status import RunState
+        from torchtty.engine.contract.run.status import RunState
 
         view = self.view
         paused = self._is_live and view.status is not None and view.status.state is RunState.PAUSED
@@ -291,8 +291,8 @@ class TrainScreen(Screen[None]):
 
     @work(thread=True, group="live", exclusive=True)
     def _read_live(self, run: "RunDirectory") -> None:
-        from engine.contract.errors import UserError
-        from tui.form.draft import Draft
+        from torchtty.engine.contract.errors import UserError
+        from torchtty.tui.form.draft import Draft
 
         try:
             draft = Draft(run.edited_tree())
@@ -313,14 +313,14 @@ class TrainScreen(Screen[None]):
         self.refresh_bindings()
 
     def on_form_live_edit(self, event: "Form.LiveEdit") -> None:
-        from engine.contract.commands import Edit
+        from torchtty.engine.contract.run.requests import Edit
 
         if (run := self.view.run) is not None:
             self._send(run, Edit(path=event.path, value=event.value))
 
     @work(thread=True, group="send")
     def _send(self, run: "RunDirectory", command: "Command") -> None:
-        from engine.contract.errors import UserError
+        from torchtty.engine.contract.errors import UserError
 
         try:
             run.send(command)

@@ -12,9 +12,9 @@ from textual.widgets import Button, Static
 from textual.worker import get_current_worker
 
 if TYPE_CHECKING:
-    from engine.contract.configuration import Configuration
-    from tui.app import TorchttyApp
-    from tui.form.draft import Draft
+    from torchtty.engine.contract.settings.configuration import Configuration
+    from torchtty.tui.app import TorchttyApp
+    from torchtty.tui.form.draft import Draft
 
 ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
 WARMING_UP = "warming up torch…"
@@ -64,7 +64,7 @@ class StartLine(Horizontal):
 
     @work(thread=True, group="estimate", exclusive=True)
     def _ask(self, draft: "Draft", configuration: "Configuration", fallback: str) -> None:
-        from engine.contract.errors import UserError
+        from torchtty.engine.contract.errors import UserError
 
         worker = get_current_worker()
         try:
@@ -80,7 +80,7 @@ class StartLine(Horizontal):
             self.app.call_from_thread(self._show, draft, configuration, answer, fallback)
 
     def _show(self, draft: "Draft", configuration: "Configuration", answer: dict[str, Any], fallback: str) -> None:
-        from tui.train.estimate import estimate_line
+        from torchtty.tui.train.estimate import estimate_line
 
         problems = {} if fallback else {str(path): str(message) for path, message in answer.get("problems", [])}
         if draft is self._draft:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.contract.errors import UserError
-from engine.data.tokenizers.base import TextStream, Tokenizer, damaged, read_json
-from engine.data.tokenizers.byte_pair import BytePairTokenizer
-from engine.data.tokenizers.character import CharacterTokenizer
-from engine.data.tokenizers.gpt2 import GPT2Tokenizer
-from engine.data.tokenizers.word import WordTokenizer
-from engine.data.tokenizers.wordpiece import WordPieceTokenizer
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, damaged, read_json
+from torchtty.engine.data.tokenizers.byte_pair import BytePairTokenizer
+from torchtty.engine.data.tokenizers.character import CharacterTokenizer
+from torchtty.engine.data.tokenizers.gpt2 import GPT2Tokenizer
+from torchtty.engine.data.tokenizers.word import WordTokenizer
+from torchtty.engine.data.tokenizers.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "BytePairTokenizer",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract.errors import UserError
+from torchtty.engine.contract.errors import UserError
 
 Ids = NDArray[np.int64]
 

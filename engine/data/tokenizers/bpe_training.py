@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 
-from engine.data.tokenizers.byte_level import SPLIT_PATTERN
+from torchtty.engine.data.tokenizers.byte_level import SPLIT_PATTERN
 
 Pair = tuple[int, int]
 

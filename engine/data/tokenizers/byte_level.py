@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.data.tokenizers.base import Ids, TextStream, Tokenizer, check_id
+from torchtty.engine.data.tokenizers.base import Ids, TextStream, Tokenizer, check_id
 
 if TYPE_CHECKING:
     import tiktoken

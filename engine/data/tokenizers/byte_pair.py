@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from engine.contract.errors import UserError
-from engine.data.tokenizers.base import damaged, stored_flag
-from engine.data.tokenizers.bpe_training import Pair, learn_merges
-from engine.data.tokenizers.byte_level import ByteLevelTokenizer
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.tokenizers.base import damaged, stored_flag
+from torchtty.engine.data.tokenizers.bpe_training import Pair, learn_merges
+from torchtty.engine.data.tokenizers.byte_level import ByteLevelTokenizer
 
 LARGEST_VOCABULARY = 100_000
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.data.tokenizers.base import Ids, Tokenizer, check_id, damaged, stored_flag, stored_strings
+from torchtty.engine.data.tokenizers.base import Ids, Tokenizer, check_id, damaged, stored_flag, stored_strings
 
 
 class CharacterTokenizer(Tokenizer):

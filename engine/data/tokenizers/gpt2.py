@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engine.contract.errors import UserError
-from engine.data.download import Cancelled, Progress, RemoteFile, fetch
-from engine.data.text import read_text
-from engine.data.tokenizers.base import damaged, read_json, stored_flag
-from engine.data.tokenizers.byte_level import ByteLevelTokenizer
-from engine.data.tokenizers.tokenizer_json import NAME as TOKENIZER_JSON
-from engine.data.tokenizers.tokenizer_json import read_tokenizer_json
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.download import Cancelled, Progress, RemoteFile, fetch
+from torchtty.engine.data.text import read_text
+from torchtty.engine.data.tokenizers.base import damaged, read_json, stored_flag
+from torchtty.engine.data.tokenizers.byte_level import ByteLevelTokenizer
+from torchtty.engine.data.tokenizers.tokenizer_json import NAME as TOKENIZER_JSON
+from torchtty.engine.data.tokenizers.tokenizer_json import read_tokenizer_json
 
 _ADDRESS = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
 MERGES = RemoteFile(

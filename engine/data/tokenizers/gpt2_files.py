@@ -2,9 +2,9 @@
 
 import json
 
-from engine.data.tokenizers.base import Tokenizer
-from engine.data.tokenizers.byte_level import ByteLevelTokenizer
-from engine.data.tokenizers.gpt2 import visible_bytes
+from torchtty.engine.data.tokenizers.base import Tokenizer
+from torchtty.engine.data.tokenizers.byte_level import ByteLevelTokenizer
+from torchtty.engine.data.tokenizers.gpt2 import visible_bytes
 
 
 def gpt2_files(tokenizer: Tokenizer) -> dict[str, bytes]:

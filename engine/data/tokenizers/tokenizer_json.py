@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from engine.contract.errors import UserError
-from engine.data.tokenizers.base import read_json
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.tokenizers.base import read_json
 
 NAME = "tokenizer.json"
 BYTES = 256  # the tokens that everything is merged from, numbered first

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
-from engine.data.tokenizers.base import TextStream, Tokenizer, check_id, damaged, stored_flag, stored_strings
-from engine.data.tokenizers.joining import space_between
+from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, check_id, damaged, stored_flag, stored_strings
+from torchtty.engine.data.tokenizers.joining import space_between
 
 Split = Literal["whitespace", "punctuation"]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engine.contract.errors import UserError
-from engine.data.text import read_text
-from engine.data.tokenizers.base import (
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.text import read_text
+from torchtty.engine.data.tokenizers.base import (
     TextStream,
     Tokenizer,
     check_id,
@@ -16,7 +16,7 @@ from engine.data.tokenizers.base import (
     stored_flag,
     stored_strings,
 )
-from engine.data.tokenizers.joining import space_between
+from torchtty.engine.data.tokenizers.joining import space_between
 
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100

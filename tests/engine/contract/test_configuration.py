@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.configuration import (
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import (
     FAMILIES,
     Configuration,
     ConfigurationError,
@@ -20,8 +21,7 @@ from engine.contract.configuration import (
     with_flags,
     with_value,
 )
-from engine.contract.errors import UserError
-from engine.contract.fields import FieldSpec, Stepping, show
+from torchtty.engine.contract.settings.fields import FieldSpec, Stepping, show
 
 ALL_FIELDS = [(kind, spec) for kind in FAMILIES for spec in specs(kind, starting_tree(kind))]
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from engine.contract.configuration import parse, with_value
-from engine.contract.errors import UserError
-from engine.contract.fallbacks import fetches
-from engine.contract.recipes import load_recipes, shipped_recipes
-from engine.contract.run_directory import RunDirectory, create, list_runs
-from engine.contract.status import RunState, Status
-from engine.contract.substitutes import Substitute, begin_instead, substitute
+from torchtty.engine.contract.client.offline_fallback import Substitute, begin_instead, substitute
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, create, list_runs
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse, with_value
+from torchtty.engine.contract.settings.fallbacks import fetches
+from torchtty.engine.contract.settings.recipes import load_recipes, shipped_recipes
 
 OFFLINE = (
     "tokenizer.path: gpt2-vocab.bpe could not be downloaded from a.b.c: no connection. Set tokenizer.path to a folder."

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract import commands
-from engine.contract.commands import Edit, Pause, Sample, Stop, collect, drop
-from engine.contract.configuration import parse, starting_tree
-from engine.contract.errors import UserError
-from engine.contract.files import write_atomically
-from engine.contract.printable import printable, printable_line
-from engine.contract.run_directory import RunDirectory, create, find_run, list_runs
-from engine.contract.status import RunState, Status
-from engine.contract.tail import JsonLinesTail, json_line, parse_lines
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory, create, find_run, list_runs
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.jsonl import JsonLinesTail, json_line, parse_lines
+from torchtty.engine.contract.run.requests import Edit, Pause, Sample, Stop, collect, drop
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
 
 RECORDS = st.lists(
     st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=8) | st.floats(allow_nan=False), max_size=4),

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.catalogue import catalogue
-from engine.contract.configuration import parse, starting_tree
-from engine.contract.errors import UserError
-from engine.contract.recipes import DEFAULT, load_recipes, read_recipe, recipe_named, shipped_recipes
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
+from torchtty.engine.contract.settings.recipes import DEFAULT, load_recipes, read_recipe, recipe_named, shipped_recipes
 
 GOOD = """
 title = "A title"

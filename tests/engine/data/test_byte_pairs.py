@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.errors import UserError
-from engine.data.tokenizers import BytePairTokenizer, GPT2Tokenizer
-from engine.data.tokenizers.gpt2 import visible_bytes
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.tokenizers import BytePairTokenizer, GPT2Tokenizer
+from torchtty.engine.data.tokenizers.gpt2 import visible_bytes
 
 CORPUS = "low lower lowest newer newest wider widest, it's the lowest and the newest.\n" * 4
 
@@ -59,7 +59,7 @@ def slowly_learnt(text: str, wanted: int) -> list[bytes]:
     """Byte-pair encoding by its definition: count all pairs of all words, merge the first of the most frequent, repeat."""
     import regex
 
-    from engine.data.tokenizers.byte_level import SPLIT_PATTERN
+    from torchtty.engine.data.tokenizers.byte_level import SPLIT_PATTERN
 
     words = [[bytes([byte]) for byte in piece.encode()] for piece in regex.findall(SPLIT_PATTERN, text)]
     ids = {bytes([byte]): byte for byte in range(256)}
@@ -255,7 +255,7 @@ def test_without_files_and_network_one_sentence_says_what_to_do(
 
 
 def test_a_tiktoken_cache_with_other_contents_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.data.tokenizers.gpt2 import MERGES, VOCABULARY
+    from torchtty.engine.data.tokenizers.gpt2 import MERGES, VOCABULARY
 
     for file in (MERGES, VOCABULARY):
         (tmp_path / hashlib.sha1(file.address.encode()).hexdigest()).write_text("{}")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.catalogue import catalogue, dataset_named, embedded_alternative
-from engine.contract.errors import UserError
-from engine.data.catalogue import load_corpus
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.catalogue import catalogue, dataset_named, embedded_alternative
+from torchtty.engine.data.catalogue import load_corpus
 
 
 def test_every_download_of_the_catalogue_is_the_file_that_was_checked(corpora: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_corpus_that_cleaning_empties_is_refused(tmp_path: Path) -> None:
 
 def test_reading_the_catalogue_imports_neither_torch_nor_faker_nor_numpy() -> None:
     code = (
-        "import sys; from engine.contract.catalogue import catalogue; catalogue();"
+        "import sys; from torchtty.engine.contract.settings.catalogue import catalogue; catalogue();"
         "print({'torch', 'faker', 'numpy', 'textual', 'requests'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

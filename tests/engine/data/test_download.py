@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.errors import UnreachableError, UserError
-from engine.data.catalogue import load_corpus
-from engine.data.download import DownloadCancelled, RemoteFile, fetch
+from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.data.catalogue import load_corpus
+from torchtty.engine.data.download import DownloadCancelled, RemoteFile, fetch
 
 CONTENT = random.Random(0).randbytes(400_000)
 

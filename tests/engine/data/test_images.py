@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.contract.catalogue import dataset_named
-from engine.contract.errors import UnreachableError, UserError
-from engine.data import image_downloads, image_files, images
-from engine.data.image_downloads import downloaded_pictures
-from engine.data.image_files import find_pictures, squared
-from engine.data.images import glance, load_pictures
+from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.contract.settings.catalogue import dataset_named
+from torchtty.engine.data import image_downloads, image_files, images
+from torchtty.engine.data.image_downloads import downloaded_pictures
+from torchtty.engine.data.image_files import find_pictures, squared
+from torchtty.engine.data.images import glance, load_pictures
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data.reference_losses import reference_losses
+from torchtty.engine.data.reference_losses import reference_losses
 
 
 def name_ids(path: Path) -> np.ndarray:

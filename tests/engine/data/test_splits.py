@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.splits import limited, split_items, split_text
-from engine.data.text import Corpus
+from torchtty.engine.data.splits import limited, split_items, split_text
+from torchtty.engine.data.text import Corpus
 
 fractions = st.floats(0, 0.5)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.errors import UserError
-from engine.data.text import detect_unit, read_text
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.text import detect_unit, read_text
 
 
 def written(tmp_path: Path, data: bytes) -> Path:

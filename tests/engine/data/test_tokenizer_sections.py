@@ -5,13 +5,19 @@ from typing import Any
 
 import pytest
 
-from engine.contract.configuration import ConfigurationError, parse, starting_tree, with_value
-from engine.contract.data_settings import BytePairTokens, CharacterTokens, GPT2Tokens, TextData, WordPieceTokens
-from engine.contract.errors import UserError
-from engine.data.prepared import prepare_text
-from engine.data.tokenizers import BytePairTokenizer, WordPieceTokenizer, tokenizer_from_json
-from engine.data.tokenizers.gpt2_files import gpt2_files
-from engine.preparation import prepare
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, starting_tree, with_value
+from torchtty.engine.contract.settings.data import (
+    BytePairTokens,
+    CharacterTokens,
+    GPT2Tokens,
+    TextData,
+    WordPieceTokens,
+)
+from torchtty.engine.data.prepared import prepare_text
+from torchtty.engine.data.tokenizers import BytePairTokenizer, WordPieceTokenizer, tokenizer_from_json
+from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files
+from torchtty.engine.worker.estimate import prepare
 
 PIECES = "[PAD]\n[UNK]\nan\n##na\nbert\na\n"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.contract.errors import UserError
-from engine.data.tokenizers import (
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.tokenizers import (
     BytePairTokenizer,
     CharacterTokenizer,
     GPT2Tokenizer,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.contract.errors import UserError
-from engine.data.tokenizers import WordPieceTokenizer
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.data.tokenizers import WordPieceTokenizer
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghi,.!$'日本", *(f"##{sign}" for sign in "abcdefghij"),
           "bad", "##bad", "ab", "##ab", "##cd", "cafe", "big", "##ge"]  # fmt: skip

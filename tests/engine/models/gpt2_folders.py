@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.data.tokenizers import BytePairTokenizer
-from engine.data.tokenizers.gpt2_files import gpt2_files
+from torchtty.engine.data.tokenizers import BytePairTokenizer
+from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files
 
 CONFIG: dict[str, Any] = {
     "model_type": "gpt2",

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.contract.configuration import ConfigurationError, starting_tree, with_flags
-from engine.contract.models.dcgan import DCGANModel
-from engine.models.dcgan import DCGAN
-from engine.models.families import parameter_count
+from torchtty.engine.contract.settings.configuration import ConfigurationError, starting_tree, with_flags
+from torchtty.engine.contract.settings.models.dcgan import DCGANModel
+from torchtty.engine.models.dcgan import DCGAN
+from torchtty.engine.models.families import parameter_count
 
 
 def tiny(**fields: int) -> DCGAN:

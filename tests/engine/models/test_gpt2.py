@@ -11,17 +11,17 @@ import torch
 from gpt2_folders import CONFIG, tiny_tokenizer, tiny_weights, write_folder
 from safetensors.torch import save_file
 
-from engine.contract.configuration import LanguageConfiguration, parse, starting_tree
-from engine.contract.errors import UserError
-from engine.contract.models.gpt2 import GPT2Model
-from engine.contract.run_directory import RunDirectory, create
-from engine.models.families import parameter_count
-from engine.models.gpt2_weights import export_folder, pretrained
-from engine.preparation import prepare
-from engine.tasks import build_task
-from engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint
-from engine.training.pretrained import PretrainedTask
-from engine.training.task import SampleRequest, SampleResult
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.settings.configuration import LanguageConfiguration, parse, starting_tree
+from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
+from torchtty.engine.models.families import parameter_count
+from torchtty.engine.models.gpt2_weights import export_folder, pretrained
+from torchtty.engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.pretrained import PretrainedTask
+from torchtty.engine.training.task import SampleRequest, SampleResult
+from torchtty.engine.worker.estimate import prepare
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from gpt2_folders import write_folder
 from safetensors.torch import load_file
 
-from engine.contract import commands
-from engine.contract.client import Mode
-from engine.contract.configuration import parse, starting_tree
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState
-from engine.contract.tail import JsonLinesTail
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
 
 
 def _events(run: RunDirectory, kind: str) -> list[dict[str, Any]]:

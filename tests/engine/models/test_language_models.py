@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.contract.models.bigram import BigramModel
-from engine.contract.models.mlp import MLPModel
-from engine.contract.models.rnn import RNNModel
-from engine.contract.models.transformer import TransformerModel
-from engine.contract.models.wavenet import WaveNetModel
-from engine.models.families import build_model
+from torchtty.engine.contract.settings.models.bigram import BigramModel
+from torchtty.engine.contract.settings.models.mlp import MLPModel
+from torchtty.engine.contract.settings.models.rnn import RNNModel
+from torchtty.engine.contract.settings.models.transformer import TransformerModel
+from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
+from torchtty.engine.models.families import build_model
 
 V, T = 5, 4
 SMALL = {"n_layer": 2, "n_head": 2, "d_model": 4, "d_ff": 6, "d_k": 3, "d_v": 2, "block_size": T, "dropout": 0.0}

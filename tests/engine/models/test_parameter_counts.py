@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from engine.contract.models.bigram import BigramModel
-from engine.contract.models.mlp import MLPModel
-from engine.contract.models.rnn import RNNModel
-from engine.contract.models.transformer import TransformerModel
-from engine.contract.models.wavenet import WaveNetModel
-from engine.models.families import build_model, parameter_count
+from torchtty.engine.contract.settings.models.bigram import BigramModel
+from torchtty.engine.contract.settings.models.mlp import MLPModel
+from torchtty.engine.contract.settings.models.rnn import RNNModel
+from torchtty.engine.contract.settings.models.transformer import TransformerModel
+from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
+from torchtty.engine.models.families import build_model, parameter_count
 
 
 def count(config: object, vocab_size: int) -> int:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from engine.contract.models.rnn import RNNModel
-from engine.models.rnn import RNN
-from engine.sampling.decoder import decode
-from engine.sampling.settings import Choice
+from torchtty.engine.contract.settings.models.rnn import RNNModel
+from torchtty.engine.models.rnn import RNN
+from torchtty.engine.sampling.decoder import decode
+from torchtty.engine.sampling.settings import Choice
 
 V = 6
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}

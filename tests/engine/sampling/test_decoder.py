@@ -4,20 +4,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.contract.models.gpt import GPTModel
-from engine.contract.models.gpt2 import GPT2Model
-from engine.contract.models.mlp import MLPModel
-from engine.contract.models.ngram import NGramModel
-from engine.data.prepared import PreparedText, prepared_without_corpus
-from engine.data.tokenizers import CharacterTokenizer
-from engine.models.gpt import GPT
-from engine.models.gpt2 import GPT2, Architecture
-from engine.models.mlp import MLP
-from engine.models.ngram import NGram
-from engine.sampling.decoder import decode
-from engine.sampling.settings import Choice
-from engine.sampling.text import sample_text
-from engine.training.task import SampleRequest, SampleResult
+from torchtty.engine.contract.settings.models.gpt import GPTModel
+from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
+from torchtty.engine.contract.settings.models.mlp import MLPModel
+from torchtty.engine.contract.settings.models.ngram import NGramModel
+from torchtty.engine.data.prepared import PreparedText, prepared_without_corpus
+from torchtty.engine.data.tokenizers import CharacterTokenizer
+from torchtty.engine.models.gpt import GPT
+from torchtty.engine.models.gpt2 import GPT2, Architecture
+from torchtty.engine.models.mlp import MLP
+from torchtty.engine.models.ngram import NGram
+from torchtty.engine.sampling.decoder import decode
+from torchtty.engine.sampling.settings import Choice
+from torchtty.engine.sampling.text import sample_text
+from torchtty.engine.training.task import SampleRequest, SampleResult
 
 VOCABULARY, WINDOW = 20, 12
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 from torch import Tensor
 
-from engine.sampling.settings import Choice, draw, probabilities
+from torchtty.engine.sampling.settings import Choice, draw, probabilities
 
 LOGITS = st.lists(st.integers(-40, 40).map(lambda n: n / 4), min_size=2, max_size=30).map(
     lambda values: torch.tensor([values])  # quarters, so that ties are common and exact

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine.contract.configuration import parse, starting_tree, with_flags
-from engine.contract.run_directory import RunDirectory, create
-from engine.tasks import build_task
-from engine.training.loop import Loop
-from engine.training.record import Record, new_status
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_flags
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.run_writer import Record, new_status
 
 NAMES = ["anna", "bea", "carla", "dora", "emma", "frida", "gina", "hanna", "ida", "jana", "karla", "lea", "mia", "nora"]
 

@@ -10,20 +10,20 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.contract import commands
-from engine.contract.configuration import ImageConfiguration, starting_tree, with_flags
-from engine.contract.events import EventKind
-from engine.contract.grids import GAP_KEY, TILE_KEY
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from engine.contract.tail import JsonLinesTail
-from engine.data.images import Pictures
-from engine.preparation import prepare
-from engine.tasks import build_task
-from engine.training.adversarial import AdversarialTask
-from engine.training.checkpoint import latest_step, read_checkpoint
-from engine.training.loop import Loop
-from engine.training.metrics import Diverged
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.grids import GAP_KEY, TILE_KEY
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import ImageConfiguration, starting_tree, with_flags
+from torchtty.engine.data.images import Pictures
+from torchtty.engine.training.adversarial import AdversarialTask
+from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.metrics import Diverged
+from torchtty.engine.worker.estimate import prepare
 
 MakeLoop = Callable[..., Loop]
 TINY = {"model__n_generator": 8, "model__n_discriminator": 8, "training__batch_size": 4, "sampling__count": 4}

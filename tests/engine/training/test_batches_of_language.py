@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine.contract.configuration import starting_tree, with_flags
-from engine.contract.errors import UserError
-from engine.tasks import build_task
-from engine.training.language import LanguageTask
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.language import LanguageTask
 
 Make = Callable[..., LanguageTask]
 

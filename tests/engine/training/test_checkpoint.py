@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from engine.contract.errors import UserError
-from engine.contract.files import write_atomically
-from engine.contract.run_directory import RunDirectory
-from engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint
-from engine.training.loop import Loop
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint
+from torchtty.engine.training.loop import Loop
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.data.batches import Windows, text_windows
-from engine.training import batches
-from engine.training.batches import DrawnBatches
+from torchtty.engine.data.batches import Windows, text_windows
+from torchtty.engine.training import batches
+from torchtty.engine.training.batches import DrawnBatches
 
 
 def windows(every_position: bool = True, length: int = 500) -> Windows:

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from engine.contract import commands
-from engine.contract.commands import drop
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from engine.contract.tail import JsonLinesTail
-from engine.tasks import build_task
-from engine.training.checkpoint import latest_step, read_checkpoint
-from engine.training.loop import Loop
-from engine.training.metrics import Diverged
-from engine.training.task import SampleResult
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.requests import drop
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.metrics import Diverged
+from torchtty.engine.training.task import SampleResult
 
 MakeLoop = Callable[..., Loop]
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from engine.contract.models.gpt import GPTModel
-from engine.contract.optimizer_settings import SGD, Adagrad, Adam, AdamW, Muon, RMSprop
-from engine.models.families import build_model
-from engine.training.fused import Fused
-from engine.training.optimizers import Together, build_optimizer, clip_gradients, set_rates
+from torchtty.engine.contract.settings.models.gpt import GPTModel
+from torchtty.engine.contract.settings.optimizer import SGD, Adagrad, Adam, AdamW, Muon, RMSprop
+from torchtty.engine.models.families import build_model
+from torchtty.engine.training.fused import Fused
+from torchtty.engine.training.optimizers import Together, build_optimizer, clip_gradients, set_rates
 
 CPU = torch.device("cpu")
 SECTIONS = [AdamW(), Adam(), SGD(momentum=0.9), Adagrad(), RMSprop(momentum=0.5), Muon()]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.contract.configuration import starting_tree, with_flags
-from engine.contract.errors import UserError
-from engine.data.rows import Rows
-from engine.tasks import build_task
-from engine.training.recurrent import RecurrentTask
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.data.rows import Rows
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.recurrent import RecurrentTask
 
 Make = Callable[..., RecurrentTask]
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from engine.contract.optimizer_settings import (
+from torchtty.engine.contract.settings.optimizer import (
     ConstantSchedule,
     CosineSchedule,
     LinearSchedule,
     OneCycleSchedule,
     StepSchedule,
 )
-from engine.training.schedules import rate_factor
+from torchtty.engine.training.schedules import rate_factor
 
 STEPS = 200
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from engine.training import threads
-from engine.training.threads import use_threads_for
+from torchtty.engine.training import threads
+from torchtty.engine.training.threads import use_threads_for
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from tests.engine.training.test_loop import continued, finish, metrics, stop_after
 from torch import Tensor, nn
 
-from engine.contract.models.bigram import BigramModel
-from engine.contract.models.gpt import GPTModel
-from engine.contract.models.mlp import MLPModel
-from engine.contract.models.wavenet import WaveNetModel
-from engine.models.families import build_model
-from engine.training import language
-from engine.training.loop import Loop
-from engine.training.traced import by_autograd, quickest, traced
-from tests.engine.training.test_loop import continued, finish, metrics, stop_after
+from torchtty.engine.contract.settings.models.bigram import BigramModel
+from torchtty.engine.contract.settings.models.gpt import GPTModel
+from torchtty.engine.contract.settings.models.mlp import MLPModel
+from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
+from torchtty.engine.models.families import build_model
+from torchtty.engine.training import language
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.traced import by_autograd, quickest, traced
 
 V, B = 7, 5
 

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.charts.axes import Axis, count_label, decimal_label, nice_step, seconds_label, seconds_step, ticks, value_text
-from tui.charts.holding import GrowingRange, HeldRange
+from torchtty.tui.charts.axes import (
+    Axis,
+    count_label,
+    decimal_label,
+    nice_step,
+    seconds_label,
+    seconds_step,
+    ticks,
+    value_text,
+)
+from torchtty.tui.charts.holding import GrowingRange, HeldRange
 
 
 @given(st.floats(1e-9, 1e12), st.integers(1, 12))

@@ -10,13 +10,13 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from tui.charts.building import THREAD
-from tui.charts.chart import Chart
-from tui.charts.choices import time_constant
-from tui.charts.pacing import BURST, LONGEST, SHARE, WIRE_BURST, WIRE_RATE, Budget, Pace, frames_per_second
-from tui.charts.palette import PALETTE
-from tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
-from tui.charts.series import Series
+from torchtty.tui.charts.building import THREAD
+from torchtty.tui.charts.chart import Chart
+from torchtty.tui.charts.choices import time_constant
+from torchtty.tui.charts.pacing import BURST, LONGEST, SHARE, WIRE_BURST, WIRE_RATE, Budget, Pace, frames_per_second
+from torchtty.tui.charts.palette import PALETTE
+from torchtty.tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
+from torchtty.tui.charts.series import Series
 
 
 class OneChart(App[None]):

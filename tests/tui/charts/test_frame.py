@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from tui.charts.frame import Frame, FrameBuilder
-from tui.charts.look import Look
-from tui.charts.picture import Mark, Picture, Reference
-from tui.charts.series import Series
+from torchtty.tui.charts.frame import Frame, FrameBuilder
+from torchtty.tui.charts.look import Look
+from torchtty.tui.charts.picture import Mark, Picture, Reference
+from torchtty.tui.charts.series import Series
 
 BRAILLE = re.compile("[⠁-⣿]")
 

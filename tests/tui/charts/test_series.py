@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.charts.axes import Axis
-from tui.charts.extremes import Extremes
-from tui.charts.series import Series
-from tui.charts.smoothing import Smoothing
+from torchtty.tui.charts.axes import Axis
+from torchtty.tui.charts.extremes import Extremes
+from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.smoothing import Smoothing
 
 FINITE = st.floats(-1e6, 1e6)
 VALUES = st.lists(FINITE | st.sampled_from([nan, inf, -inf]), min_size=1, max_size=400)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from command_line import Answer, Shell
 
-from tui.main import main
+from torchtty.tui.main import main
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import json
 import pytest
 from command_line import Shell
 
-from tui.cli.doctor import images_protocol
+from torchtty.tui.cli.doctor import images_protocol
 
 
 def test_the_doctor_asks_torch_and_tries_the_folders(shell: Shell) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from command_line import Answer, Shell, wait_until
 
-from engine.contract.configuration import parse, starting_tree
-from engine.contract.run_directory import RunDirectory, create
-from engine.contract.status import RunState, Status
+from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
 
 pytestmark = pytest.mark.timeout(240)  # two workers come up one after the other
 

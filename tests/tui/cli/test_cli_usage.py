@@ -104,7 +104,7 @@ def test_help_lists_every_command(here: Here) -> None:
 
 
 def test_the_help_of_a_model_lists_every_setting_with_default_and_range(here: Here) -> None:
-    from engine.contract.configuration import kinds, specs, starting_tree, with_value
+    from torchtty.engine.contract.settings.configuration import kinds, specs, starting_tree, with_value
 
     answer = here("train", "gpt", "--help", columns=400)
     assert answer.code == 0
@@ -119,7 +119,7 @@ def test_the_help_of_a_model_lists_every_setting_with_default_and_range(here: He
 
 
 def test_the_help_of_a_recipe_shows_its_own_values(here: Here) -> None:
-    from engine.contract.recipes import load_recipes
+    from torchtty.engine.contract.settings.recipes import load_recipes
 
     recipe = load_recipes()["names-gpt"]
     answer = here("train", "names-gpt", "--help", columns=400)
@@ -169,13 +169,15 @@ def test_a_reader_that_leaves_early_is_no_error(shell: Shell) -> None:
 
 
 def test_no_command_imports_torch_or_textual() -> None:
-    script = "import sys, tui.main, tui.cli.program, tui.cli.train, tui.cli.sample, tui.cli.doctor, tui.cli.data\n"
+    script = (
+        "import sys\nfrom torchtty.tui import main\nfrom torchtty.tui.cli import program, train, sample, doctor, data\n"
+    )
     script += "sys.exit(', '.join(name for name in ('torch', 'textual') if name in sys.modules) or 0)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_the_entry_alone_imports_nothing_of_the_command_line() -> None:
-    script = "import sys, tui.main\nsys.exit(', '.join({'typer', 'rich', 'pydantic'} & set(sys.modules)) or 0)"
+    script = "import sys, torchtty.tui.main\nsys.exit(', '.join({'typer', 'rich', 'pydantic'} & set(sys.modules)) or 0)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 

@@ -1,9 +1,9 @@
 """A draft keeps what was entered, says what is wrong, and knows the way back."""
 
-from engine.contract.configuration import parse, starting_tree
-from engine.contract.fields import FieldSpec
-from engine.contract.recipes import recipe_named, shipped_recipes
-from tui.form.draft import Draft, sentence
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
+from torchtty.engine.contract.settings.fields import FieldSpec
+from torchtty.engine.contract.settings.recipes import recipe_named, shipped_recipes
+from torchtty.tui.form.draft import Draft, sentence
 
 
 def names_gpt() -> Draft:

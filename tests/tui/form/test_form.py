@@ -8,15 +8,15 @@ from textual.events import Key, MouseDown, MouseUp
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select
 
-from engine.contract.configuration import FAMILIES
-from engine.contract.recipes import shipped_recipes
-from tui.app import TorchttyApp
-from tui.form.draft import Draft
-from tui.form.form import Form
-from tui.form.help_line import HelpLine
-from tui.form.pickers import A_FILE, Picker
-from tui.form.row import FieldRow
-from tui.form.toggle import Toggle
+from torchtty.engine.contract.settings.configuration import FAMILIES
+from torchtty.engine.contract.settings.recipes import shipped_recipes
+from torchtty.tui.app import TorchttyApp
+from torchtty.tui.form.draft import Draft
+from torchtty.tui.form.form import Form
+from torchtty.tui.form.help_line import HelpLine
+from torchtty.tui.form.pickers import A_FILE, Picker
+from torchtty.tui.form.row import FieldRow
+from torchtty.tui.form.toggle import Toggle
 
 
 class Host(App[None]):

@@ -9,15 +9,15 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from written_run import WrittenRun
 
-from engine.contract.commands import Sample, collect
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from tui.charts.chart import Chart
-from tui.images.history import Grid, History
-from tui.images.panel import ImagePanel
-from tui.images.picture import Picture
-from tui.run.view import RunView
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.requests import Sample, collect
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.charts.chart import Chart
+from torchtty.tui.images.history import Grid, History
+from torchtty.tui.images.panel import ImagePanel
+from torchtty.tui.images.picture import Picture
+from torchtty.tui.run.view import RunView
 
 COLOURS = {0: "red", 10: "lime", 20: "blue"}
 

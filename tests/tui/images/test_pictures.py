@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from engine.contract.grids import GAP_KEY, TILE_KEY
-from tui.images.blocks import half_blocks, shades
-from tui.images.protocol import Protocol, demanded, suggested
-from tui.images.sheet import Unreadable, layout, sheet, tiles
+from torchtty.engine.contract.run.grids import GAP_KEY, TILE_KEY
+from torchtty.tui.images.blocks import half_blocks, shades
+from torchtty.tui.images.protocol import Protocol, demanded, suggested
+from torchtty.tui.images.sheet import Unreadable, layout, sheet, tiles
 
 
 def grid_file(path: Path, *colours: str, tile: int = 8) -> Path:

@@ -4,12 +4,12 @@ from on_screen import screen_text, shows, until
 from textual.widgets import Input
 from viewed_run import Host
 
-from engine.contract import commands
-from engine.contract.commands import collect
-from engine.contract.events import EventKind
-from engine.contract.status import RunState
-from tui.run.sample_log import SampleLog
-from tui.run.samples import SamplesPanel
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.requests import collect
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.sample_log import SampleLog
+from torchtty.tui.run.samples import SamplesPanel
 
 
 async def test_a_sample_grows_on_the_screen_token_by_token(write_run):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from engine.contract.status import RunState, Status
-from tui.cli.progress import measures
-from tui.run.figures import rate
-from tui.run.progress import line
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.cli.progress import measures
+from torchtty.tui.run.figures import rate
+from torchtty.tui.run.progress import line
 
 
 @pytest.mark.parametrize(

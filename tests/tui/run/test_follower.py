@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.contract.events import EventKind
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from engine.contract.tail import json_line
-from tui.run.follower import RunFollower
-from tui.run.polling import LOCAL, OVER, PAUSED, Polling
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.follower import RunFollower
+from torchtty.tui.run.polling import LOCAL, OVER, PAUSED, Polling
 
 WANTED = ("train_loss", "val_loss")
 

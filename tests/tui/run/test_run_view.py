@@ -7,9 +7,9 @@ from on_screen import screen_text, shows, until
 from textual.widgets import Static
 from viewed_run import Host
 
-from engine.contract.events import EventKind
-from engine.contract.status import RunState
-from tui.run.curves import Curves
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.curves import Curves
 
 SIZES = [(80, 24), (120, 36), (160, 48), (200, 60)]
 

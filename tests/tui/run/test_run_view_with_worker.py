@@ -7,12 +7,13 @@ from functools import partial
 import on_screen
 from textual.app import App
 
-from engine.contract import configuration, run_directory
-from engine.contract.client import Mode
-from engine.contract.status import RunState
-from tui.run.curves import Curves
-from tui.run.samples import SamplesPanel
-from tui.run.view import RunView
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.run import directory as run_directory
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings import configuration
+from torchtty.tui.run.curves import Curves
+from torchtty.tui.run.samples import SamplesPanel
+from torchtty.tui.run.view import RunView
 
 until = partial(on_screen.until, seconds=60.0)  # a worker imports torch first
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.run.record import SampleRecord
-from tui.run.sample_lines import SampleLayout, plain_text
-from tui.run.wrapping import Wrapped, wrap
+from torchtty.tui.run.record import SampleRecord
+from torchtty.tui.run.sample_lines import SampleLayout, plain_text
+from torchtty.tui.run.wrapping import Wrapped, wrap
 
 
 def laid_out(record, width=60):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.contract import configuration
-from tui.run import sampling_fields
+from torchtty.engine.contract.settings import configuration
+from torchtty.tui.run import sampling_fields
 
 CONFIGURATION = configuration.parse(configuration.starting_tree("gpt"))
 GOOD = {"temperature": "0.8", "top_k": "off", "top_p": "off", "count": "auto", "max_tokens": "200", "seed": "any"}

@@ -5,10 +5,10 @@ from on_screen import shows, until
 from textual.widgets import Input
 from viewed_run import Host
 
-from engine.contract import commands
-from engine.contract.commands import collect
-from engine.contract.status import RunState
-from tui.run.resume_dialog import MAX_STEPS, ResumeDialog
+from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run.requests import collect
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.resume_dialog import MAX_STEPS, ResumeDialog
 
 
 async def test_a_killed_worker_is_shown_as_lost_and_how_to_go_on(write_run):

@@ -2,9 +2,9 @@
 
 from textual.app import App
 
-from engine.contract.run_directory import RunDirectory
-from engine.contract.status import RunState
-from tui.run.view import RunView
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.view import RunView
 
 
 class Host(App[None]):

@@ -5,15 +5,15 @@ import re
 import pytest
 from on_screen import screen_text, shows, until
 
-from engine.contract import configuration
-from engine.contract.recipes import recipe_named
-from engine.contract.run_directory import create
-from engine.contract.status import RunState, Status
-from tui.form.pickers import Picker
-from tui.help import KeysHelp
-from tui.key_bar import KeyBar
-from tui.runs.table import RunsTable
-from tui.train.screen import TrainScreen
+from torchtty.engine.contract.run.directory import create
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings import configuration
+from torchtty.engine.contract.settings.recipes import recipe_named
+from torchtty.tui.form.pickers import Picker
+from torchtty.tui.runs.table import RunsTable
+from torchtty.tui.shell.help import KeysHelp
+from torchtty.tui.shell.key_bar import KeyBar
+from torchtty.tui.train.screen import TrainScreen
 
 
 def made(flags, recipe=None, kind="mlp", name="first"):

@@ -13,18 +13,18 @@ from rich.cells import cell_len
 from textual.app import App
 from textual.widgets import Input
 
-import tui
-from engine.contract import places
-from engine.contract.deletion import delete
-from engine.contract.errors import UserError
-from engine.contract.status import RunState, Status
-from tui.run.view import RunView
-from tui.runs.columns import COLUMNS, fitting
-from tui.runs.comparison import Comparison, differing
-from tui.runs.deletion import DeleteDialog
-from tui.runs.row import RowReader
-from tui.runs.screen import COMPARISON, DETAILS, RUN, RunsScreen
-from tui.runs.table import RunsTable
+from torchtty import tui
+from torchtty.engine.contract import paths as places
+from torchtty.engine.contract.client.deletion import delete
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.tui.run.view import RunView
+from torchtty.tui.runs.columns import COLUMNS, fitting
+from torchtty.tui.runs.comparison import Comparison, differing
+from torchtty.tui.runs.deletion import DeleteDialog
+from torchtty.tui.runs.row import RowReader
+from torchtty.tui.runs.screen import COMPARISON, DETAILS, RUN, RunsScreen
+from torchtty.tui.runs.table import RunsTable
 
 
 class Host(App[None]):

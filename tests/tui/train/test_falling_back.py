@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from engine.contract.run_directory import RunDirectory, list_runs
-from engine.contract.status import RunState
-from engine.preparation import prepare
-from tui.run.headline import Headline
+from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.worker.estimate import prepare
+from torchtty.tui.run.headline import Headline
 
 OFFLINE = "data.dataset: celeba/faces.zip could not be downloaded from a.b.c: no connection. Choose digits."
 

@@ -8,13 +8,13 @@ from typing import Any
 import psutil
 from textual.widgets import Input, Static
 
-from engine.contract.client import Mode
-from engine.contract.run_directory import list_runs
-from engine.contract.status import RunState
-from tui.app import TorchttyApp
-from tui.train.estimate import estimate_line
-from tui.train.screen import TrainScreen
-from tui.workers import WorkerPool
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.run.directory import list_runs
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.app import TorchttyApp
+from torchtty.tui.train.estimate import estimate_line
+from torchtty.tui.train.screen import TrainScreen
+from torchtty.tui.workers import WorkerPool
 
 
 def train(app: Any) -> TrainScreen:

@@ -1,0 +1,1 @@
+"""torchtty: a playground for small neural networks in a terminal."""

@@ -1,0 +1,39 @@
+"""Deleting a run from the disk."""
+
+import shutil
+import time
+from pathlib import Path
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.requests import Release
+
+PATIENCE = 5.0  # seconds for a worker that still holds the model to let it go
+
+
+def delete(run: RunDirectory) -> None:
+    """Delete a run's folder; raise `UserError` if it is live, lies elsewhere, or the disk refuses. Blocks for a moment."""
+    folder = runs_folder()
+    if run.path.is_symlink() or run.path.parent.resolve() != folder.resolve():
+        raise UserError(f"{run.name} lies outside the runs folder {folder}, so it is not deleted from here.")
+    status = run.status()
+    if status.state.is_live:
+        raise UserError(f"{run.name} is {status.state.value}: stop it before you delete it.")
+    if status.serving:
+        run.send(Release())
+        until = time.monotonic() + PATIENCE
+        while run.status().serving and time.monotonic() < until:
+            time.sleep(0.1)
+    try:
+        hidden = _aside(run.path)
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise UserError(f"{run.name} could not be deleted: {error.strerror or error}.") from None
+
+
+def _aside(path: Path) -> Path:
+    """Rename a run so that nobody lists it while its files go one by one."""
+    hidden = path.with_name(f".deleted-{time.time_ns()}-{path.name}")
+    path.rename(hidden)
+    return hidden

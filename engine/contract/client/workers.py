@@ -1,0 +1,144 @@
+"""Starting workers: a warm one that imports torch while a person still chooses, and the hand-over of a run to it.
+
+A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path}` any number of times, then one
+`{"run": path, "mode": mode}` or `{"series": [path, …]}`, after which stdin is closed. The worker is its own session and has
+no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log` from the hand-over on.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.status import RunState
+
+
+class Mode(StrEnum):
+    """What a worker is to do with the run it is handed."""
+
+    TRAIN = "train"  # from the start
+    RESUME = "resume"  # from the latest checkpoint
+    SERVE = "serve"  # load the model and answer samples
+
+
+class WarmWorker:
+    """A worker process that has no run yet."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="torchtty-worker-"))
+        self._requests = 0
+        with (self.folder / "worker.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "torchtty.engine.worker", str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def hello(self) -> dict[str, Any] | None:
+        """Return what the worker found once it is warm (versions, devices), None before."""
+        return self._read(self.folder / "hello.json")
+
+    def prepare(self, tree: Mapping[str, Any]) -> int:
+        """Ask what a configuration amounts to; the answer appears under the number returned. See `answer`."""
+        self._requests += 1
+        self._write({"prepare": tree, "reply": f"prepared-{self._requests}.json"})
+        return self._requests
+
+    def answer(self, request: int) -> dict[str, Any] | None:
+        """Return the answer to `prepare`, None while there is none.
+
+        Either `problems` [[path, message]], with `unreachable` where that is a lost network, or `parameters`, `memory` (bytes),
+        `seconds_per_step`, `vocab_size`, `notes`.
+        """
+        return self._read(self.folder / f"prepared-{request}.json")
+
+    def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
+        """Give the worker its run and let it go: from now on only the run directory connects the two."""
+        self._claim(run)
+        self._write({"run": str(run.path), "mode": mode.value, "edits": dict(edits or {})})
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+
+    def _claim(self, run: RunDirectory) -> None:
+        """Name this process in the status of a run that begins: it may import torch for a while before it speaks."""
+        import psutil
+
+        status = run.written_status()
+        if status.state is not RunState.STARTING:
+            return
+        with contextlib.suppress(psutil.Error, OSError):
+            started = psutil.Process(self.process.pid).create_time()
+            claim = {"pid": self.process.pid, "process_started": started, "host": socket.gethostname()}
+            run.write_status(status.model_copy(update=claim | {"heartbeat": time.time()}))
+
+    def hand_over_series(self, runs: Sequence[RunDirectory]) -> None:
+        """Give the worker several runs to train one after the other; it leaves after the last."""
+        self._write({"series": [str(run.path) for run in runs]})
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+
+    def close(self) -> None:
+        """End a worker that was never handed a run."""
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+        if self.is_alive:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self) -> str:
+        """Return the end of what the worker printed before its hand-over."""
+        try:
+            return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")[-4000:]
+        except OSError:
+            return ""
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+    def _write(self, request: dict[str, Any]) -> None:
+        try:
+            self._stdin.write(json.dumps(request).encode() + b"\n")
+            self._stdin.flush()
+        except (OSError, ValueError):
+            last = self.log().strip().splitlines()[-1:] or ["it left no message"]
+            raise UserError(f"The worker process ended before it got its run: {last[0]}.") from None
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any] | None:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+def start(run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> WarmWorker:
+    """Start a worker and hand it a run at once."""
+    worker = WarmWorker()
+    worker.hand_over(run, mode, edits)
+    return worker

@@ -1,0 +1,1 @@
+"""Many runs as one question: training the runs of recipes and holding them against their figures."""

@@ -1,0 +1,1 @@
+"""What a run is: its directory, status, events, log, requests and metrics."""

@@ -1,0 +1,283 @@
+"""The run directory, format 1: the only interface between whoever watches and whoever trains.
+
+<run>/config.toml     the resolved configuration; never changes
+      meta.json       provenance
+      status.json     replaced atomically
+      metrics.jsonl   one line a logged step
+      events.jsonl    everything that happened
+      inbox/          commands for the worker
+      steps/000500/   checkpoints
+      media/          image grids
+      worker.log
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.requests import Command, drop
+from torchtty.engine.contract.run.status import RunState, Status, plain
+from torchtty.engine.contract.settings import configuration as configurations
+from torchtty.engine.contract.settings.configuration import Configuration, Tree
+
+FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+class RunDirectory:
+    """One run on disk. Reading never fails on torn or missing files where an answer makes sense without them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunDirectory) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def meta_path(self) -> Path:
+        return self.path / "meta.json"
+
+    @property
+    def status_path(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def inbox(self) -> Path:
+        return self.path / "inbox"
+
+    @property
+    def steps(self) -> Path:
+        return self.path / "steps"
+
+    @property
+    def media(self) -> Path:
+        return self.path / "media"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "worker.log"
+
+    def configuration(self) -> Configuration:
+        """Return the configuration the run was started with; raise `UserError` if it cannot be read."""
+        return configurations.load(self.config_path)
+
+    def edited_tree(self) -> Tree:
+        """Return the configuration with the live edits that followed applied."""
+        tree = self.configuration().tree()
+        for record in JsonLinesTail(self.events_path).read():
+            if record.get("event") == EventKind.EDIT and isinstance(record.get("path"), str):
+                tree = configurations.with_value(tree, record["path"], record.get("value"))
+        return tree
+
+    def meta(self) -> dict[str, Any]:
+        """Return the provenance, or nothing if it cannot be read."""
+        try:
+            found = json.loads(self.meta_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def status(self, now: float | None = None) -> Status:
+        """Return what the run is doing, with a vanished worker shown as lost."""
+        return self.written_status().observed(now)
+
+    def written_status(self) -> Status:
+        """Return `status.json` as it stands."""
+        try:
+            return Status.model_validate_json(self.status_path.read_bytes())
+        except OSError:
+            return Status(state=RunState.LOST, message="The run has no status.json.")
+        except ValidationError:
+            return Status(state=RunState.LOST, message="The run's status.json cannot be read.")
+
+    def write_status(self, status: Status) -> None:
+        write_atomically(self.status_path, json.dumps(plain(status)))
+
+    def checkpoints(self) -> list[int]:
+        """Return the steps that have a complete checkpoint, in order."""
+        try:
+            return sorted(int(entry.name) for entry in self.steps.iterdir() if entry.name.isdigit())
+        except OSError:
+            return []
+
+    def checkpoint_path(self, step: int) -> Path:
+        return self.steps / f"{step:06d}"
+
+    def best_step(self) -> int | None:
+        """Return the step of the checkpoint with the lowest validation loss, if it is there."""
+        try:
+            step = json.loads((self.steps / "best.json").read_text(encoding="utf-8"))["step"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return step if step in self.checkpoints() else None
+
+    def send(self, command: Command) -> None:
+        """Drop a command into the inbox; raise `UserError` if that cannot be done."""
+        try:
+            drop(self.inbox, command)
+        except OSError as error:
+            raise UserError(f"Cannot send a command to {self.name}: {error.strerror or error}.") from None
+
+
+def create(
+    configuration: Configuration,
+    *,
+    root: Path | None = None,
+    name: str | None = None,
+    recipe: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+    instead_of: Mapping[str, str] | None = None,
+) -> RunDirectory:
+    """Make the directory of a new run; raise `UserError` if the name is taken or the disk refuses.
+
+    `parent` is the run and step of which it is a fork, `instead_of` the recipe that could not be trained here and why.
+    """
+    root = root or runs_folder()
+    stem = _stem(configuration, recipe) if name is None else name
+    if not _NAME.fullmatch(stem):
+        raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        path = _claim(root, stem, numbered=name is None)
+        run = RunDirectory(path)
+        for folder in (run.inbox, run.steps, run.media):
+            folder.mkdir()
+        write_atomically(run.config_path, configurations.to_toml(configuration))
+        write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent, instead_of), indent=1))
+        run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
+    except OSError as error:
+        raise UserError(
+            f"Cannot create a run in {root}: {error.strerror or error}. Set TORCHTTY_RUNS to a folder you can write to."
+        ) from None
+    return run
+
+
+def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
+    if not numbered:
+        try:
+            (root / stem).mkdir()
+        except FileExistsError:
+            raise UserError(f"There is a run called {stem} already: choose another name.") from None
+        return root / stem
+    taken = [
+        int(match[1]) for entry in root.iterdir() if (match := re.fullmatch(re.escape(stem) + r"-(\d+)", entry.name))
+    ]
+    number = max(taken, default=0) + 1
+    while True:
+        try:
+            (root / f"{stem}-{number}").mkdir()
+        except FileExistsError:  # another torchtty took it this very moment
+            number += 1
+        else:
+            return root / f"{stem}-{number}"
+
+
+def _stem(configuration: Configuration, recipe: str | None) -> str:
+    data = getattr(configuration, "data", None)
+    dataset = Path(str(getattr(data, "dataset", ""))).stem
+    text = recipe or "-".join(filter(None, (configuration.kind, dataset)))
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "run"
+
+
+def _provenance(
+    recipe: str | None, parent: Mapping[str, Any] | None, instead_of: Mapping[str, str] | None
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "created": time.time(),
+        "argv": sys.argv,
+        "folder": os.getcwd(),
+        "commit": _commit(),
+        "recipe": recipe,
+        "parent": dict(parent) if parent else None,
+        "instead_of": dict(instead_of) if instead_of else None,
+    }
+
+
+def _commit() -> str | None:
+    """Return the commit of the folder the person works in, if it is a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=2,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
+
+
+def list_runs(root: Path | None = None) -> list[RunDirectory]:
+    """Return the runs in a folder, the newest first."""
+    folder = root or runs_folder()
+    try:
+        found = [
+            entry for entry in folder.iterdir() if not entry.name.startswith(".") and (entry / "config.toml").is_file()
+        ]
+    except OSError:
+        return []
+    return [RunDirectory(path) for path in sorted(found, key=lambda path: _created(path), reverse=True)]
+
+
+def _created(path: Path) -> float:
+    try:
+        return (path / "config.toml").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def find_run(name: str, root: Path | None = None) -> RunDirectory:
+    """Return the run called `name`: a full name, a unique beginning of one, a path, or `latest`."""
+    runs = list_runs(root)
+    if not runs and not Path(name).is_dir():
+        raise UserError(f"There are no runs in {root or runs_folder()} yet: start one with 'torchtty train'.")
+    if name == "latest":
+        return runs[0]
+    matches = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if (os.sep in name or name in (".", "..")) and (Path(name) / "config.toml").is_file():
+        return RunDirectory(Path(name).absolute())
+    if matches:
+        raise UserError(
+            f"'{name}' fits several runs: {', '.join(run.name for run in matches[:6])}. Write more of the name."
+        )
+    raise UserError(f"There is no run called '{name}'. The latest are {', '.join(run.name for run in runs[:5])}.")

@@ -1,0 +1,1 @@
+"""What can be set: fields, sections, families, recipes, and the catalogue of datasets."""

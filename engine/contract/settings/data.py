@@ -1,0 +1,95 @@
+"""Settings of the data and its tokenizer."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+
+
+class TextData(Section):
+    """Which text is read and how it is split."""
+
+    dataset: str = setting("given-names", "A dataset's name, or the path of a UTF-8 text file.", path=True)
+    unit: Literal["auto", "items", "text"] = setting(
+        "auto", "items: one item a line, such as a name; text: one running text; auto looks at the lines."
+    )
+    val_fraction: float = setting(0.1, "Share kept aside to validate on.", ge=0, le=0.5, step=0.05)
+    test_fraction: float = setting(
+        0.0, "Share kept aside and never looked at during training.", ge=0, le=0.5, step=0.05
+    )
+    lower_case: bool = setting(False, "Turn capital letters into small ones.")
+    letters_only: bool = setting(
+        False, "Text: other characters become one space. Items: an item with others is left out."
+    )
+    drop_headings: bool = setting(False, "Leave out headings, such as those of the Commedia's cantos.")
+    spaces_to_dashes: bool = setting(False, "Turn a space inside an item into a dash.")
+    limit: int | None = setting(
+        None,
+        "Learn from so many items only, always the same ones drawn at random; of a text, from so many characters at its beginning.",
+        ge=2,
+        step=1000,
+    )
+
+
+class CharacterTokens(Section):
+    """Every character is a token; characters that the corpus lacks are left out of a prompt, and reported."""
+
+    kind: Literal["character"] = "character"
+
+
+class WordTokens(Section):
+    """Every word is a token; words that the corpus lacks become <unk>."""
+
+    kind: Literal["word"] = "word"
+    lower_case: bool = setting(True, "Turn capital letters into small ones.")
+    split: Literal["whitespace", "punctuation"] = setting(
+        "punctuation", "Split at white space only, or make punctuation marks words of their own."
+    )
+    special_tokens: bool = setting(
+        True, "Have <pad> and <unk> in the vocabulary; off: the corpus's words alone, and unknown ones are left out."
+    )
+
+
+class BytePairTokens(Section):
+    """Frequent strings are tokens, learnt from the corpus by merging pairs (Sennrich et al., 2016); any text can be written."""
+
+    kind: Literal["byte-pair"] = "byte-pair"
+    vocab_size: int = setting(
+        512,
+        "Tokens in all: the 256 bytes and what was merged from them.",
+        ge=256,
+        le=100_000,
+        unit="tokens",
+        stepping=Stepping.POWERS,
+    )
+
+
+class GPT2Tokens(Section):
+    """GPT-2's byte-pair encoding of 50,257 tokens; any text can be written."""
+
+    kind: Literal["gpt2"] = "gpt2"
+    path: str = setting(
+        "",
+        "A folder with vocab.bpe and encoder.json, merges.txt and vocab.json, or tokenizer.json; empty: the weights' own, else a "
+        "download.",
+        path=True,
+    )
+
+
+class WordPieceTokens(Section):
+    """BERT's pieces of words, from a vocabulary file; a word that cannot be cut into pieces becomes [UNK]."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    path: str = setting("", "A vocabulary file with one token a line, such as BERT's vocab.txt.", path=True)
+    lower_case: bool = setting(True, "Turn capital letters into small ones, and take accents off.")
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if not self.path.strip():
+            yield "path", "is missing: WordPiece needs a vocabulary file, such as BERT's vocab.txt"
+
+
+Tokens = Annotated[
+    CharacterTokens | WordTokens | BytePairTokens | GPT2Tokens | WordPieceTokens, Field(discriminator="kind")
+]

@@ -1,0 +1,34 @@
+"""Settings of the DCGAN."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+
+IMAGE_SIZES = (32, 64)
+CHANNELS = (1, 3)
+
+
+class DCGANModel(Section):
+    """A generator draws pictures from noise, a discriminator tells them from real ones (Radford et al., 2016)."""
+
+    kind: Literal["dcgan"] = "dcgan"
+    image_size: int = setting(
+        64, "Height and width of the pictures: 32 or 64.", ge=32, le=64, unit="pixels", stepping=Stepping.POWERS
+    )
+    channels: int = setting(3, "1 for grey pictures, 3 for colour.", ge=1, le=3, step=2)
+    n_latent: int = setting(
+        100, "Numbers of noise that a picture is drawn from; nz in the literature.", ge=1, le=4096, step=10
+    )
+    n_generator: int = setting(
+        64, "Channels of the generator's last hidden layer; ngf.", ge=1, le=1024, stepping=Stepping.POWERS
+    )
+    n_discriminator: int = setting(
+        64, "Channels of the discriminator's first layer; ndf.", ge=1, le=1024, stepping=Stepping.POWERS
+    )
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.image_size not in IMAGE_SIZES:
+            yield "image_size", "must be 32 or 64"
+        if self.channels not in CHANNELS:
+            yield "channels", "must be 1 (grey) or 3 (colour)"

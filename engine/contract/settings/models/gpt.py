@@ -1,0 +1,33 @@
+"""Settings of the GPT."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+
+
+class GPTModel(Section):
+    """A decoder-only transformer: pre-norm blocks, GELU, learned positions (Radford et al., 2019)."""
+
+    kind: Literal["gpt"] = "gpt"
+    n_layer: int = setting(4, "Transformer blocks, one on top of the other.", ge=1, le=96)
+    n_head: int = setting(4, "Attention heads a block; they share n_embd among them.", ge=1, le=96)
+    n_embd: int = setting(128, "Width of the residual stream; a multiple of n_head.", ge=1, le=16384, step=8)
+    block_size: int = setting(
+        64, "Longest context the model sees.", ge=1, le=65536, unit="tokens", stepping=Stepping.POWERS
+    )
+    dropout: float = setting(0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05)
+    bias: bool = setting(True, "Biases in linear layers and layer norms.")
+    qkv_bias: bool = setting(False, "Biases in the query, key and value projections.")
+    tie_weights: bool = setting(False, "Use the token embedding as the output layer too.")
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.n_embd % self.n_head:
+            near = [
+                width
+                for width in (self.n_embd // self.n_head * self.n_head, -(-self.n_embd // self.n_head) * self.n_head)
+                if width
+            ]
+            yield "n_embd", f"must be a multiple of n_head ({self.n_head}), such as {' or '.join(map(str, near))}"
+        if self.qkv_bias and not self.bias:
+            yield "qkv_bias", "needs bias: turn bias on, or this off"

@@ -1,0 +1,33 @@
+"""Settings of the recurrent networks."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from torchtty.engine.contract.settings.fields import Section, setting
+
+
+class RNNModel(Section):
+    """Reads one token at a time and keeps what it needs in a hidden state (Elman, 1990; LSTM 1997; GRU 2014)."""
+
+    kind: Literal["rnn"] = "rnn"
+    cell: Literal["rnn", "lstm", "gru"] = setting(
+        "rnn", "rnn: one tanh layer; lstm and gru: gates that decide what is kept and what is forgotten."
+    )
+    n_layer: int = setting(1, "Recurrent layers, one on top of the other.", ge=1, le=16)
+    n_hidden: int = setting(100, "Units of a layer's hidden state.", ge=1, le=8192, step=50)
+    n_embd: int = setting(0, "Size of a token's embedding; 0 feeds the token itself, one-hot.", ge=0, le=4096, step=8)
+    block_size: int = setting(
+        25, "Steps that the gradient goes back through time.", ge=1, le=4096, unit="tokens", step=5
+    )
+    predict: Literal["each", "last"] = setting(
+        "each", "each: the next token after every step; last: only the one after a full window of block_size."
+    )
+    carry_state: bool = setting(
+        True,
+        "Read the text in order and hand the state from one step's window to the next; off: windows drawn at random, "
+        "each from an empty state.",
+    )
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.carry_state and self.predict == "last":
+            yield "carry_state", "goes with predict = each only: turn it off, or predict each"

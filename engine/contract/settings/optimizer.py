@@ -1,0 +1,146 @@
+"""Settings of the optimizers and of the schedules of their learning rate."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+
+
+def _learning_rate(default: float) -> float:
+    rate: float = setting(
+        default, "Size of a step along the gradient.", gt=0, le=100, stepping=Stepping.DECADES, live=True
+    )
+    return rate
+
+
+def _weight_decay(default: float) -> float:
+    decay: float = setting(
+        default, "Pull of the weights towards zero.", ge=0, le=100, stepping=Stepping.DECADES, live=True
+    )
+    return decay
+
+
+def _beta1(default: float = 0.9) -> float:
+    beta: float = setting(default, "Memory of the mean gradient.", ge=0, lt=1, step=0.05)
+    return beta
+
+
+def _beta2(default: float = 0.999) -> float:
+    beta: float = setting(default, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
+    return beta
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+
+    kind: Literal["adamw"] = "adamw"
+    learning_rate: float = _learning_rate(1e-3)
+    weight_decay: float = _weight_decay(0.1)
+    beta1: float = _beta1()
+    beta2: float = _beta2(0.99)
+
+
+class Adam(Section):
+    """Steps of about equal size whatever the gradient's (Kingma & Ba, 2015); weight decay is added to the gradient."""
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: float = _learning_rate(1e-3)
+    weight_decay: float = _weight_decay(0.0)
+    beta1: float = _beta1()
+    beta2: float = _beta2()
+
+
+class SGD(Section):
+    """Stochastic gradient descent, with momentum if wanted."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: float = _learning_rate(0.1)
+    weight_decay: float = _weight_decay(0.0)
+    momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1)
+
+
+class Adagrad(Section):
+    """Steps that shrink for each weight as its squared gradients add up (Duchi et al., 2011)."""
+
+    kind: Literal["adagrad"] = "adagrad"
+    learning_rate: float = _learning_rate(1e-2)
+    weight_decay: float = _weight_decay(0.0)
+
+
+class RMSprop(Section):
+    """Steps divided by a running mean of the gradient's size (Tieleman & Hinton, 2012)."""
+
+    kind: Literal["rmsprop"] = "rmsprop"
+    learning_rate: float = _learning_rate(1e-3)
+    weight_decay: float = _weight_decay(0.0)
+    alpha: float = setting(0.99, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
+    momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1)
+
+
+class Muon(Section):
+    """Momentum made orthogonal for the matrices of hidden layers (Jordan et al., 2024); AdamW for all other weights."""
+
+    kind: Literal["muon"] = "muon"
+    learning_rate: float = _learning_rate(1e-3)
+    weight_decay: float = _weight_decay(0.1)
+    momentum: float = setting(0.95, "Muon: memory of the gradient.", ge=0, lt=1, step=0.05)
+    beta1: float = setting(0.9, "AdamW: memory of the mean gradient.", ge=0, lt=1, step=0.05)
+    beta2: float = setting(0.99, "AdamW: memory of the squared gradient.", ge=0, lt=1, step=0.005)
+
+
+Optimizer = Annotated[AdamW | Adam | SGD | Adagrad | RMSprop | Muon, Field(discriminator="kind")]
+
+
+def _warmup_steps(default: int) -> int:
+    steps: int = setting(default, "Steps over which the rate rises from zero.", ge=0, step=50, unit="steps")
+    return steps
+
+
+def _final(default: float) -> float:
+    share: float = setting(default, "The rate at the end, as a share of learning_rate.", ge=0, le=1, step=0.05)
+    return share
+
+
+class ConstantSchedule(Section):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class StepSchedule(Section):
+    """The learning rate is multiplied by a factor once, part of the way through."""
+
+    kind: Literal["step"] = "step"
+    at: float = setting(0.5, "Where the rate drops, as a share of max_steps.", gt=0, le=1, step=0.05)
+    factor: float = setting(0.1, "What the rate is multiplied by.", gt=0, le=1, stepping=Stepping.DECADES)
+
+
+class CosineSchedule(Section):
+    """The rate rises linearly, then falls along half a cosine (Loshchilov & Hutter, 2017)."""
+
+    kind: Literal["cosine"] = "cosine"
+    warmup_steps: int = _warmup_steps(100)
+    final: float = _final(0.1)
+
+
+class LinearSchedule(Section):
+    """The rate rises linearly, then falls linearly."""
+
+    kind: Literal["linear"] = "linear"
+    warmup_steps: int = _warmup_steps(100)
+    final: float = _final(0.0)
+
+
+class OneCycleSchedule(Section):
+    """The rate climbs from low to learning_rate and sinks far below where it began (Smith & Topin, 2018)."""
+
+    kind: Literal["one-cycle"] = "one-cycle"
+    peak: float = setting(0.3, "Where the rate is highest, as a share of max_steps.", gt=0, lt=1, step=0.05)
+    start: float = setting(0.04, "The first rate, as a share of learning_rate.", gt=0, le=1, stepping=Stepping.DECADES)
+    final: float = setting(4e-6, "The last rate, as a share of learning_rate.", ge=0, le=1, stepping=Stepping.DECADES)
+
+
+Schedule = Annotated[
+    ConstantSchedule | StepSchedule | CosineSchedule | LinearSchedule | OneCycleSchedule, Field(discriminator="kind")
+]

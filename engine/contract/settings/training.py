@@ -1,0 +1,73 @@
+"""Settings of training and of sampling."""
+
+from typing import Literal
+
+from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+
+DEVICES = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+
+
+class CountingTraining(Section):
+    """How a model that counts is trained: one pass over the text."""
+
+    seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1)
+
+
+class Training(Section):
+    """How a model is trained by gradient descent."""
+
+    max_steps: int = setting(5000, "Steps until training ends.", ge=1, le=10**9, step=1000, unit="steps", live=True)
+    batch_size: int = setting(32, "Examples a step.", ge=1, le=65536, stepping=Stepping.POWERS)
+    eval_interval: int = setting(250, "Steps between evaluations.", ge=1, step=50, unit="steps", live=True)
+    eval_batches: int = setting(20, "Batches an evaluation on each split; 0 takes the whole split.", ge=0, step=10)
+    log_interval: int = setting(
+        10, "Steps a point of the training curve is averaged over.", ge=1, step=10, unit="steps"
+    )
+    checkpoint_interval: int = setting(
+        1000,
+        "Steps between checkpoints; the best and the latest two are kept.",
+        ge=1,
+        step=500,
+        unit="steps",
+        live=True,
+    )
+    grad_clip: float = setting(
+        1.0, "Longest gradient let through, as a norm over all weights; 0 lets all through.", ge=0, step=0.5, live=True
+    )
+    seed: int = setting(1337, "Fixes weights, batches and samples.", ge=0, le=2**31 - 1)
+    device: str = setting(
+        "auto",
+        "Where the model trains; auto takes a GPU if there is one.",
+        pattern=DEVICES,
+        allowed="auto, cpu, cuda, cuda:N or mps",
+    )
+    precision: Literal["float32", "bfloat16"] = setting(
+        "float32", "bfloat16 is faster on GPUs that have it; refused where it would be slower."
+    )
+
+
+class TextSampling(Section):
+    """How text is drawn from the model."""
+
+    prompt: str = setting("", "What the samples go on from.", live=True)
+    count: int | None = setting(
+        None, "Samples drawn at once; none means ten items, or one running text.", ge=1, le=64, live=True
+    )
+    max_tokens: int = setting(200, "Longest sample.", ge=1, le=100_000, step=50, unit="tokens", live=True)
+    temperature: float = setting(
+        0.8, "Below 1 keeps to the likely, above 1 dares; 0 takes the likeliest.", ge=0, le=10, step=0.1, live=True
+    )
+    top_k: int | None = setting(
+        None, "Draw from the k likeliest tokens only.", ge=1, stepping=Stepping.POWERS, live=True
+    )
+    top_p: float | None = setting(
+        None, "Draw from the likeliest tokens that sum to this probability.", gt=0, le=1, step=0.05, live=True
+    )
+
+
+class PeriodicTextSampling(TextSampling):
+    """How text is drawn from the model, and how often it is during training."""
+
+    interval: int = setting(
+        500, "Steps between the samples drawn on their own; 0 draws none.", ge=0, step=100, unit="steps", live=True
+    )

@@ -1,0 +1,94 @@
+"""The process that trains: `python -m torchtty.engine.worker FOLDER`.
+
+It imports torch, says hello in FOLDER, answers requests to prepare a configuration, is handed one run, trains it, and then
+keeps the model in memory for a while so that samples answer at once. `torchtty.engine.contract.client.workers` is the other side.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.files import write_atomically
+
+INTERRUPTED = 130  # exit code of a run that a signal stopped
+
+
+def main(folder: Path) -> int:
+    """Wait for a run and see it through; return the exit code."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # losing the terminal is no reason to stop training
+    from torchtty.engine.worker import warm_up
+
+    hello = warm_up.warm_up()
+    _reply(folder / "hello.json", hello)
+    from torchtty.engine.worker.estimate import prepare
+
+    for line in sys.stdin.buffer:
+        try:
+            request: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue
+        if "prepare" in request:
+            _reply(folder / Path(str(request["reply"])).name, prepare(request["prepare"]))
+        elif "run" in request:
+            return _take_over(
+                RunDirectory(Path(request["run"])), Mode(request["mode"]), request.get("edits", {}), folder
+            )
+        elif "series" in request:
+            return _take_over_all([RunDirectory(Path(path)) for path in request["series"]], folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _take_over_all(runs: list[RunDirectory], folder: Path) -> int:
+    """Train runs one after the other; a failed one does not keep the next from its turn, a signal does."""
+    codes = []
+    for run in runs:
+        codes.append(_take_over(run, Mode.TRAIN, {}, folder, idle_seconds=0.0))
+        if codes[-1] == INTERRUPTED:
+            break
+    return max(codes, default=0)
+
+
+def _take_over(
+    run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Path, idle_seconds: float | None = None
+) -> int:
+    """Become the worker of a run: its log takes what is printed from now on, and stdin is closed."""
+    log = os.open(run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(
+        time.strftime("%Y-%m-%d %H:%M:%S"), f"worker {os.getpid()} takes over {run.name} to {mode.value} it", flush=True
+    )
+    from torchtty.engine.worker.session import Session
+
+    session = Session(run, mode, edits, idle_seconds)
+    try:
+        code = session.work()
+        return INTERRUPTED if session.signalled else code
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _reply(path: Path, answer: dict[str, Any]) -> None:
+    try:
+        write_atomically(path, json.dumps(answer))
+    except OSError:  # whoever asked has gone, and its folder with it
+        print(f"no one takes the answer at {path}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

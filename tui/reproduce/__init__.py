@@ -1,1 +1,0 @@
-"""Running recipes and holding what came out against the figures they name."""

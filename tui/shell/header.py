@@ -1,0 +1,69 @@
+"""The line at the top: the name, the modes with the active one marked, and the machine's gauges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.events import Click, Resize
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from torchtty.tui.shell.gauges import Reading
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A mode as the header shows it."""
+
+    mode: str
+    title: str
+    key: str
+
+
+class ModeTab(Static):
+    """A mode's name, which switches to it when clicked."""
+
+    class Chosen(Message):
+        """The mode was clicked."""
+
+        def __init__(self, mode: str) -> None:
+            super().__init__()
+            self.mode = mode
+
+    def __init__(self, tab: Tab, active: bool) -> None:
+        # The active mode is in brackets, so that it shows without colours.
+        super().__init__(Content(f"[{tab.title}]" if active else f" {tab.title} "), classes="-active" if active else "")
+        self.tab = tab
+        self.tooltip = f"{tab.title} ({tab.key})"
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.post_message(self.Chosen(self.tab.mode))
+
+
+class Header(Widget):
+    """The top line of every mode's screen."""
+
+    def __init__(self, tabs: Sequence[Tab], active: str) -> None:
+        super().__init__()
+        self._tabs = tabs
+        self._active = active
+        self._reading: Reading | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("torchtty", id="title")
+        for tab in self._tabs:
+            yield ModeTab(tab, tab.mode == self._active)
+        yield Static("", id="gauges")
+
+    def show_reading(self, reading: Reading) -> None:
+        """Update the gauges in place."""
+        self._reading = reading
+        gauges = self.query_one("#gauges", Static)
+        gauges.update(Content(reading.text(short=self.size.width < 100)), layout=False)
+
+    def on_resize(self, event: Resize) -> None:  # noqa: ARG002
+        if self._reading is not None:
+            self.show_reading(self._reading)

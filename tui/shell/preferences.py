@@ -1,0 +1,53 @@
+"""What the app remembers between two starts, in the state folder: the theme, and keys that a person changed."""
+
+import json
+import tomllib
+from pathlib import Path
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import state_folder
+from torchtty.engine.contract.run.files import write_atomically
+
+KEYS_FILE = "keys.toml"
+_THEME_FILE = "app.json"
+
+
+def remembered_theme() -> str | None:
+    """Return the theme chosen last, None if there is none or it cannot be read."""
+    try:
+        found = json.loads((state_folder() / _THEME_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    theme = found.get("theme") if isinstance(found, dict) else None
+    return theme if isinstance(theme, str) else None
+
+
+def remember_theme(name: str) -> None:
+    """Keep a theme for the next start; a state folder that cannot be written to is no reason to complain."""
+    folder = state_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / _THEME_FILE, json.dumps({"theme": name}))
+    except OSError:
+        return
+
+
+def keys_path() -> Path:
+    return state_folder() / KEYS_FILE
+
+
+def changed_keys() -> dict[str, str]:
+    """Return the keys a person changed, {binding id: keys}, from `keys.toml`; raise `UserError` if it is broken.
+
+    The file is a table of ids and keys: `"train.start" = "ctrl+t,f5"`.
+    """
+    path = keys_path()
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"The keys in {path} cannot be read: {error}. The usual keys hold.") from None
+    if not all(isinstance(keys, str) for keys in found.values()):
+        raise UserError(f'The keys in {path} are not understood: each line is "id" = "key". The usual keys hold.')
+    return found
