@@ -11,8 +11,7 @@ import pytest
 
 from torchtty.engine.contract.run import directory as run_directory
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind, event
-from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration
 
@@ -36,17 +35,19 @@ class WrittenRun:
         with self.run.metrics_path.open("ab") as file:
             file.write(b"".join(map(json_line, rows)))
 
-    def event(self, kind: EventKind, step: int = 0, **fields: Any) -> None:
+    def event(self, kind: str, step: int = 0, **fields: Any) -> None:
         """Append a line to events.jsonl."""
         with self.run.events_path.open("ab") as file:
-            file.write(json_line(event(kind, step, **fields)))
+            file.write(json_line({"event": kind, "time": time.time(), "step": step} | fields))
 
     def sample(self, id: str, *texts: str, known: list[bool] | None = None, step: int = 100, **fields: Any) -> None:
         """Write a whole sample."""
-        self.event(EventKind.SAMPLE_START, step, id=id, prompt="", count=len(texts), settings={}, unknown=[], **fields)
+        about: dict[str, Any] = {"id": id, "request": "sample"}
+        start = {"prompt": "", "count": len(texts), "settings": {}, "unknown": []} | fields
+        self.event("started", step, **about, sample=start)
         for index, text in enumerate(texts):
-            self.event(EventKind.SAMPLE_TEXT, step, id=id, index=index, text=text)
-        self.event(EventKind.SAMPLE_END, step, id=id, prompt="", texts=texts, known=known, cancelled=False, **fields)
+            self.event("progress", step, **about, index=index, text=text)
+        self.event("answered", step, **about, sample={"prompt": "", "texts": texts, "known": known} | fields)
 
     def curve(self, steps: int, every: int = 10) -> None:
         """Write a falling loss."""

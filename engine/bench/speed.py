@@ -11,12 +11,14 @@ from torch import Tensor
 
 from torchtty.engine.bench.elsewhere import Elsewhere
 from torchtty.engine.contract.run.directory import create
-from torchtty.engine.contract.settings.configuration import LanguageConfiguration, parse, starting_tree, with_value
+from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_value
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.loop import Loop
-from torchtty.engine.training.run_writer import Record, new_status
+from torchtty.engine.training.run_writer import RunWriter, new_status
 from torchtty.engine.training.task import Task
+from torchtty.engine.worker.requests import Dispatcher
 
 NEVER = 10**9
 QUIET = {
@@ -104,21 +106,16 @@ def stretches(model: str, elsewhere: Elsewhere, seconds: float, count: int) -> S
         threads = elsewhere.prepare(run.config_path, torch.get_num_threads())
         assert threads == torch.get_num_threads()
         alternating = _Alternating(task, elsewhere, seconds, count + 1)
-        record = Record(run, new_status(NEVER))
-        record.start()
-        loop = Loop(
-            cast(Task, alternating),
-            configuration,
-            record,
-            acquire_device=lambda: True,
-            release_device=lambda: None,
-            max_steps=NEVER,
-        )
+        writer = RunWriter(run, new_status(NEVER))
+        writer.start()
+        requests = Dispatcher(writer, lambda: True, lambda: None)
+        loop = Loop(cast(Task, alternating), configuration, writer, requests, max_steps=NEVER)
+        requests.attach(loop)
         try:
             loop.train()
         except _Aside:
             pass
         finally:
-            record.close()
+            writer.close()
     optimizer, parameters = configuration.optimizer.kind, task.facts.parameters
     return Stretches(model, optimizer, parameters, threads, alternating.loop[1:], alternating.plain[1:])

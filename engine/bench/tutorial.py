@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchtty.engine.contract.settings.configuration import LanguageConfiguration, load
+from torchtty.engine.contract.settings.configuration import load
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import Windows
 from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.language import LanguageTask

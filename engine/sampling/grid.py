@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from torchtty.engine.contract.run.grids import GAP_KEY, TILE_KEY
+from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 
 GAP = 2  # pixels between two pictures
 

@@ -1,6 +1,5 @@
 """Adversarial training (Goodfellow et al., 2014): a discriminator learns to tell, a generator learns to be mistaken for real."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -8,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.configuration import Configuration, ImageConfiguration
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.images import LARGEST_GRID
+from torchtty.engine.contract.settings.models.dcgan import DCGANModel
+from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.data.images import Pictures
 from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.models.dcgan import DCGAN
@@ -19,7 +19,7 @@ from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.language import evaluation_mode, load_model_weights
 from torchtty.engine.training.optimizers import build_optimizer, set_rates
 from torchtty.engine.training.schedules import rate_factor
-from torchtty.engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.training.task import Facts
 from torchtty.engine.training.threads import use_threads_for
 
 SHARE_OF_MEMORY = 0.5  # of the device's free memory that the pictures may take
@@ -33,9 +33,10 @@ class AdversarialTask:
     Without pictures it only draws.
     """
 
-    def __init__(self, configuration: ImageConfiguration, pictures: Pictures | None) -> None:
+    def __init__(self, configuration: AdversarialConfiguration, pictures: Pictures | None) -> None:
         self.configuration = configuration
         training, config = configuration.training, configuration.model
+        assert isinstance(config, DCGANModel)
         self.device = choose_device(training.device)
         check_precision(training.precision, self.device)
         torch.manual_seed(training.seed)
@@ -77,7 +78,7 @@ class AdversarialTask:
         return held.to(self.device)
 
     def configure(self, configuration: Configuration) -> None:
-        assert isinstance(configuration, ImageConfiguration)
+        assert isinstance(configuration, AdversarialConfiguration)
         self.configuration = configuration
 
     # -- training -------------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class AdversarialTask:
         if self.pictures is None:
             return None
         generator = torch.Generator().manual_seed(self.configuration.training.seed)
-        which = torch.randperm(len(self.pictures), generator=generator)[: self.configuration.sampling.count]
+        which = torch.randperm(len(self.pictures), generator=generator)[: self.grid_size]
         return self.pictures[which.to(self.pictures.device)].permute(0, 2, 3, 1).cpu().numpy()
 
     @torch.no_grad()
@@ -166,14 +167,10 @@ class AdversarialTask:
             parts = [self.model.generator(part.to(self.device)) for part in noise.split(DRAWN_AT_ONCE)]
         return to_bytes(torch.cat(parts))
 
-    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:  # noqa: ARG002
-        """Refuse: pictures are drawn by `torchtty.engine.training.pictures`, not as text."""
-        raise UserError("This model draws pictures and writes no text.")
-        yield  # the protocol asks for a generator
-
-    def automatic_sample(self) -> SampleRequest | None:
-        """Return None: there is no text to draw."""
-        return None
+    @property
+    def grid_size(self) -> int:
+        """Pictures in a grid."""
+        return self.configuration.sampling.count
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 

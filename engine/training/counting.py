@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.configuration import Configuration, CountingConfiguration
+from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.tasks import CountingConfiguration
 from torchtty.engine.data.batches import Windows
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.models.families import build_model, parameter_count

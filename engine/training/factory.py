@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.configuration import (
-    Configuration,
+from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.tasks import (
+    AdversarialConfiguration,
     CountingConfiguration,
-    ImageConfiguration,
     LanguageConfiguration,
 )
 from torchtty.engine.data.prepared import PreparedText, prepare_text, prepared_without_corpus
@@ -36,7 +36,7 @@ def build_task(
 
     With `data_may_be_gone`, a text that cannot be read any more is done without: enough to draw samples.
     """
-    if isinstance(configuration, ImageConfiguration):
+    if isinstance(configuration, AdversarialConfiguration):
         return _image_task(configuration, draws_only=data_may_be_gone)
     assert isinstance(configuration, LanguageConfiguration | CountingConfiguration)
     section, tokens = configuration.data, configuration.tokenizer
@@ -80,7 +80,7 @@ def _with_own_vocabulary(model: Any, tokens: Any) -> Any:
     return tokens.model_copy(update={"path": str(folder)}) if GPT2Tokenizer.is_in(folder) else tokens
 
 
-def _image_task(configuration: ImageConfiguration, *, draws_only: bool) -> Task:
+def _image_task(configuration: AdversarialConfiguration, *, draws_only: bool) -> Task:
     from torchtty.engine.data.images import load_pictures
     from torchtty.engine.training.adversarial import AdversarialTask
 
@@ -97,7 +97,7 @@ def build_task_for_timing(configuration: Configuration) -> tuple[Task, float]:
     """
     if configuration.kind == "gpt2":
         return _brief(configuration, TIMED_WINDOWS)
-    if not isinstance(configuration, ImageConfiguration):
+    if not isinstance(configuration, AdversarialConfiguration):
         return build_task(configuration), 1.0
     from torchtty.engine.data.images import glance
     from torchtty.engine.training.adversarial import AdversarialTask

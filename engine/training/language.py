@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.configuration import Configuration, LanguageConfiguration
+from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import Windows, moved
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.devices import check_precision, choose_device, finest_float

@@ -1,53 +1,61 @@
 """The training loop: it knows tasks, steps and intervals, and no model."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from torch import Tensor
 
-from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.events import Edited, Evaluated, Summary
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.training.checkpoint import Saved
-from torchtty.engine.training.checkpoint_manager import Keeper
+from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog
-from torchtty.engine.training.run_writer import Record
-from torchtty.engine.training.steering import Steering
+from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.task import Task
 
 
+class Requests(Protocol):
+    """What the loop is asked while it trains."""
+
+    stop_requested: bool
+
+    def look(self) -> None:
+        """Obey what has been asked; return once the run is to continue, or to stop."""
+
+    def draw_automatically(self) -> None:
+        """Draw the samples that a run draws by itself."""
+
+
 class Loop:
-    """Trains a task until its last step, a command, or a failure. `train()` may be called again after it has returned."""
+    """Trains a task until its last step, a request, or a failure. `train()` may be called again after it has returned."""
 
     def __init__(
-        self,
-        task: Task,
-        configuration: Configuration,
-        record: Record,
-        *,
-        acquire_device: Callable[[], bool],
-        release_device: Callable[[], None],
-        max_steps: int,
+        self, task: Task, configuration: Configuration, writer: RunWriter, requests: Requests, *, max_steps: int
     ) -> None:
-        self.task, self.configuration, self.record = task, configuration, record
-        self.run = record.run
+        self.task, self.configuration, self.writer, self.requests = task, configuration, writer, requests
+        self.run, self.family = writer.run, family_of(configuration.kind)
         self.step = 0
         self.max_steps = max_steps
-        self.metrics = MetricLog(record, task.tokens_per_step)
-        self.keeper = Keeper(task, record)
-        self.steering = Steering(self, acquire_device, release_device)
+        self._weights_only = False  # whether what was restored is not enough to train from
+        self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
+        self.checkpoints = CheckpointManager(task, writer)
 
     def train(self) -> RunState:
         """Train from the current step on; return how it ended. Raises `Diverged`."""
         self.metrics.start_clock()
-        self.record.state(RunState.RUNNING)
+        self.writer.state(RunState.RUNNING)
         if self.step == 0:
             self._evaluate()
-            if self._sampling_interval():  # what the untrained model says, so that there is something to compare with
-                self.steering.sample_unasked()
+            if self._sampling_interval():  # what the untrained model gives, so that there is something to compare with
+                self.requests.draw_automatically()
         while self.step < self.max_steps:
-            self.steering.look()
-            if self.steering.stop_requested:
+            self.requests.look()
+            if self.requests.stop_requested:
                 return self._end(RunState.STOPPED)
             metrics = self.task.train_step(self.step)
             self.step += 1
@@ -61,7 +69,7 @@ class Loop:
             if (every := self._training("checkpoint_interval", 0)) and self.step % every == 0:
                 self.checkpoint()
             if (every := self._sampling_interval()) and self.step % every == 0:
-                self.steering.sample_unasked()
+                self.requests.draw_automatically()
         return self._end(RunState.FINISHED)
 
     def _end(self, state: RunState) -> RunState:
@@ -72,24 +80,24 @@ class Loop:
         self.checkpoint()
         self.metrics.stop_clock()
         if state is RunState.FINISHED:
-            self.steering.sample_unasked()
+            self.requests.draw_automatically()
         self.note()
         seconds = self.metrics.seconds
-        self.record.event(
-            EventKind.SUMMARY,
-            seconds=round(seconds, 3),
-            steps_per_second=round(self.step / seconds, 3) if seconds else None,
-            metrics=self.metrics.losses,
-            message="",
+        self.writer.event(
+            Summary(
+                seconds=round(seconds, 3),
+                steps_per_second=round(self.step / seconds, 3) if seconds else None,
+                metrics=self.metrics.losses,
+            )
         )
-        self.record.state(state)
+        self.writer.state(state)
         return state
 
     def fail(self, message: str) -> None:
-        """Say why the run failed; the checkpoints that are there stay."""
+        """Report why the run failed; the checkpoints that are there stay."""
         self.metrics.stop_clock()
         self.note()
-        self.record.state(RunState.FAILED, message)
+        self.writer.state(RunState.FAILED, message)
 
     def _evaluate(self) -> None:
         self.metrics.fetch()
@@ -97,25 +105,43 @@ class Loop:
         if not found:
             return
         losses = self.metrics.evaluated(found)
-        val = losses.get("val_loss")
-        better = self.keeper.consider(self.step, val)
+        better = self.checkpoints.consider(self.step, losses.get(self.family.watched or ""))
         self.note()
-        self.record.event(EventKind.EVALUATION, train=losses.get("train_eval_loss"), val=val, best=better)
+        self.writer.event(Evaluated(metrics=losses, best=better))
         self.metrics.restart_speed()
         self.metrics.check(losses)
 
     def note(self) -> None:
         """Put where the run stands into its status, and write out what waits to be written."""
-        self.record.note(max_steps=self.max_steps)
+        self.writer.note(max_steps=self.max_steps)
         self.metrics.note()
-        self.record.flush()
+        self.writer.flush()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Do something that is not training: what was measured is written first, and the clock stands meanwhile."""
+        self.metrics.fetch()
+        with self.metrics.aside():
+            self.writer.flush()
+            yield
 
     # -- settings -------------------------------------------------------------------------------------------------
 
-    def configure(self, configuration: Configuration) -> None:
-        """Take over live settings."""
-        self.configuration = configuration
-        self.task.configure(configuration)
+    def edit(self, path: str, value: bool | int | float | str | None) -> None:
+        """Change a live setting; raise `UserError` that says why it cannot be."""
+        tree = self.configuration.tree()
+        if path not in {spec.path for spec in specs(self.configuration.kind, tree) if spec.live}:
+            raise UserError(f"{path} cannot be changed while training runs.")
+        section, _, field = path.partition(".")
+        try:
+            self.configuration = parse(with_value(tree, path, value))
+        except ConfigurationError as error:
+            raise UserError(f"The change was refused: {error}.") from None
+        self.task.configure(self.configuration)
+        if path == "training.max_steps":
+            self.max_steps = max(self._training("max_steps", self.max_steps), self.step)
+        self.note()
+        self.writer.event(Edited(path=path, value=value, old=tree[section][field]))
 
     def _training(self, name: str, default: int) -> int:
         value: int = getattr(getattr(self.configuration, "training", None), name, default)
@@ -128,11 +154,15 @@ class Loop:
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def checkpoint(self) -> None:
-        """Save everything. Raises `Diverged` if the loss has left the numbers, so that bad weights never replace good ones."""
+        """Save everything. Raises `Diverged` if the loss has left the numbers, so that bad weights never replace good ones,
+        and `UserError` where only the weights are in memory.
+        """
+        if self._weights_only:
+            raise UserError("Only the model's weights are in memory: the latest checkpoint stands.")
         self.metrics.fetch()
-        best = list(self.keeper.best) if self.keeper.best else None
+        best = list(self.checkpoints.best) if self.checkpoints.best else None
         state: dict[str, Any] = {"task": self.task.training_state(), "best": best} | self.metrics.state()
-        self.keeper.write(self.step, state, self.metrics.losses)
+        self.checkpoints.write(self.step, state, self.metrics.losses)
         self.metrics.restart_speed()
 
     def restore(self, saved: Saved, best_weights: dict[str, Tensor] | None) -> None:
@@ -140,7 +170,8 @@ class Loop:
         self.task.load_weights(saved.weights)
         self.step = self.metrics.step = saved.step
         if saved.training is None:
+            self._weights_only = True
             return
         self.task.load_training_state(saved.training["task"])
         self.metrics.load_state(saved.training)
-        self.keeper.restore(saved.training["best"], best_weights)
+        self.checkpoints.restore(saved.training["best"], best_weights)

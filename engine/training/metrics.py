@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.status import METRICS
-from torchtty.engine.training.run_writer import Record
+from torchtty.engine.contract.settings.family import Family
+from torchtty.engine.training.run_writer import RunWriter
 
 FETCH_INTERVAL = 0.1  # seconds between two transfers of metrics from the device
 SPEED_INTERVAL = 0.2  # seconds that a speed is measured over, at least
@@ -27,14 +27,15 @@ class MetricLog:
     The clock counts seconds of training: what is done aside does not count.
     """
 
-    def __init__(self, record: Record, tokens_per_step: int) -> None:
-        self.record, self.tokens_per_step = record, tokens_per_step
+    def __init__(self, writer: RunWriter, family: Family, tokens_per_step: int) -> None:
+        self.writer, self.family, self.tokens_per_step = writer, family, tokens_per_step
         self.step = 0  # the last one collected
         self.losses: dict[str, float] = {}  # the latest of each name
         self._window: list[dict[str, Tensor | float]] = []  # steps since the last logged one
         self._unfetched: list[tuple[dict[str, float | int], dict[str, Tensor | float]]] = []
         self._fetched = 0.0
         self._speed: tuple[float, int] | None = None  # time and step that the next speed is measured from
+        self._summed_up = {name for group in family.headline for name in group}
         self._seconds = 0.0  # spent training up to `_clock`
         self._clock = 0.0  # when it was started; 0 while it stands
 
@@ -81,7 +82,7 @@ class MetricLog:
         if self._unfetched and (now - self._fetched >= FETCH_INTERVAL or step == 1):
             self._fetched = now
             self.fetch()
-            self.record.flush_if_due()
+            self.writer.flush_if_due()
 
     def log_rest(self) -> None:
         """Log the steps since the last logged one; they stay part of their average should the run go on."""
@@ -93,7 +94,7 @@ class MetricLog:
         for name in self._window[-1]:
             values = [entry[name] for entry in self._window if name in entry]
             tensors = [value for value in values if isinstance(value, Tensor)]
-            logged[name] = torch.stack(tensors).mean() if _is_averaged(name) and tensors else values[-1]
+            logged[name] = torch.stack(tensors).mean() if self.family.metric(name).averaged and tensors else values[-1]
         self._unfetched.append((self._stamp(), logged))
 
     def _stamp(self) -> dict[str, float | int]:
@@ -110,11 +111,11 @@ class MetricLog:
             row = {name: next(numbers) if isinstance(value, Tensor) else float(value) for name, value in logged.items()}
             speed = self._measured_speed(columns)
             rounded = {name: _rounded(value) for name, value in row.items()}
-            self.record.metrics(**columns, **rounded, **({"steps_per_second": speed} if speed else {}))
-            self.losses |= {name: value for name, value in rounded.items() if _is_loss(name)}
-            if not all(math.isfinite(value) for name, value in row.items() if _is_loss(name)):
-                self.record.flush()
-                raise Diverged(_diverged(int(columns["step"]), self.record.run))
+            self.writer.metrics(**columns, **rounded, **({"steps_per_second": speed} if speed else {}))
+            self.losses |= {name: value for name, value in rounded.items() if self.family.metric(name).loss}
+            if not all(math.isfinite(value) for name, value in row.items() if self.family.metric(name).loss):
+                self.writer.flush()
+                raise Diverged(_diverged(int(columns["step"]), self.writer.run))
         self.note()
 
     def _measured_speed(self, columns: dict[str, float | int]) -> float | None:
@@ -127,7 +128,7 @@ class MetricLog:
             return None
         speed = round((step - self._speed[1]) / (at - self._speed[0]), 2)
         self._speed = (at, step)
-        self.record.note(steps_per_second=speed)
+        self.writer.note(steps_per_second=speed)
         return speed
 
     # -- evaluations ----------------------------------------------------------------------------------------------
@@ -136,25 +137,23 @@ class MetricLog:
         """Write the losses of an evaluation; return them as written."""
         rounded = {name: _rounded(value) for name, value in losses.items()}
         self.losses |= rounded
-        self.record.metrics(**self._stamp(), **rounded)
+        self.writer.metrics(**self._stamp(), **rounded)
         return rounded
 
     def check(self, losses: dict[str, float]) -> None:
         """Raise `Diverged` if an evaluation after the first step found a loss that is no number."""
         if self.step and any(math.isnan(value) for value in losses.values()):
-            raise Diverged(_diverged(self.step, self.record.run))
+            raise Diverged(_diverged(self.step, self.writer.run))
 
     # -- the status and the checkpoint ----------------------------------------------------------------------------
 
     def note(self) -> None:
         """Put step, time and losses into the status."""
-        self.record.note(
+        self.writer.note(
             step=self.step,
             seconds=round(self.seconds, 3),
-            train_loss=self.losses.get("train_loss"),
-            val_loss=self.losses.get("val_loss", self.record.status.val_loss),
-            loss_d=self.losses.get("loss_d"),
-            loss_g=self.losses.get("loss_g"),
+            metrics=self.writer.status.metrics
+            | {name: self.losses[name] for name in self._summed_up & self.losses.keys()},
         )
 
     def state(self) -> dict[str, Any]:
@@ -169,16 +168,6 @@ class MetricLog:
         """Take over what `state` returned."""
         self.step, self._seconds = state["step"], state["seconds"]
         self.losses, self._window = state["losses"], state["window"]
-
-
-def _is_loss(name: str) -> bool:
-    """Whether a metric is a loss: `train_loss`, `loss_d`."""
-    return "loss" in name.split("_")
-
-
-def _is_averaged(name: str) -> bool:
-    """Whether a metric is averaged over the steps since the last logged one, and not just looked at."""
-    return _is_loss(name) or (name in METRICS and METRICS[name].averaged)
 
 
 def _rounded(value: float) -> float:

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from torchtty.engine.contract.settings.configuration import LanguageConfiguration
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.models.gpt2 import GPT2
 from torchtty.engine.models.gpt2_architecture import written_architecture

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.configuration import LanguageConfiguration
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.data.rows import Rows
 from torchtty.engine.training.language import LanguageTask

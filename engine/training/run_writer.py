@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind, event
-from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.contract.run.jsonl import JsonLinesTail, ends_torn, json_line
+from torchtty.engine.contract.run.events import Event, StateChanged, Warned
+from torchtty.engine.contract.run.files import JsonLinesTail, ends_torn, json_line, write_atomically
 from torchtty.engine.contract.run.status import HEARTBEAT_INTERVAL, RunState, Status
 
 FLUSH_INTERVAL = 0.1  # seconds that a line may wait in memory
@@ -47,7 +46,7 @@ class Appender:
         self._waiting.clear()
 
 
-class Record:
+class RunWriter:
     """Everything that a worker writes about its run. Thread-safe where the heartbeat needs it."""
 
     def __init__(self, run: RunDirectory, status: Status) -> None:
@@ -75,14 +74,15 @@ class Record:
     def metrics(self, **columns: float | int) -> None:
         self._metrics.append(columns)
 
-    def event(self, kind: EventKind, **fields: Any) -> None:
-        """Append an event and write it out at once."""
+    def event(self, event: Event) -> None:
+        """Append an event, stamped with the time and the step, and write it out at once."""
+        stamped = {"event": event.event, "time": round(time.time(), 3), "step": self.status.step}
         with self._lock:
-            self._events.append(event(kind, self.status.step, **fields))
+            self._events.append(stamped | event.model_dump(mode="json", exclude_unset=True, exclude={"time", "step"}))
             self._events.flush()
 
     def warn(self, message: str) -> None:
-        self.event(EventKind.WARNING, message=message)
+        self.event(Warned(message=message))
 
     def change(self, **fields: Any) -> None:
         """Change the status and publish it."""
@@ -91,9 +91,9 @@ class Record:
         self.publish()
 
     def state(self, state: RunState, message: str = "") -> None:
-        """Enter a state, said in both the events and the status."""
+        """Enter a state, reported in both the events and the status."""
         self.flush()
-        self.event(EventKind.STATE, state=state.value, message=message)
+        self.event(StateChanged(state=state, message=message))
         self.change(state=state, message=message)
 
     def note(self, **fields: Any) -> None:

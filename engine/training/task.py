@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.contract.settings.family import Configuration
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,6 @@ class Task(Protocol):
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
         """Return the losses on the splits, named as in `METRICS`; `thorough` leaves out nothing, at the end of a run."""
 
-    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
-        """Draw samples into `result`, yielding what was added as it comes."""
-
-    def automatic_sample(self) -> SampleRequest | None:
-        """Return what is drawn now and then during training."""
-
     def weights(self) -> dict[str, Tensor]:
         """Return what a checkpoint's `model.safetensors` holds."""
 
@@ -89,8 +84,32 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class WritesText(Protocol):
+    """What a task offers whose samples are text."""
+
+    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
+        """Draw samples into `result`, yielding what was added as it comes."""
+
+    def automatic_sample(self) -> SampleRequest:
+        """Return what is drawn now and then during training."""
+
+
+@runtime_checkable
+class ExposesModel(Protocol):
+    """What a task offers whose model lenses can look into."""
+
+    model: nn.Module
+    device: torch.device
+
+    def example_batch(self) -> tuple[Tensor, ...]:
+        """Return the arguments of one forward pass of the model on real data."""
+
+
+@runtime_checkable
 class DrawsPictures(Protocol):
     """What a task offers whose samples are pictures: bytes (N, H, W, C)."""
+
+    grid_size: int  # pictures in a grid
 
     def fixed_pictures(self) -> Any:
         """Draw the pictures of a noise that stays the same."""

@@ -4,7 +4,8 @@ import time
 from typing import Any
 
 from torchtty.engine.contract.errors import UnreachableError, UserError
-from torchtty.engine.contract.settings.configuration import Configuration, ConfigurationError, parse
+from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
 from torchtty.engine.devices import synchronise
 from torchtty.engine.training.factory import build_task_for_timing

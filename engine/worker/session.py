@@ -13,10 +13,11 @@ from filelock import Timeout
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.errors import UnreachableError, UserError
-from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.events import Ready, StateChanged
 from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
 from torchtty.engine.devices import choose_device
@@ -24,12 +25,15 @@ from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
 from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.metrics import Diverged
-from torchtty.engine.training.run_writer import Record, cut_metrics_after, new_status
-from torchtty.engine.training.steering import Steering
+from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
+from torchtty.engine.worker.requests import Dispatcher
 
 IDLE_SECONDS = float(os.environ.get("TORCHTTY_IDLE_SECONDS", "600"))  # how long a finished run's model stays in memory
 POLL = 0.05  # seconds between two looks at what is waited for
+SERVED_AT_LEAST = (
+    5.0  # seconds that a model which was loaded to be asked stays in memory, whatever TORCHTTY_IDLE_SECONDS says
+)
 SEEN = 0.5  # seconds that a run which cannot go on is shown as starting: an app looks a few times a second
 HAND_OVER_PATIENCE = 20.0  # seconds that another worker of the run gets to let go
 
@@ -59,17 +63,17 @@ class Session:
                 status.state, status.message = RunState.LOST, before.observed().message
         if self.mode is not Mode.SERVE:
             status.state, status.message = RunState.STARTING, ""
-        self.record = Record(self.run, status)
-        self.record.start()
+        self.writer = RunWriter(self.run, status)
+        self.writer.start()
         self._began = time.monotonic()
+        self.requests = Dispatcher(self.writer, self._acquire_device, self._release_device)
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         self.loop: Loop | None = None
-        self._stop_early = False
         try:
             return self._see_through()
         except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
-            self.record.note(unreachable=isinstance(error, UnreachableError))
+            self.writer.note(unreachable=isinstance(error, UnreachableError))
             return self._failed(_said(error))
         except Exception as error:  # a fault of torchtty or torch: whoever waits for the run hears of it all the same
             traceback.print_exc()
@@ -77,22 +81,20 @@ class Session:
         finally:
             if self._device_lock is not None:
                 self._device_lock.release()
-            self.record.close()
+            self.writer.close()
             self.lock.release(force=True)
 
     def _failed(self, message: str) -> int:
         print(message, file=sys.stderr, flush=True)
         if self.mode is Mode.SERVE:  # the run itself is as good as it was
-            self.record.warn(message)
-            for command in commands.collect(self.run.inbox):
-                if isinstance(command, commands.Sample):
-                    self.record.event(EventKind.SAMPLE_FAILED, id=command.id, message=message)
+            self.writer.warn(message)
+            self.requests.refuse_all(message)
         elif self.mode is Mode.RESUME and not self._trains:
             self._put_back(message)
         elif self.loop is not None:
             self.loop.fail(message)
         else:
-            self.record.state(RunState.FAILED, message)
+            self.writer.state(RunState.FAILED, message)
         return 1
 
     def _put_back(self, message: str) -> None:
@@ -103,11 +105,11 @@ class Session:
         status = self._before
         state = RunState.LOST if status.state.is_live else status.state
         time.sleep(max(0.0, self._began + SEEN - time.monotonic()))
-        self.record.event(EventKind.STATE, state=state.value, message=message)
-        self.record.change(**status.model_dump() | {"state": state, "message": message})
+        self.writer.event(StateChanged(state=state, message=message))
+        self.writer.change(**status.model_dump() | {"state": state, "message": message})
 
     def _see_through(self) -> int:
-        tree = self.run.edited_tree() if self.mode is not Mode.TRAIN else self.run.configuration().tree()
+        tree = settings_in_force(self.run) if self.mode is not Mode.TRAIN else self.run.configuration().tree()
         configuration = parse(tree)
         if self.mode is not Mode.TRAIN:
             step = latest_step(self.run, resumable=self.mode is Mode.RESUME)
@@ -116,11 +118,10 @@ class Session:
             saved = None
         section = getattr(configuration, "training")  # noqa: B009 - every configuration has one
         device = str(choose_device(getattr(section, "device", "cpu")))
-        self.record.note(device=device)
-        device_lock = DeviceLock(device)
-        self._device_lock = device_lock
-        if self.mode is not Mode.SERVE and not self._wait_for(device_lock):
-            self.record.state(RunState.STOPPED)
+        self.writer.note(device=device)
+        self._device_lock = DeviceLock(device)
+        if self.mode is not Mode.SERVE and not self._acquire_device():
+            self.writer.state(RunState.STOPPED)
             return 0
         task = build_task(
             configuration,
@@ -130,41 +131,38 @@ class Session:
         )
         self._complete_meta(device)
         max_steps = getattr(section, "max_steps", 1)
-        self.loop = Loop(
-            task,
-            configuration,
-            self.record,
-            acquire_device=lambda: self._wait_for(device_lock),
-            release_device=device_lock.release,
-            max_steps=max_steps,
-        )
+        self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
+        self.requests.attach(self.loop)
         if self.mode is Mode.SERVE:
-            self.record.note(max_steps=max_steps)
+            self.writer.note(max_steps=max_steps)
         else:
             facts = task.facts
-            self.record.note(max_steps=max_steps, parameters=facts.parameters or None)
-            self.record.event(
-                EventKind.READY,
-                parameters=facts.parameters,
-                vocab_size=facts.vocab_size,
-                tokens=facts.tokens,
-                references=facts.references,
-                notes=list(facts.notes),
-                device=device,
+            self.writer.note(max_steps=max_steps, parameters=facts.parameters or None)
+            self.writer.event(
+                Ready(
+                    parameters=facts.parameters,
+                    vocab_size=facts.vocab_size,
+                    tokens=facts.tokens,
+                    references=facts.references,
+                    notes=facts.notes,
+                    device=device,
+                )
             )
             self._train(self.loop)
-            device_lock.release()
+            self._release_device()
             if facts.parameters != task.facts.parameters:
-                self.record.note(parameters=task.facts.parameters)
-        self._serve(self.loop.steering)
-        return 0 if self.record.status.state is not RunState.FAILED else 1
+                self.writer.note(parameters=task.facts.parameters)
+        self._serve()
+        return 0 if self.writer.status.state is not RunState.FAILED else 1
 
     def _train(self, loop: Loop) -> None:
-        loop.steering.stop_requested = self._stop_early
         for path, value in self.edits.items():
-            loop.steering.edit(path, value)
+            try:
+                loop.edit(path, value)
+            except UserError as error:
+                self.writer.warn(str(error))
         self._trains = True
         try:
             loop.train()
@@ -182,39 +180,22 @@ class Session:
             best_weights = read_checkpoint(self.run, best, with_training=False).weights
         self.loop.restore(saved, best_weights)
         cut_metrics_after(self.run, self.loop.step)
-        self.record.note(step=self.loop.step)
+        self.writer.note(step=self.loop.step)
 
-    def _serve(self, steering: Steering) -> None:
+    def _serve(self) -> None:
         """Keep the model in memory and answer, until nobody has asked for a while or training is wanted again."""
-        if (self._stop_early and self.mode is not Mode.SERVE) or not self.idle_seconds:
+        trained = self.mode is not Mode.SERVE
+        if self.writer.status.state is RunState.FAILED or (trained and (self.signalled or not self.idle_seconds)):
             return
-        if self.record.status.state is RunState.FAILED:
-            return
-        self.record.change(serving=True)
-        since = time.monotonic()
-        while time.monotonic() - since < self.idle_seconds and not self._stop_early:
-            for command in commands.collect(self.run.inbox):
-                since = time.monotonic()
-                if isinstance(command, commands.Release):
-                    self.record.note(serving=False)
-                    return
-                if isinstance(command, str):
-                    self.record.warn(command)
-                elif isinstance(command, commands.Export):
-                    steering.export(command)
-                elif isinstance(command, commands.Sample):
-                    left = steering.sampler.answer(command, steering.interruptions)
-                    while left:
-                        later = left.pop(0)
-                        if isinstance(later, commands.Sample):
-                            left = steering.sampler.answer(later, steering.interruptions) + left
-                        elif isinstance(later, commands.Export):
-                            steering.export(later)
-                        elif isinstance(later, commands.Release):
-                            self.record.note(serving=False)
-                            return
+        self.writer.change(serving=True)
+        patience = self.idle_seconds or SERVED_AT_LEAST  # whoever had the model loaded gets the time to ask
+        self.requests.last_request, self.requests.stop_requested = time.monotonic(), self.signalled
+        while time.monotonic() - self.requests.last_request < patience:
+            self.requests.obey_all()
+            if self.requests.release_requested or self.signalled:
+                break
             time.sleep(POLL)
-        self.record.note(serving=False)
+        self.writer.note(serving=False)
 
     # -- locks ----------------------------------------------------------------------------------------------------
 
@@ -234,47 +215,41 @@ class Session:
                 ):
                     return False
                 if not asked:
-                    commands.drop(self.run.inbox, commands.Release())
+                    self.run.send(requests.Release())
                     asked = True
                 time.sleep(POLL)
 
-    def _wait_for(self, device: DeviceLock) -> bool:
+    def _acquire_device(self) -> bool:
         """Take the device; while another run holds it, stand in the queue. Returns False if told to stop meanwhile."""
+        assert self._device_lock is not None
         queued = False
-        while not device.try_acquire(self.run.name):
+        while not self._device_lock.try_acquire(self.run.name):
             if not queued:
                 queued = True
-                self.record.change(waiting_for=device.holder())
-                self.record.state(RunState.QUEUED, f"Waiting for {device.holder()}, which uses the device.")
-            if self._told_to_stop():
-                self.record.note(waiting_for="")
+                holder = self._device_lock.holder()
+                self.writer.change(waiting_for=holder)
+                self.writer.state(RunState.QUEUED, f"Waiting for {holder}, which uses the device.")
+            self.requests.obey_all()
+            if self.requests.stop_requested:
+                self.writer.note(waiting_for="")
                 return False
             time.sleep(POLL)
-        self.record.note(waiting_for="")
+        self.writer.note(waiting_for="")
         return True
 
-    def _told_to_stop(self) -> bool:
-        if self.loop is not None:
-            self.loop.steering.handle()
-            return self.loop.steering.stop_requested
-        for command in commands.collect(self.run.inbox):
-            if isinstance(command, commands.Stop):
-                self._stop_early = True
-            elif isinstance(command, commands.Sample):
-                self.record.event(EventKind.SAMPLE_FAILED, id=command.id, message="The run has not started yet.")
-        return self._stop_early
+    def _release_device(self) -> None:
+        if self._device_lock is not None:
+            self._device_lock.release()
 
     def _on_signal(self, *_: Any) -> None:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
-        self._stop_early = self.signalled = True
-        if self.loop is not None:
-            self.loop.steering.stop_requested = True
+        self.signalled = self.requests.stop_requested = True
 
     def _complete_meta(self, device: str) -> None:
         import platform
 
         meta = self.run.meta() | {
-            "host": self.record.status.host,
+            "host": self.writer.status.host,
             "device": device,
             "python": platform.python_version(),
             "torch": torch.__version__,

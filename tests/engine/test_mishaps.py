@@ -18,7 +18,7 @@ from PIL import Image
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.data.tokenizers import CharacterTokenizer

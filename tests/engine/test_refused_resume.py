@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.worker.session import Session
@@ -68,7 +69,7 @@ def test_a_run_with_a_broken_checkpoint_is_what_it_was_and_says_what_is_broken(
     assert unchanged == before
     told = [row for row in JsonLinesTail(run.events_path).read() if row["event"] == "state"][-1]
     assert (told["state"], told["message"]) == (state, after.message)
-    assert run.edited_tree()["training"]["max_steps"] == 4
+    assert settings_in_force(run)["training"]["max_steps"] == 4
 
 
 def test_a_run_that_was_lost_stays_lost(run: RunDirectory) -> None:

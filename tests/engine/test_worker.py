@@ -12,8 +12,8 @@ import pytest
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.run import requests as commands
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.events import EventKind
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 
@@ -35,11 +35,12 @@ def new_run(names: Path, kind: str = "mlp", **flags: Any) -> RunDirectory:
 
 
 def samples(run: RunDirectory) -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in JsonLinesTail(run.events_path).read() if row["event"] == EventKind.SAMPLE_END}
+    rows = JsonLinesTail(run.events_path).read()
+    return {row["id"]: row["sample"] for row in rows if row["event"] == "answered" and row["request"] == "sample"}
 
 
 def states(run: RunDirectory) -> list[str]:
-    return [row["state"] for row in JsonLinesTail(run.events_path).read() if row["event"] == EventKind.STATE]
+    return [row["state"] for row in JsonLinesTail(run.events_path).read() if row["event"] == "state"]
 
 
 def test_a_run_is_paused_resumed_prompted_edited_stopped_and_still_answers(
@@ -60,10 +61,10 @@ def test_a_run_is_paused_resumed_prompted_edited_stopped_and_still_answers(
     wait_until(lambda: "paused" in samples(run), 20, "a sample while paused")
     assert run.status().step == step
 
-    run.send(commands.Resume())
+    run.send(commands.Continue())
     wait_until(lambda: run.status().step > step, 20, "training after the pause")
     run.send(commands.Edit(path="optimizer.learning_rate", value=0.05))
-    wait_until(lambda: run.edited_tree()["optimizer"]["learning_rate"] == 0.05, 20, "the edit")
+    wait_until(lambda: settings_in_force(run)["optimizer"]["learning_rate"] == 0.05, 20, "the edit")
 
     run.send(commands.Stop())
     wait_until(lambda: run.status().state is RunState.STOPPED, 30, "the stop")
@@ -142,7 +143,7 @@ def test_a_second_run_queues_until_the_first_is_paused_and_a_third_can_leave_the
         assert second.status().waiting_for == first.name
         first.send(commands.Pause())
         wait_until(lambda: second.status().state is RunState.FINISHED, 20, "the second run")
-        first.send(commands.Resume())
+        first.send(commands.Continue())
         wait_until(lambda: first.status().state is RunState.RUNNING, 20, "the first run again")
     finally:
         first.send(commands.Stop())

@@ -10,9 +10,8 @@ import psutil
 from textual.app import App, ComposeResult
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind, event
-from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.events import Answered, SampleDrawn, SampleStart, Started
+from torchtty.engine.contract.run.files import json_line, write_atomically
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.figure import Bar, Figure
 from torchtty.tui.bench.written import begin, metric_lines, write_status
@@ -95,7 +94,8 @@ async def _feed(view: RunView, run: RunDirectory, updates: int) -> None:
 
 
 def _sample(step: int) -> bytes:
-    fields = {"id": f"step-{step}", "prompt": "", "automatic": True}
-    begun = event(EventKind.SAMPLE_START, step, count=2, settings={}, unknown=[], **fields)
-    ended = event(EventKind.SAMPLE_END, step, texts=["anna", "tom"], known=[True, False], cancelled=False, **fields)
-    return json_line(begun) + json_line(ended)
+    id = f"step-{step}"
+    drawn = SampleDrawn(texts=("anna", "tom"), known=(True, False), automatic=True)
+    begun = Started(id=id, request="sample", step=step, sample=SampleStart(count=2, automatic=True))
+    ended = Answered(id=id, request="sample", step=step, sample=drawn)
+    return json_line(begun.model_dump(mode="json")) + json_line(ended.model_dump(mode="json"))

@@ -2,11 +2,10 @@
 
 import time
 from statistics import median
-from typing import Any
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.events import Answered, Event, Progress
+from torchtty.engine.contract.run.log import RunLog, is_about
 from torchtty.engine.contract.run.requests import Sample
 from torchtty.tui.bench.figure import Bar, Figure, span
 from torchtty.tui.bench.live import WARM
@@ -48,17 +47,17 @@ def measure(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
 
 def first_token(run: RunDirectory, id: str) -> float:
     """Return the seconds from dropping a prompt into the inbox to the first piece of text in the events."""
-    tail = JsonLinesTail(run.events_path)
-    found: list[dict[str, Any]] = []
-    tail.read()
+    log = RunLog(run, with_metrics=False)
+    found: list[Event] = []
+    log.read()
 
     def written() -> bool:
-        found.extend(record for record in tail.read() if record.get("id") == id)
-        return any(record["event"] == EventKind.SAMPLE_TEXT for record in found)
+        found.extend(event for event in log.read().events if is_about(event, id))
+        return any(isinstance(event, Progress) for event in found)
 
     began = time.perf_counter()
     run.send(Sample(id=id, prompt="the ", count=1, max_tokens=30))
     wait_until(written, "the first token", 60.0, look_every=0.002)
     took = time.perf_counter() - began
-    wait_until(lambda: written() and found[-1]["event"] == EventKind.SAMPLE_END, "the sample's end", PATIENCE * 4)
+    wait_until(lambda: written() and isinstance(found[-1], Answered), "the sample's end", PATIENCE * 4)
     return took

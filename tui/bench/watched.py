@@ -4,7 +4,7 @@ import time
 from statistics import median
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.requests import Edit
 from torchtty.tui.bench.figure import Bar, Figure, span
 from torchtty.tui.bench.terminal import Terminal

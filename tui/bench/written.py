@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
 from torchtty.engine.contract.settings.recipes import recipe_named

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
 
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.events import RequestEvent
+from torchtty.engine.contract.run.log import RunLog, is_about
 from torchtty.engine.contract.run.requests import Release
 from torchtty.tui.cli.console import messages
 from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, last_words
@@ -49,17 +49,18 @@ def _serving(run: RunDirectory, interruptions: Interruptions) -> WarmWorker:
 
 
 class Answers:
-    """The events that a command brings about, as they come. Make it before the command is sent."""
+    """The events that a request brings about, as they come. Make it before the request is sent."""
 
     def __init__(self, run: RunDirectory, id: str) -> None:
         self.run, self.id = run, id
-        self._events = JsonLinesTail(run.events_path)
+        self._log = RunLog(run, with_metrics=False)
+        self._log.read()
         self._silent_since: float | None = None
 
-    def read(self, worker: WarmWorker | None) -> list[dict[str, Any]]:
+    def read(self, worker: WarmWorker | None) -> list[RequestEvent]:
         """Return what is new, after a moment; raise `UserError` once nobody is there any more to answer."""
         time.sleep(INTERVAL / 4)
-        found = [event for event in self._events.read() if event.get("id") == self.id]
+        found = [event for event in self._log.read().events if is_about(event, self.id)]
         gone = not worker.is_alive if worker is not None else not _can_answer(self.run)
         self._silent_since = (self._silent_since or time.monotonic()) if gone else None
         if not found and self._silent_since and time.monotonic() - self._silent_since > GRACE:

@@ -6,15 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.settings.catalogue import catalogue
-from torchtty.engine.contract.settings.configuration import (
-    FAMILIES,
-    Configuration,
-    load,
-    parse,
-    specs,
-    starting_tree,
-    with_value,
-)
+from torchtty.engine.contract.settings.configuration import load, parse, specs, starting_tree, with_value
+from torchtty.engine.contract.settings.families import FAMILIES
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.recipes import Recipe, load_recipes
 from torchtty.tui.cli.console import UsageError, say
 from torchtty.tui.cli.flags import close_names

@@ -1,14 +1,14 @@
 """`torchtty export`: a GPT-2 run as a folder that transformers loads."""
 
-import secrets
 from typing import Any
 
 from torchtty.engine.contract.client.export import export_target
 from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
-from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.requests import Export
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.cli.answering import Answers, answering
 from torchtty.tui.cli.console import Exit, print_json, say
@@ -20,11 +20,11 @@ def export(name: str, folder: str, *, as_json: bool) -> int:
     """Write a run's model into a new folder; return the exit code."""
     run = find_run(name)
     _check(run)
-    command = Export(id=f"command-{secrets.token_hex(6)}", path=str(export_target(folder)))
+    request = Export(path=str(export_target(folder)))
     with counting_interrupts() as interruptions, answering(run, interruptions) as worker:
-        answers = Answers(run, command.id)
+        answers = Answers(run, request.id)
         if not interruptions.count:
-            run.send(command)
+            run.send(request)
         done = _wait(answers, worker, interruptions)
     if done is None:
         return Exit.INTERRUPTED
@@ -41,18 +41,19 @@ def export(name: str, folder: str, *, as_json: bool) -> int:
 
 def _check(run: RunDirectory) -> None:
     """Refuse what no worker has to be asked for; raise `UserError`."""
-    if run.configuration().kind != "gpt2":
-        raise UserError(f"{run.name} cannot be exported: only GPT-2 has a form that other programs read.")
-    if (state := run.status().state) in (RunState.STARTING, RunState.QUEUED):
-        raise UserError(f"{run.name} is {state.value} and has no model yet: try again once it trains.")
+    snapshot = RunSnapshot.of(run)
+    if refusal := snapshot.refusal(Action.EXPORT):
+        raise UserError(f"{run.name}: {refusal}")
+    if snapshot.state in (RunState.STARTING, RunState.QUEUED):
+        raise UserError(f"{run.name} is {snapshot.state.value} and has no model yet: try again once it trains.")
 
 
 def _wait(answers: Answers, worker: WarmWorker | None, interruptions: Interruptions) -> dict[str, Any] | None:
     """Return what the export came to; None if ctrl+c was pressed before."""
     while not interruptions.count:
         for event in answers.read(worker):
-            if event.get("event") == EventKind.EXPORT_FAILED:
-                raise UserError(str(event.get("message") or "The export failed without a reason."))
-            if event.get("event") == EventKind.EXPORTED:
-                return event
+            if isinstance(event, Failed):
+                raise UserError(event.message)
+            if isinstance(event, Answered):
+                return {"step": event.step} | (event.result or {})
     return None

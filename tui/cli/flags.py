@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from torchtty.engine.contract.settings.configuration import (
-    Configuration,
     ConfigurationError,
     Problem,
     kinds,
@@ -15,6 +14,7 @@ from torchtty.engine.contract.settings.configuration import (
     with_flags,
     with_value,
 )
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import FieldSpec, describe
 from torchtty.tui.cli.console import UsageError
 

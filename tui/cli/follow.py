@@ -9,10 +9,10 @@ from types import FrameType
 
 from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.events import Warned
+from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.tui.cli.history import History
 from torchtty.tui.cli.progress import Display
 
 INTERVAL = 0.1  # seconds between two looks at the run
@@ -53,7 +53,7 @@ class Outcome:
 
 def follow(
     run: RunDirectory,
-    history: History,
+    log: RunLog,
     shown: Display,
     interruptions: Interruptions,
     worker: WarmWorker | None = None,
@@ -68,13 +68,13 @@ def follow(
     gone_since: float | None = None
     while True:
         status = run.status()
-        for event in history.look():
-            if event.get("event") == EventKind.WARNING:
-                warnings.append(str(event.get("message")))
-                shown.note(f"warning: {event.get('message')}")
+        for event in log.read().events:
+            if isinstance(event, Warned):
+                warnings.append(event.message)
+                shown.note(f"warning: {event.message}")
         taken_over = stale is None or worker is None or status.pid == worker.process.pid
         if taken_over and not status.state.is_live:
-            _wait_for_last_lines(history, status)
+            _wait_for_last_lines(log, status)
             return Outcome(status, interruptions.count > 0, warnings=warnings)
         if worker is not None and not worker.is_alive:
             gone_since = gone_since or time.monotonic()
@@ -90,13 +90,13 @@ def follow(
         time.sleep(INTERVAL)
 
 
-def _wait_for_last_lines(history: History, status: Status) -> None:
+def _wait_for_last_lines(log: RunLog, status: Status) -> None:
     """Take in what the worker wrote just before or just after the final status."""
     deadline = time.monotonic() + (GRACE if status.state is RunState.FINISHED else 0.2)
-    while not history.summary and time.monotonic() < deadline:
-        history.look()
+    while log.facts.summary is None and time.monotonic() < deadline:
+        log.read()
         time.sleep(INTERVAL / 2)
-    history.look()
+    log.read()
 
 
 def last_words(run: RunDirectory, worker: WarmWorker | None = None) -> str:

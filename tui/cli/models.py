@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.text import Text
 
-from torchtty.engine.contract.settings.configuration import FAMILIES, specs, starting_tree
+from torchtty.engine.contract.settings.configuration import specs, starting_tree
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.tui.cli.choices import chosen
 from torchtty.tui.cli.console import Exit, output, print_json
 from torchtty.tui.cli.settings import families_table, print_settings, recipes_table

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from torchtty.engine.contract.printable import printable
 from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.families import metric_named
 from torchtty.tui.cli.console import messages, output
 from torchtty.tui.cli.wording import count, duration
-from torchtty.tui.run.figures import adversarial_losses, rate
+from torchtty.tui.run.figures import loss, rate
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where nothing can be drawn in place
 
@@ -54,11 +55,7 @@ def remaining(status: Status) -> str:
 
 def measures(status: Status) -> str:
     """Return losses and speed, those that are known."""
-    parts = [found] if (found := adversarial_losses(status)) else []
-    if status.train_loss is not None:
-        parts.append(f"loss {status.train_loss:.3f}")
-    if status.val_loss is not None:
-        parts.append(f"val {status.val_loss:.3f}")
+    parts = [f"{metric_named(name).label or name} {loss(value)}" for name, value in status.metrics.items()]
     if status.steps_per_second is not None and status.state is RunState.RUNNING:
         parts.append(rate(status.steps_per_second))
     return "  ".join(parts)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
-from torchtty.engine.contract.run.requests import Edit, Resume
+from torchtty.engine.contract.run.log import settings_in_force
+from torchtty.engine.contract.run.requests import Continue, Edit
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import specs
 from torchtty.tui.cli.console import Exit, UsageError, output
@@ -24,7 +25,7 @@ def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
     if len(given.words) != 1:
         raise UsageError("Which run shall go on? Give one name, or 'latest': 'torchtty runs' lists them.")
     run = find_run(given.words[0])
-    tree = run.edited_tree()
+    tree = settings_in_force(run)
     edits = check_live(str(tree["model"]["kind"]), tree, given)
     status = run.status()
     _check_can_go_on(run, status, edits.get("training.max_steps", status.max_steps))
@@ -33,7 +34,7 @@ def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
         if status.state is RunState.PAUSED:
             for path, value in edits.items():
                 run.send(Edit(path=path, value=value))
-            run.send(Resume())
+            run.send(Continue())
         else:
             worker = start(run, Mode.RESUME, edits)
         if detach:

@@ -10,9 +10,11 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.tui.cli.console import Exit, output, print_json, say
+from torchtty.tui.cli.summary import latest_figures
 from torchtty.tui.cli.wording import STATE_COLOURS, ago, count, loss
-from torchtty.tui.run.figures import adversarial_losses
+from torchtty.tui.run.figures import measures
 
 FIGURES = {"step", "val loss", "best", "started"}
 GIVE_WAY = (
@@ -58,6 +60,7 @@ def _table(rows: list[dict[str, Text]], width: int) -> Table:
 def _row(run: RunDirectory) -> dict[str, Text]:
     status = run.status()
     model, dataset = _subject(run)
+    summarised = FAMILIES[model].summarised(status.metrics) if model in FAMILIES else ()
     steps = count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
     return {
         "run": Text(printable_line(run.name), "bold"),
@@ -65,8 +68,8 @@ def _row(run: RunDirectory) -> dict[str, Text]:
         "model": Text(model),
         "data": Text(dataset),
         "step": Text(steps if status.max_steps > 1 else "–"),
-        "val loss": Text(adversarial_losses(status) or loss(status.val_loss)),
-        "best": Text(loss(status.best_val_loss)),
+        "val loss": Text(measures(summarised) if len(summarised) > 1 else loss(status.metrics.get("val_loss"))),
+        "best": Text(loss(status.best)),
         "started": Text(ago(_created(run)), "dim"),
     }
 
@@ -100,10 +103,5 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "step": status.step,
         "max_steps": status.max_steps,
         "parameters": status.parameters,
-        "train_loss": status.train_loss,
-        "val_loss": status.val_loss,
-        "best_val_loss": status.best_val_loss,
-        "best_step": status.best_step,
-        "loss_d": status.loss_d,
-        "loss_g": status.loss_g,
+        **latest_figures(status, FAMILIES.get(model)),
     }

@@ -1,6 +1,5 @@
 """`torchtty sample`: text from a run, through its live worker or one that is started for it."""
 
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,22 @@ from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
-from torchtty.engine.contract.run.events import EventKind
-from torchtty.engine.contract.run.requests import CancelSample, Sample
+from torchtty.engine.contract.run.events import (
+    Answered,
+    Cancelled,
+    Failed,
+    Progress,
+    RequestEvent,
+    SampleDrawn,
+    SampleStart,
+    Started,
+)
+from torchtty.engine.contract.run.log import settings_in_force
+from torchtty.engine.contract.run.requests import Cancel, Sample
 from torchtty.engine.contract.settings.configuration import specs
 from torchtty.tui.cli.answering import Answers, answering
 from torchtty.tui.cli.console import Exit, UsageError, output, print_json, say
 from torchtty.tui.cli.follow import Interruptions, counting_interrupts
-from torchtty.tui.cli.history import SampleSet, sample_set
 from torchtty.tui.cli.summary import marked
 
 LIFTED = {"top_k": 0, "top_p": 1.0}  # what "none" means to a worker: the run's own limit does not hold
@@ -39,7 +47,7 @@ def sample(name: str, given: Mapping[str, str | None], *, as_json: bool) -> int:
 
 def _command(run: RunDirectory, given: Mapping[str, str | None]) -> Sample:
     """Check what was typed against the declaration of the run's own sampling settings."""
-    tree = run.edited_tree()
+    tree = settings_in_force(run)
     fields = {spec.name: spec for spec in specs(str(tree["model"]["kind"]), tree) if spec.section == "sampling"}
     values: dict[str, Any] = {}
     problems = []
@@ -61,7 +69,7 @@ def _command(run: RunDirectory, given: Mapping[str, str | None]) -> Sample:
             problems.append(f"--{name.replace('_', '-')} is nothing that this run reads")
     if problems:
         raise UsageError("\n".join(problems))
-    return Sample(id=f"command-{secrets.token_hex(6)}", **values)
+    return Sample(**values)
 
 
 @dataclass
@@ -72,68 +80,66 @@ class _Answer:
     command: Sample
     interruptions: Interruptions
     streams: bool
-    start: dict[str, Any] = field(default_factory=dict)
+    start: SampleStart = field(default_factory=SampleStart)
+    step: int = 0
     written: bool = False
 
     def __post_init__(self) -> None:
         self._answers = Answers(self.run, self.command.id)
 
-    def wait(self, worker: WarmWorker | None) -> SampleSet | None:
+    def wait(self, worker: WarmWorker | None) -> SampleDrawn | None:
         """Return the whole answer; None where it was broken off before there was any."""
         cancelled = False
         while True:
             for event in self._answers.read(worker):
-                if event.get("event") == EventKind.SAMPLE_END:
-                    return self._ended(event)
-                if event.get("event") == EventKind.SAMPLE_FAILED:
-                    raise UserError(str(event.get("message") or "The sample failed without a reason."))
+                if isinstance(event, Failed):
+                    raise UserError(event.message)
+                if isinstance(event, Answered | Cancelled):
+                    self.step = event.step
+                    return self._ended(event.sample)
                 self._take(event)
             if self.interruptions.count and not cancelled:
                 cancelled = True
-                self.run.send(CancelSample())
+                self.run.send(Cancel(request=self.command.id))
             if self.interruptions.count > 1:
                 return None
 
-    def _take(self, event: dict[str, Any]) -> None:
-        if event.get("event") == EventKind.SAMPLE_START:
-            self.start = event
-            if event.get("unknown"):
-                unknown = ", ".join(str(symbol) for symbol in event["unknown"])
-                say(f"Left out of the prompt, since the model knows no such symbol: {unknown}")
-        elif event.get("event") == EventKind.SAMPLE_TEXT:
-            index, text = int(event.get("index") or 0), str(event.get("text") or "")
-            if self.streams and self.start.get("count") == 1 and index == 0:
-                self._write(text)  # the first one brings the prompt
+    def _take(self, event: RequestEvent) -> None:
+        if isinstance(event, Started) and event.sample is not None:
+            self.start = event.sample
+            if self.start.unknown:
+                say(f"Ignored (not in the vocabulary): {', '.join(self.start.unknown)}")
+        elif isinstance(event, Progress) and self.streams and self.start.count == 1 and event.index == 0:
+            self._write(event.text)  # the first one brings the prompt
 
     def _write(self, text: str) -> None:
         sys.stdout.write(printable(text))
         sys.stdout.flush()
         self.written = True
 
-    def _ended(self, event: dict[str, Any]) -> SampleSet | None:
-        found = sample_set(event)
-        if not self.streams or found is None:
+    def _ended(self, found: SampleDrawn | None) -> SampleDrawn | None:
+        if not self.streams or found is None or not found.texts:
             return found
         console = output()
+        marks = found.known or (None,) * len(found.texts)
         if self.written:
-            first = found.texts[0]
-            mark = marked("", first.known) if console.is_terminal else ""
-            console.print(mark, soft_wrap=True)
+            console.print(marked("", marks[0]) if console.is_terminal else "", soft_wrap=True)
             return found
-        for place, text in enumerate(found.texts):
-            if place and "\n" in text.text.strip():
+        for place, (text, known) in enumerate(zip(found.texts, marks, strict=False)):
+            if place and "\n" in text.strip():
                 console.print()
             # A pipe gets the bare texts; the marks are in --json too.
-            console.print(marked(text.text, text.known if console.is_terminal else None), soft_wrap=True)
+            console.print(marked(text, known if console.is_terminal else None), soft_wrap=True)
         return found
 
 
-def _as_json(run: RunDirectory, found: SampleSet, answer: _Answer) -> dict[str, Any]:
+def _as_json(run: RunDirectory, found: SampleDrawn, answer: _Answer) -> dict[str, Any]:
+    marks = found.known or (None,) * len(found.texts)
     return {
         "run": run.name,
-        "step": found.step,
+        "step": answer.step,
         "prompt": found.prompt,
-        "settings": answer.start.get("settings", {}),
-        "unknown": answer.start.get("unknown", []),
-        "samples": [{"text": text.text, "known": text.known} for text in found.texts],
+        "settings": answer.start.settings,
+        "unknown": list(answer.start.unknown),
+        "samples": [{"text": text, "known": known} for text, known in zip(found.texts, marks, strict=False)],
     }

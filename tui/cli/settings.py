@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from torchtty.engine.contract.settings.configuration import FAMILIES, specs, starting_tree
+from torchtty.engine.contract.settings.configuration import specs, starting_tree
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.fields import FieldSpec, show
 from torchtty.tui.cli.choices import Choice, recipes
 from torchtty.tui.cli.flags import variants_of

@@ -10,37 +10,37 @@ from rich.text import Text
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.cli.console import Exit, output, print_json
-from torchtty.tui.cli.history import History, numbers
-from torchtty.tui.cli.summary import figures, print_chart, print_headline, print_samples
+from torchtty.tui.cli.summary import figures, numbers, print_chart, print_headline, print_samples
 from torchtty.tui.cli.wording import ago, count
 
 
 def show(name: str, *, as_json: bool) -> int:
     """Show a run; return the exit code."""
     run = find_run(name)
-    history = History(run)
-    history.look()
+    log = RunLog(run)
+    log.read()
     if as_json:
-        print_json(_everything(run, history))
+        print_json(_everything(run, log))
         return Exit.DONE
     console = output()
     status = run.status()
     print_headline(console, run, status)
     console.print()
-    console.print(figures(status, history))
-    print_chart(console, history, height=max(8, min(16, console.height - 12)))
-    print_samples(console, history.samples, 10)
-    _print_settings(console, run)
+    console.print(figures(status, log))
+    print_chart(console, log, height=max(8, min(16, console.height - 12)))
+    print_samples(console, log.latest_sample, 10)
+    _print_settings(console, run, log)
     _print_provenance(console, run)
     return Exit.DONE
 
 
-def _print_settings(console: Console, run: RunDirectory) -> None:
+def _print_settings(console: Console, run: RunDirectory, log: RunLog) -> None:
     try:
-        tree = run.edited_tree()
+        tree = log.settings()
         original = run.configuration().tree()
     except UserError as error:
         console.print()
@@ -114,19 +114,19 @@ def _checkpoints(run: RunDirectory) -> str:
     return "steps " + ", ".join(steps) if steps else "none"
 
 
-def _everything(run: RunDirectory, history: History) -> dict[str, Any]:
+def _everything(run: RunDirectory, log: RunLog) -> dict[str, Any]:
     try:
         configuration: dict[str, Any] | None = run.configuration().tree()
-        edited = run.edited_tree()
+        edited = log.settings()
     except UserError:
         configuration, edited = None, {}
-    return numbers(run, history) | {
+    return numbers(run, log) | {
         "serving": run.status().serving,
         "configuration": configuration,
         "edited": edited,
         "provenance": run.meta(),
         "checkpoints": run.checkpoints(),
         "best_checkpoint": run.best_step(),
-        "train_losses": history.train,
-        "val_losses": history.validation,
+        "train_losses": log.metrics.points("train_loss"),
+        "val_losses": log.metrics.points("val_loss"),
     }

@@ -2,30 +2,35 @@
 
 import shlex
 import sys
+from itertools import chain, zip_longest
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.families import family_of, metric_named
+from torchtty.engine.contract.settings.family import Family
 from torchtty.tui.cli.chart import legend, loss_chart
 from torchtty.tui.cli.console import speaks_unicode
-from torchtty.tui.cli.history import History, SampleSet
 from torchtty.tui.cli.wording import STATE_COLOURS, count, duration, loss
 from torchtty.tui.run.figures import rate
 
 SAMPLE_LINES = 5
 
 
-def print_summary(console: Console, run: RunDirectory, history: History, status: Status) -> None:
+def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Status) -> None:
     """Print the outcome of a run that was followed."""
     print_headline(console, run, status)
     console.print()
-    console.print(figures(status, history))
-    print_chart(console, history, height=max(8, min(16, console.height - 16)))
-    print_samples(console, history.samples, SAMPLE_LINES)
+    console.print(figures(status, log))
+    print_chart(console, log, height=max(8, min(16, console.height - 16)))
+    print_samples(console, log.latest_sample, SAMPLE_LINES)
     console.print()
     print_next_steps(console, run, status)
 
@@ -44,31 +49,27 @@ def print_headline(console: Console, run: RunDirectory, status: Status) -> None:
         console.print(Text(printable(status.message), "red" if status.state is RunState.FAILED else ""))
 
 
-def figures(status: Status, history: History) -> Table:
+def figures(status: Status, log: RunLog) -> Table:
     """Return losses (in nats), size and device as a table."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()
-    best = ""
-    if status.best_val_loss is not None and status.best_step is not None and status.max_steps > 1:
-        best = f"  best {loss(status.best_val_loss)} at step {count(status.best_step)}"
-    if status.loss_d is None:
-        table.add_row("validation loss", Text.assemble((loss(status.val_loss), "bold"), best))
-        table.add_row("training loss", loss(status.train_loss))
-    else:
-        table.add_row("discriminator's loss", Text(loss(status.loss_d), "bold"))
-        table.add_row("generator's loss", Text(loss(status.loss_g), "bold"))
-    for name, value in (history.summary.get("metrics") or {}).items():
-        if name not in (
-            "val_loss",
-            "train_loss",
-            "best_val_loss",
-            "train_eval_loss",
-            "loss_d",
-            "loss_g",
-        ) and isinstance(value, int | float):
-            table.add_row(Text(printable_line(str(name)).replace("_", " ")), f"{value:,.4f}")
-    references = history.ready.get("references") or {}
+    family = family_of(str(log.settings()["model"]["kind"]))
+    for name in dict.fromkeys(chain(*family.headline)):
+        if name in status.metrics or name == family.watched:
+            text = Text(loss(status.metrics.get(name)), "bold" if name == family.headline[0][0] else "")
+            if (
+                name == family.watched
+                and status.best is not None
+                and status.best_step is not None
+                and status.max_steps > 1
+            ):
+                text.append(f"  best {loss(status.best)} at step {count(status.best_step)}")
+            table.add_row(metric_named(name).description, text)
+    for name, value in (log.facts.summary.metrics if log.facts.summary else {}).items():
+        if name not in {*chain(*family.headline), "train_eval_loss"}:
+            table.add_row(Text(printable_line(name).replace("_", " ")), f"{value:,.4f}")
+    references = log.facts.references
     if references:
         compared = [f"{printable_line(str(name))} {value:.4f}" for name, value in references.items()]
         table.add_row("to compare with", Text(" · ".join(compared)))
@@ -77,10 +78,16 @@ def figures(status: Status, history: History) -> Table:
     return table
 
 
-def print_chart(console: Console, history: History, height: int) -> None:
+def print_chart(console: Console, log: RunLog, height: int) -> None:
     """Print both losses over the steps, if there is a line to draw."""
     unicode = speaks_unicode(sys.stdout)
-    lines = loss_chart(history.train, history.validation, min(console.width, 120), height, unicode=unicode)
+    lines = loss_chart(
+        log.metrics.points("train_loss"),
+        log.metrics.points("val_loss"),
+        min(console.width, 120),
+        height,
+        unicode=unicode,
+    )
     if lines:
         console.print()
         for line in lines:
@@ -88,19 +95,24 @@ def print_chart(console: Console, history: History, height: int) -> None:
         console.print(Text(" " * 8) + legend(unicode))
 
 
-def print_samples(console: Console, samples: SampleSet | None, most: int) -> None:
+def print_samples(console: Console, sample: SampleRecord | None, most: int) -> None:
     """Print texts as far as `most` lines go, marking items as new or seen."""
-    if samples is None:
+    if sample is None:
         return
     console.print()
-    console.print(Text(f"samples at step {count(samples.step)}", "dim"))
-    if len(samples.texts) > 1 and all("\n" not in sample.text for sample in samples.texts):
-        for sample in samples.texts[:most]:
-            console.print(Text("  ") + marked(sample.text, sample.known), soft_wrap=True)
+    console.print(Text(f"samples at step {count(sample.step)}", "dim"))
+    if len(sample.texts) > 1 and all("\n" not in text for text in sample.texts):
+        for text, known in texts(sample)[:most]:
+            console.print(Text("  ") + marked(text, known), soft_wrap=True)
         return
-    lines = [line for sample in samples.texts for line in printable(sample.text).splitlines() if line.strip()]
+    lines = [line for text in sample.texts for line in printable(text).splitlines() if line.strip()]
     for line in lines[:most]:
         console.print(Text(f"  {line}"), no_wrap=True, overflow="ellipsis")
+
+
+def texts(sample: SampleRecord) -> list[tuple[str, bool | None]]:
+    """Return a sample's texts, and of items whether each stands in the training split."""
+    return list(zip_longest(sample.texts, sample.known[: len(sample.texts)]))
 
 
 def marked(text: str, known: bool | None) -> Text:
@@ -125,3 +137,42 @@ def print_next_steps(console: Console, run: RunDirectory, status: Status) -> Non
         table.add_row("its log", Text(shlex.quote(str(run.log_path))))
     table.add_row("look again", Text(f"torchtty show {run.name}"))
     console.print(table)
+
+
+def numbers(run: RunDirectory, log: RunLog) -> dict[str, Any]:
+    """Return what scripts want to know of a run, as JSON values. Losses are in nats, times in seconds."""
+    status = run.status()
+    sample = log.latest_sample
+    return {
+        "run": run.name,
+        "path": str(run.path),
+        "state": status.state.value,
+        "message": status.message,
+        "step": status.step,
+        "max_steps": status.max_steps,
+        "seconds": status.seconds,
+        "steps_per_second": status.steps_per_second,
+        "device": status.device,
+        "parameters": status.parameters,
+        **latest_figures(status, _family(log)),
+        "references": log.facts.references,
+        "metrics": log.facts.summary.metrics if log.facts.summary else {},
+        "samples": [{"text": text, "known": known} for text, known in texts(sample)] if sample else [],
+    }
+
+
+def latest_figures(status: Status, family: Family | None) -> dict[str, float | int | None]:
+    """Return the metrics that a run is summed up by, as scripts read them; None for one that is not known yet."""
+    if family is None:
+        return dict(status.metrics)
+    found: dict[str, float | int | None] = {name: status.metrics.get(name) for name in chain(*family.headline)}
+    if family.watched:
+        found |= {f"best_{family.watched}": status.best, "best_step": status.best_step}
+    return found
+
+
+def _family(log: RunLog) -> Family | None:
+    try:
+        return family_of(str(log.settings()["model"]["kind"]))
+    except UserError:
+        return None

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from torchtty.engine.contract.client.offline_fallback import begin_instead, substitute
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.cli.choices import chosen, recipes, with_whole_paths
 from torchtty.tui.cli.console import Exit, UsageError, fail, output, print_json, say
 from torchtty.tui.cli.flags import Arguments, configured, paths_given, take_apart
 from torchtty.tui.cli.follow import Interruptions, Outcome, counting_interrupts, follow
-from torchtty.tui.cli.history import History, numbers
 from torchtty.tui.cli.progress import display
 from torchtty.tui.cli.settings import print_settings, print_train_help
-from torchtty.tui.cli.summary import print_summary
+from torchtty.tui.cli.summary import numbers, print_summary
 
 
 def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:
@@ -71,16 +71,16 @@ class Followed:
     """A run that was followed, what it wrote, and how that ended."""
 
     run: RunDirectory
-    history: History
+    log: RunLog
     outcome: Outcome
 
 
 def follow_on(run: RunDirectory, worker: WarmWorker | None, interruptions: Interruptions, *, as_json: bool) -> Followed:
     """Follow a run until it is over or left to itself."""
-    history = History(run)
+    log = RunLog(run)
     with display(results_on_stdout=as_json) as shown:
-        outcome = follow(run, history, shown, interruptions, worker)
-    return Followed(run, history, outcome)
+        outcome = follow(run, log, shown, interruptions, worker)
+    return Followed(run, log, outcome)
 
 
 def conclude(followed: Followed, *, as_json: bool) -> int:
@@ -89,13 +89,13 @@ def conclude(followed: Followed, *, as_json: bool) -> int:
     state = outcome.status.state
     if as_json:
         print_json(
-            numbers(run, followed.history)
+            numbers(run, followed.log)
             | {"state": state.value, "message": outcome.status.message, "instead_of": run.meta().get("instead_of")}
         )
     elif outcome.left:
         say(f"{run.name} was told to stop and is left to itself: 'torchtty show {run.name}' says what became of it.")
     elif state not in (RunState.FAILED, RunState.LOST):
-        print_summary(output(), run, followed.history, outcome.status)
+        print_summary(output(), run, followed.log, outcome.status)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     if state in (RunState.FAILED, RunState.LOST):

@@ -7,15 +7,14 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import (
-    Configuration,
     ConfigurationError,
-    Tree,
     kinds,
     parse,
     specs,
     starting_tree,
     variant,
 )
+from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.fields import FieldSpec, show
 from torchtty.engine.contract.settings.recipes import Recipe
 

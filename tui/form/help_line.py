@@ -4,7 +4,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from torchtty.engine.contract.settings.catalogue import catalogue
-from torchtty.engine.contract.settings.configuration import FAMILIES
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.fields import FieldSpec, show
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.pickers import OWN_DEFAULTS, Picker, Pickers

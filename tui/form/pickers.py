@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Select, Static
 
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
-from torchtty.engine.contract.settings.configuration import FAMILIES
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.edited_line import EditedLine, face_of_choice

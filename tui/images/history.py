@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchtty.engine.contract.run.events import Images
+
 FIXED, REAL, FRESH = "fixed", "real", "fresh"
 
 
@@ -19,22 +21,9 @@ class Grid:
     time: float = 0.0  # when it was written: a resumed run writes grids anew
 
     @classmethod
-    def of_event(cls, event: dict[str, object]) -> "Grid | None":
-        """Read an `images` event; None if it names no PNG file of `media/` itself."""
-        path, step, time = event.get("path"), event.get("step"), event.get("time")
-        if not isinstance(path, str) or type(step) is not int:
-            return None
-        folder, _, name = path.partition("/")
-        if folder != "media" or not name.endswith(".png") or name.startswith(".") or set(name) & set("/\\\0"):
-            return None
-        title, source = event.get("title"), event.get("source")
-        return cls(
-            step,
-            name,
-            title if isinstance(title, str) else "",
-            source if isinstance(source, str) else FIXED,
-            float(time) if isinstance(time, int | float) else 0.0,
-        )
+    def of_event(cls, event: Images) -> "Grid":
+        """Take a grid out of the event that announces it, which names a file of `media/` itself."""
+        return cls(event.step, event.path.removeprefix("media/"), event.title, event.source, event.time)
 
     def path(self, media: Path) -> Path | None:
         """Return the file, or None if it leads out of its folder."""

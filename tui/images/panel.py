@@ -58,9 +58,9 @@ class ImagePanel(Vertical, can_focus=True):
     class Asked(Message):
         """A person asks for a grid of fresh noise."""
 
-        def __init__(self, command: Sample) -> None:
+        def __init__(self, request: Sample) -> None:
             super().__init__()
-            self.command = command
+            self.request = request
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

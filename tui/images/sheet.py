@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from torchtty.engine.contract.run.grids import GAP_KEY, TILE_KEY
+from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 
 SMALL, SMALLEST = 11, 8  # pixels of a picture below which fewer are shown instead, and where there would be but few
 FEW = 12

@@ -4,7 +4,7 @@ from textual.binding import Binding, BindingType
 
 STEERING: list[BindingType] = [
     Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
-    Binding("space", "go_on", "go on", id="run.go_on", tooltip="Let the paused run go on"),
+    Binding("space", "continue", "continue", id="run.continue", tooltip="Continue the paused run"),
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run; it keeps a checkpoint and can be resumed"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume a run that is over, with more steps if you like"),
 ]

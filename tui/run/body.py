@@ -6,15 +6,13 @@ from textual.containers import Container
 from textual.message import Message
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.status import Status
-from torchtty.engine.contract.settings.configuration import Configuration, ImageConfiguration, with_value
+from torchtty.engine.contract.run.log import Facts
+from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.run import asking
 from torchtty.tui.run.curves import Curves, Tab
 from torchtty.tui.run.follower import News, RunFollower
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.prompt import PromptBar
-from torchtty.tui.run.record import Edit, Facts
 from torchtty.tui.run.samples import SamplesPanel
 
 
@@ -34,8 +32,7 @@ class RunBody(Container):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._run: RunDirectory | None = None
-        self._configuration: Configuration | None = None
-        self._edits: tuple[Edit, ...] = ()
+        self._snapshot: RunSnapshot | None = None
         self._max_steps: int | None = None
 
     def compose(self) -> ComposeResult:
@@ -58,13 +55,13 @@ class RunBody(Container):
     @property
     def draws_pictures(self) -> bool:
         """Whether the run's model draws pictures and writes no text."""
-        return isinstance(self._configuration, ImageConfiguration)
+        return self._snapshot is not None and self._snapshot.draws_pictures
 
     # -- what it is told ----------------------------------------------------------------------------------------------------------
 
     def attach(self, run: RunDirectory | None, follower: RunFollower | None) -> None:
         """Show another run, empty at first, or none."""
-        self._run, self._configuration, self._edits, self._max_steps = run, None, (), None
+        self._run, self._snapshot, self._max_steps = run, None, None
         self.curves.attach(follower)
         self.samples.clear()
         self.samples.configure(None)
@@ -74,10 +71,8 @@ class RunBody(Container):
 
     def take(self, news: News) -> None:
         """Show what has changed."""
-        if news.configuration:
-            self._take_configuration(news.configuration)
-        if news.status:
-            self._take_status(news.status)
+        if news.snapshot:
+            self._take_snapshot(news.snapshot)
         if news.facts:
             self._take_facts(news.facts)
         if news.metrics:
@@ -87,30 +82,25 @@ class RunBody(Container):
         if news.samples:
             self.samples.take(news.samples)
 
-    def _take_configuration(self, configuration: Configuration) -> None:
+    def _take_snapshot(self, snapshot: RunSnapshot) -> None:
         """Offer the charts of the run's family, and pictures in the place of text if that is what it draws."""
-        self._configuration = configuration
-        self.samples.configure(configuration)
-        self._look(self.curves.offer(configuration.kind))
-        if self.draws_pictures and self._run is not None:
-            self.add_class("-pictures")
-            self.pictures.attach(self._run.media)
-
-    def _take_status(self, status: Status) -> None:
+        before, self._snapshot = self._snapshot, snapshot
+        configuration, status = snapshot.configuration, snapshot.status
+        if configuration is not None and (before is None or configuration != before.configuration):
+            self.samples.configure(configuration)
+            if before is None or before.configuration is None:
+                self._look(self.curves.offer(configuration.kind))
+                if self.draws_pictures and self._run is not None:
+                    self.add_class("-pictures")
+                    self.pictures.attach(self._run.media)
         if status.max_steps != self._max_steps:
             self._max_steps = status.max_steps
             self.curves.set_steps(status.max_steps)
-        self.samples.set_alive(asking.is_served(status), status.step)
+        self.samples.set_alive(snapshot.is_served, status.step)
 
     def _take_facts(self, facts: Facts) -> None:
         self.curves.take(facts)
-        self.pictures.take(facts.grids)
-        if self._configuration and facts.edits != self._edits:
-            tree = self._configuration.tree()
-            for edit in facts.edits:
-                tree = with_value(tree, edit.path, edit.value)
-            self.samples.configure(self._configuration, tree)
-            self._edits = facts.edits
+        self.pictures.take(facts.images)
 
     # -- what a person does -------------------------------------------------------------------------------------------------------
 
@@ -132,7 +122,7 @@ class RunBody(Container):
     @on(Tab.Chosen)
     def _choose_chart(self, event: Tab.Chosen) -> None:
         event.stop()
-        self._look(self.curves.show(event.quantity))
+        self._look(self.curves.show(event.chart_spec))
 
     def _look(self, wanted: bool) -> None:
         if wanted:

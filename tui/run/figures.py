@@ -2,8 +2,9 @@
 
 import math
 import time
+from collections.abc import Sequence
 
-from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.family import Metric
 
 
 def duration(seconds: float) -> str:
@@ -24,11 +25,12 @@ def loss(value: float | None) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "NaN" if math.isnan(value) else "∞"
 
 
-def adversarial_losses(status: Status) -> str:
-    """Write the losses of a discriminator and its generator, `D 0.51 G 3.40`; nothing for a run that has none."""
-    if status.loss_d is None or status.loss_g is None:
-        return ""
-    return f"D {_three_digits(status.loss_d)} G {_three_digits(status.loss_g)}"
+def measures(summarised: Sequence[tuple[Metric, float]]) -> str:
+    """Write what a run is summed up by: `val 1.931`, or `D 0.51 G 3.40` where it is more than one figure."""
+    if len(summarised) == 1:
+        metric, value = summarised[0]
+        return f"{metric.label or metric.title} {loss(value)}"
+    return " ".join(f"{metric.label or metric.title} {_three_digits(value)}" for metric, value in summarised)
 
 
 def _three_digits(value: float) -> str:

@@ -4,8 +4,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.engine.contract.run.status import Status
-from torchtty.engine.contract.settings.configuration import FAMILIES, Configuration
+from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.run.states import LOOKS
 
 NO_RUN = Content.assemble(("no run yet", "bold"), ("  ctrl+t starts one with the settings shown", "$foreground 65%"))
@@ -34,17 +33,16 @@ def opening(name: str) -> Content:
     return Content.assemble(("◌ opening", "bold $text-accent"), "  ", (printable_line(name), "bold"))
 
 
-def headline(name: str, status: Status, configuration: Configuration | None, asked: str) -> Content:
-    """Write the headline of a run; `asked` is what was asked of it and has not happened yet."""
+def headline(snapshot: RunSnapshot, pending: str) -> Content:
+    """Write the headline of a run; `pending` is what was asked of it and has not happened yet."""
+    status = snapshot.status
     look = LOOKS[status.state]
-    word = f"{look.word}, {asked}" if asked else look.word
+    word = f"{look.word}, {pending}" if pending else look.word
     if status.waiting_for:
         word += f" behind {printable_line(status.waiting_for)}"
     facts = []
-    if configuration is not None:
-        facts.append(FAMILIES[configuration.kind].title)
-        dataset = str(configuration.tree().get("data", {}).get("dataset", ""))
-        facts.append(printable_line(dataset.rsplit("/", 1)[-1]))
+    if snapshot.family is not None:
+        facts += [snapshot.family.title, printable_line(snapshot.dataset)]
     if status.parameters is not None:
         facts.append(f"{status.parameters:,} parameters")
     if status.device:
@@ -52,6 +50,6 @@ def headline(name: str, status: Status, configuration: Configuration | None, ask
     return Content.assemble(
         (f"{look.sign} {word}", f"bold {look.colour}"),
         "  ",
-        (printable_line(name), "bold"),
+        (printable_line(snapshot.name), "bold"),
         ("  " + " · ".join(filter(None, facts)), "$foreground 60%"),
     )

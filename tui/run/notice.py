@@ -4,8 +4,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.tui.run.record import Facts
 from torchtty.tui.run.states import explanation
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from textual.containers import Container
 
+from torchtty.engine.contract.run.events import Images
+
 if TYPE_CHECKING:
     from torchtty.tui.images.history import Grid
     from torchtty.tui.images.panel import ImagePanel
@@ -34,10 +36,15 @@ class Pictures(Container):
         if self._panel is not None:
             self._panel.attach(media)
 
-    def take(self, grids: "Sequence[Grid]") -> None:
+    def take(self, images: Sequence[Images]) -> None:
         """Take all grids that were announced; the panel is told of those it does not know."""
-        grids, known = tuple(grids), self._known
-        if self._panel is not None and grids != known:
+        known = self._known
+        if self._panel is None:
+            return
+        from torchtty.tui.images.history import Grid
+
+        grids = tuple(map(Grid.of_event, images))
+        if grids != known:
             self._panel.take(grids[len(known) :] if grids[: len(known)] == known else grids)
             self._known = grids
 

@@ -3,8 +3,9 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.tui.run.figures import adversarial_losses, duration, loss, rate
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.run.figures import duration, loss, measures, rate
 
 FULL, HALF = "━", "╸"
 
@@ -18,25 +19,25 @@ class ProgressLine(Static):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._status: Status | None = None
+        self._snapshot: RunSnapshot | None = None
         self._shown: Content | None = None
 
-    def show(self, status: Status | None) -> None:
-        """Show a status; nothing is painted where it looks the same."""
-        self._status = status
-        content = line(status, self.size.width) if status else Content("")
+    def show(self, snapshot: RunSnapshot | None) -> None:
+        """Show how far a run is; nothing is painted where it looks the same."""
+        self._snapshot = snapshot
+        content = line(snapshot, self.size.width) if snapshot else Content("")
         if content != self._shown:
             self._shown = content
             self.update(content, layout=False)
 
     def on_resize(self) -> None:
         """Fit the line to its new width."""
-        self.show(self._status)
+        self.show(self._snapshot)
 
 
-def line(status: Status, width: int) -> Content:
-    """Return the progress line of a status for a width in cells."""
-    parts = _figures(status)
+def line(snapshot: RunSnapshot, width: int) -> Content:
+    """Return the progress line of a run for a width in cells."""
+    status, parts = snapshot.status, _figures(snapshot)
     while len(parts) > 1 and 12 + 2 + sum(len(part) + 2 for part in parts) > width:
         parts.pop()
     text = "  ".join(parts).replace("  (", " (")
@@ -55,8 +56,9 @@ def line(status: Status, width: int) -> Content:
     return Content.assemble((done, colour), (FULL * (bar - len(done)), "$foreground 15%"), "  ", text)
 
 
-def _figures(status: Status) -> list[str]:
+def _figures(snapshot: RunSnapshot) -> list[str]:
     """List the figures, the most important first."""
+    status, summarised = snapshot.status, snapshot.summarised
     parts = [f"{status.step:,}/{status.max_steps:,}" if status.max_steps else f"step {status.step:,}"]
     running = status.state is RunState.RUNNING
     if running and status.steps_per_second:
@@ -64,12 +66,9 @@ def _figures(status: Status) -> list[str]:
         parts.append(f"ETA {duration(max(0, status.max_steps - status.step) / status.steps_per_second)}")
     elif status.seconds:
         parts.append(f"{duration(status.seconds)} trained")
-    if status.val_loss is not None:
-        parts.append(f"val {loss(status.val_loss)}")
-        if status.best_val_loss is not None and status.best_step is not None:
-            parts.append(f"(best {loss(status.best_val_loss)} at {status.best_step:,})")
-    elif losses := adversarial_losses(status):
-        parts.append(losses)
-    elif status.train_loss is not None:
-        parts.append(f"train {loss(status.train_loss)}")
+    if summarised:
+        parts.append(measures(summarised))
+        watched = snapshot.family.watched if snapshot.family else None
+        if summarised[0][0].name == watched and status.best is not None and status.best_step is not None:
+            parts.append(f"(best {loss(status.best)} at {status.best_step:,})")
     return parts

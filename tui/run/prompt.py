@@ -11,7 +11,7 @@ from textual.events import DescendantBlur
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.tui.run import sampling_fields
 from torchtty.tui.run.sampling_fields import FIELDS
 from torchtty.tui.shell.inputs import UncutInput
@@ -71,12 +71,12 @@ class PromptBar(Vertical):
         """The prompt as it stands."""
         return self.query_one("#prompt", Input).value
 
-    def configure(self, configuration: Configuration | None, tree: dict[str, dict[str, Any]] | None = None) -> None:
+    def configure(self, configuration: Configuration | None) -> None:
         """Fill the fields with a run's own settings; those that a person changed stay as they are."""
         self._configuration = configuration
         if configuration is None:
             return
-        texts = sampling_fields.starting_texts(tree or configuration.tree())
+        texts = sampling_fields.starting_texts(configuration.tree())
         for field in FIELDS:
             box = self._box(field.name)
             if box.value in (self._own[field.name], field.empty):

@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Label, Static
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
-from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.contract.settings.family import Configuration
 
 MAX_STEPS = "training.max_steps"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.tui.run.record import SampleRecord
+from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.tui.run.sample_lines import plain_text
 
 NAME = "samples.txt"

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.engine.contract.settings.fields import show
-from torchtty.tui.run.record import SampleRecord
 from torchtty.tui.run.wrapping import Wrapped, wrap
 
 NEW, SEEN = "●", "○"

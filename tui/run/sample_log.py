@@ -9,7 +9,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from torchtty.tui.run.record import SampleRecord
+from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.tui.run.sample_lines import Line, Piece, SampleLayout, plain_lines
 
 ROLES = ("head", "detail", "text", "new", "seen", "problem")

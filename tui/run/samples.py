@@ -1,6 +1,5 @@
 """The samples panel: what the model has said so far, and the prompt that makes it say more."""
 
-import uuid
 from collections.abc import Iterable
 from time import monotonic
 
@@ -12,11 +11,10 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
 
-from torchtty.engine.contract.run.requests import Sample
-from torchtty.engine.contract.settings.configuration import Configuration, Tree
-from torchtty.tui.run import sampling_fields
+from torchtty.engine.contract.run.log import SampleRecord
+from torchtty.engine.contract.run.requests import Sample, new_id
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.tui.run.prompt import PromptBar
-from torchtty.tui.run.record import SampleRecord
 from torchtty.tui.run.sample_lines import NEW, SEEN
 from torchtty.tui.run.sample_log import SampleLog
 
@@ -27,7 +25,7 @@ BROKEN_OFF = "broken off: the process that drew it is gone"
 
 
 class SamplesPanel(Vertical):
-    """A history of samples over a prompt. It asks for samples by a message; its host sends the command."""
+    """A history of samples over a prompt. It asks for samples by a message; its host sends the request."""
 
     DEFAULT_CSS = """
     SamplesPanel { height: 2fr; width: 1fr; }
@@ -39,9 +37,9 @@ class SamplesPanel(Vertical):
     class Asked(Message):
         """A person asks for a sample."""
 
-        def __init__(self, command: Sample) -> None:
+        def __init__(self, request: Sample) -> None:
             super().__init__()
-            self.command = command
+            self.request = request
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="samples-title"):
@@ -93,9 +91,9 @@ class SamplesPanel(Vertical):
         self.log_of_samples.clear()
         self.query_one("#samples-legend").visible = False
 
-    def configure(self, configuration: Configuration | None, tree: Tree | None = None) -> None:
+    def configure(self, configuration: Configuration | None) -> None:
         """Let the fields hold a run's own settings."""
-        self.query_one(PromptBar).configure(configuration, tree)
+        self.query_one(PromptBar).configure(configuration)
 
     def take(self, samples: Iterable[SampleRecord]) -> None:
         """Show new and grown samples: what was asked for as it comes, the run's own every now and then."""
@@ -145,11 +143,11 @@ class SamplesPanel(Vertical):
     def _notes(self, records: Iterable[SampleRecord]) -> dict[int, str]:
         return {} if self._alive else {record.key: BROKEN_OFF for record in records if not record.done}
 
-    def wait_for(self, command: Sample, note: str) -> None:
+    def wait_for(self, request: Sample, note: str) -> None:
         """Show that a sample was asked for, until it begins."""
-        record = SampleRecord(FIRST_PENDING + len(self._pending), command.id, self._step, command.prompt or "")
-        self._pending[command.id] = record
-        self._asked.add(command.id)
+        record = SampleRecord(FIRST_PENDING + len(self._pending), request.id, self._step, request.prompt or "")
+        self._pending[request.id] = record
+        self._asked.add(request.id)
         self.log_of_samples.keep_on_top(record.key, READING)
         self.log_of_samples.take([record], {record.key: note})
         self.log_of_samples.scroll_to(y=0, animate=False)
@@ -163,4 +161,4 @@ class SamplesPanel(Vertical):
     @on(PromptBar.Submitted)
     def _ask(self, event: PromptBar.Submitted) -> None:
         event.stop()
-        self.post_message(self.Asked(sampling_fields.command(uuid.uuid4().hex[:12], event.prompt, event.values)))
+        self.post_message(self.Asked(Sample(id=new_id(), prompt=event.prompt, **event.values)))

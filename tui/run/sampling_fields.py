@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.requests import Sample
 from torchtty.engine.contract.settings import configuration as configurations
-from torchtty.engine.contract.settings.configuration import Configuration
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import FieldSpec, show
 
 
@@ -67,8 +66,3 @@ def parse(configuration: Configuration, texts: Mapping[str, str]) -> tuple[dict[
         else:
             values[field.name] = _LIFTED.get(field.name) if value is None else value
     return values, problems
-
-
-def command(id: str, prompt: str, values: Mapping[str, Any]) -> Sample:
-    """Build the command that asks for a sample."""
-    return Sample(id=id, prompt=prompt, **values)

@@ -11,12 +11,12 @@ from textual.events import Resize
 from textual.message import Message
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run import requests as commands
+from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.requests import Command
+from torchtty.engine.contract.run.requests import Request
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import Status
-from torchtty.engine.contract.settings.configuration import Configuration
-from torchtty.tui.run import asking, steering
+from torchtty.tui.run import actions
 from torchtty.tui.run.bindings import BINDINGS
 from torchtty.tui.run.body import RunBody
 from torchtty.tui.run.follower import News
@@ -83,11 +83,10 @@ class RunView(Vertical):
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.run: RunDirectory | None = None
-        self.status: Status | None = None
+        self.snapshot: RunSnapshot | None = None
         self._polling: Polling | None = None
-        self._configuration: Configuration | None = None
-        self._asked = ""  # what was asked of the run and has not happened yet
-        self._worker_call = asking.WorkerCall()
+        self._pending = ""  # what was asked of the run and has not happened yet
+        self._worker_call = actions.WorkerCall()
 
     def compose(self) -> ComposeResult:
         yield Headline(id="run-headline")
@@ -132,9 +131,9 @@ class RunView(Vertical):
         if self._polling:
             self._polling.stop()
         self._polling = Polling(run, self._tell_of) if run else None
-        self.status, self._configuration = None, None
-        self._asked = ""
-        self._worker_call = asking.WorkerCall()
+        self.snapshot = None
+        self._pending = ""
+        self._worker_call = actions.WorkerCall()
         self._body.attach(run, self._polling.follower if self._polling else None)
         self.query_one(ProgressLine).show(None)
         self.query_one(Notice).clear()
@@ -157,33 +156,36 @@ class RunView(Vertical):
 
     def _take(self, news: News) -> None:
         notice = self.query_one(Notice)
-        if news.configuration:
-            self._configuration = news.configuration
-        if news.problem:
-            notice.take_problem(news.problem)
-        if news.status:
-            self._take_status(news.status)
+        if news.snapshot:
+            notice.take_problem(news.snapshot.problem)
+            self._take_snapshot(news.snapshot)
         if news.facts:
             notice.take_facts(news.facts)
         self._body.take(news)
         if news.samples and self._body.draws_pictures and (failed := news.samples[-1].failed):
             self.tell(failed)
 
-    def _take_status(self, status: Status) -> None:
-        before, self.status = self.status, status
-        if before is None or before.state is not status.state:
-            self._asked = ""
+    @property
+    def status(self) -> Status | None:
+        """The run's status; None of no run."""
+        return self.snapshot.status if self.snapshot else None
+
+    def _take_snapshot(self, snapshot: RunSnapshot) -> None:
+        before, self.snapshot = self.snapshot, snapshot
+        if before is None or before.state is not snapshot.state:
+            self._pending = ""
+        if before is None or any(before.offers(action) != snapshot.offers(action) for action in Action):
             self.refresh_bindings()
-        if asking.is_served(status):
+        if snapshot.is_served:
             self._worker_call.answered()
-        self.query_one(ProgressLine).show(status)
-        self.query_one(Notice).take_status(status, resumable=self.can_resume)
+        self.query_one(ProgressLine).show(snapshot)
+        self.query_one(Notice).take_status(snapshot.status, resumable=snapshot.can_resume)
         self._headline()
-        self.post_message(self.StatusChanged(status))
+        self.post_message(self.StatusChanged(snapshot.status))
 
     def _headline(self) -> None:
-        if self.run and self.status:
-            self.query_one(Headline).show(headline(self.run.name, self.status, self._configuration, self._asked))
+        if self.snapshot:
+            self.query_one(Headline).show(headline(self.snapshot, self._pending))
 
     def tell(self, text: str) -> None:
         """Say something about the run, until its state changes."""
@@ -191,56 +193,58 @@ class RunView(Vertical):
 
     # -- steering -----------------------------------------------------------------------------------------------------------------
 
-    def _send(self, command: Command, asked: str = "") -> bool:
+    def _send(self, request: Request, pending: str = "") -> bool:
         assert self.run is not None
         try:
-            self.run.send(command)
+            self.run.send(request)
         except UserError as error:
             self.tell(str(error))
             return False
-        self._expect(asked)
+        self._expect(pending)
         return True
 
-    def _expect(self, asked: str) -> None:
+    def _expect(self, pending: str) -> None:
         """Say in the headline what is about to happen, and look closely until it does."""
-        self._asked = asked
+        self._pending = pending
         self._headline()
         self.look_closely()
 
-    def _answer(self, answer: steering.Answer) -> None:
-        if answer.command is not None and not self._send(answer.command, answer.asked):
+    def _do(self, step: actions.Step) -> None:
+        if step.request is not None and not self._send(step.request, step.pending):
             return
-        if answer.sentence:
-            self.tell(answer.sentence)
+        if step.sentence:
+            self.tell(step.sentence)
 
-    def pause_or_resume(self) -> None:
+    def pause_or_continue(self) -> None:
         """Pause a run that trains; let one that is paused go on."""
-        self._answer(steering.pause_or_go_on(self.status, resumable=self.can_resume))
+        if self.snapshot is not None:
+            self._do(actions.pause_or_continue(self.snapshot))
 
     def stop_run(self) -> None:
         """Stop the run; it keeps a checkpoint."""
-        self._answer(steering.stop(self.status))
+        if self.snapshot is not None:
+            self._do(actions.stop(self.snapshot))
 
     @property
     def can_resume(self) -> bool:
         """Whether the run is over and could go on."""
-        return steering.is_resumable(self.run, self.status, self._configuration)
+        return self.snapshot is not None and self.snapshot.can_resume
 
     def resume_run(self) -> None:
         """Ask up to which step, then ask the host for a worker that goes on."""
-        if not self.can_resume:
-            if why := steering.why_not_resumable(self.status, self._configuration):
-                self.tell(why)
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.configuration is None or not snapshot.can_resume:
+            if snapshot is not None and not snapshot.is_live:
+                self.tell(snapshot.refusal(Action.RESUME))
             return
-        assert self.run is not None and self.status is not None and self._configuration is not None  # noqa: PT018
-        run, steps = self.run, self.status.max_steps
+        run, steps = snapshot.run, snapshot.status.max_steps
 
         def resume(answer: int | None) -> None:
             if answer is not None and run == self.run:
                 self.post_message(self.ResumeRequested(run, {} if answer == steps else {MAX_STEPS: answer}))
                 self._expect("resuming …")
 
-        self.app.push_screen(ResumeDialog(run.name, self._configuration, self.status), resume)
+        self.app.push_screen(ResumeDialog(run.name, snapshot.configuration, snapshot.status), resume)
 
     # -- samples and pictures -----------------------------------------------------------------------------------------------------
 
@@ -254,30 +258,34 @@ class RunView(Vertical):
         if not self._can_ask():
             return
         if self._body.samples.is_drawing:
-            self._send(commands.CancelSample())
-        if note := self._put(event.command):
-            self._body.samples.wait_for(event.command, note)
+            self._send(requests.Cancel())
+        if note := self._put(event.request):
+            self._body.samples.wait_for(event.request, note)
 
     def on_image_panel_asked(self, event: "ImagePanel.Asked") -> None:
         """Ask for a grid of fresh noise."""
         event.stop()
-        if self._can_ask() and (note := self._put(event.command)):
+        if self._can_ask() and (note := self._put(event.request)):
             self.tell(f"A grid of fresh noise: {note}")
 
     def _can_ask(self) -> bool:
         """Whether there is a model to ask, or will be; else say why not."""
-        if why := asking.refusal(self.run, self.status):
+        if self.snapshot is None:
+            why = "There is no model to ask yet: start a run first."
+        else:
+            why = self.snapshot.refusal(Action.SAMPLE)
+        if why:
             self.tell(why)
         return not why
 
-    def _put(self, command: commands.Sample) -> str:
-        """Send a command that asks for a sample, and see to a worker; return what it waits for, nothing if it was not sent."""
-        if not self._send(command):
+    def _put(self, request: requests.Sample) -> str:
+        """Send a request for a sample, and see to a worker; return what it waits for, nothing if it was not sent."""
+        assert self.snapshot is not None
+        if not self._send(request):
             return ""
-        assert self.run is not None and self.status is not None  # noqa: PT018
-        if self._worker_call.is_due(self.status):
-            self.post_message(self.NeedsWorker(self.run))
-        return asking.waits_for(self.status)
+        if self._worker_call.is_due(self.snapshot):
+            self.post_message(self.NeedsWorker(self.snapshot.run))
+        return self.snapshot.waits_for()
 
     def action_copy(self) -> None:
         """Copy the latest sample to the clipboard of the terminal (OSC 52)."""
@@ -293,7 +301,7 @@ class RunView(Vertical):
     def action_cancel(self) -> None:
         """Break off the sample that is being drawn, or else leave the prompt."""
         if self._body.samples.is_sampling:
-            self._send(commands.CancelSample())
+            self._send(requests.Cancel())
             self._body.samples.forget_waiting()
         else:
             self._body.samples.log_of_samples.focus()
@@ -315,15 +323,15 @@ class RunView(Vertical):
 
     # -- keys ---------------------------------------------------------------------------------------------------------------------
 
-    action_pause = action_go_on = pause_or_resume
+    action_pause = action_continue = pause_or_continue
     action_stop = stop_run
     action_resume = resume_run
     action_prompt = focus_prompt
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state lets one do; let escape through where there is nothing to break off or to leave."""
-        if action in ("pause", "go_on", "stop", "resume"):
-            return steering.is_offered(action, self.status)
+        if action in ("pause", "continue", "stop", "resume"):
+            return self.snapshot is not None and self.snapshot.offers(Action(action))
         if action == "cancel":
             try:
                 return self._body.samples.is_sampling or self.query_one(PromptBar).has_focus_within

@@ -1,12 +1,13 @@
 """The columns of the table of runs, and which of them fit."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.run.figures import adversarial_losses, count, duration, loss, moment, rate
+from torchtty.engine.contract.settings.family import Metric
+from torchtty.tui.run.figures import count, duration, loss, measures, moment, rate
 from torchtty.tui.run.states import LOOKS
 from torchtty.tui.runs.row import RunRow
 
@@ -48,7 +49,9 @@ def _speed(row: RunRow) -> str:
 
 
 def _loss(row: RunRow) -> str:
-    return adversarial_losses(row.status) or loss(row.status.val_loss)
+    if len(row.summarised) > 1:
+        return measures(row.summarised)
+    return loss(row.status.metrics.get(row.family.watched or "") if row.family else None)
 
 
 def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRow], str]) -> Column:
@@ -68,7 +71,7 @@ COLUMNS = (
     _figures("parameters", "params", 7, 7, lambda row: count(row.status.parameters)),
     _figures("step", "step", 13, 2, _steps),
     _figures(VAL, "val", 6, 1, _loss),
-    _figures("best", "best", 6, 3, lambda row: loss(row.status.best_val_loss)),
+    _figures("best", "best", 6, 3, lambda row: loss(row.status.best)),
     _figures("speed", "speed", 11, 8, _speed),
     _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
     _figures("started", "started", 10, 4, lambda row: moment(row.created)),
@@ -77,14 +80,16 @@ PADDING = 2  # cells the table adds to every column
 MARK_WIDTH = 1
 
 
-WITH_ADVERSARIAL = _figures(VAL, "val or D G", 13, 1, _loss)
-"""The losses where some run has two, of a discriminator and a generator."""
+def _with_several(summarised: Sequence[tuple[Metric, float]]) -> Column:
+    """Return the column of losses where some run is summed up by more than one."""
+    labels = " ".join(metric.label or metric.title for metric, _ in summarised)
+    return _figures(VAL, f"val or {labels}", 13, 1, _loss)
 
 
 def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
     """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
-    adversarial = any(row.status.loss_d is not None for row in rows)
-    columns = [WITH_ADVERSARIAL if adversarial and column.key == VAL else column for column in COLUMNS]
+    several = [row.summarised for row in rows if len(row.summarised) > 1]
+    columns = [_with_several(several[0]) if several and column.key == VAL else column for column in COLUMNS]
     longest = max((len(row.key) for row in rows), default=0)
     left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
     chosen = set()

@@ -1,6 +1,8 @@
 """Several runs on one chart, and the settings in which they differ."""
 
+import itertools
 import threading
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -11,17 +13,18 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.engine.contract.settings.configuration import Tree, difference
+from torchtty.engine.contract.settings.configuration import difference
+from torchtty.engine.contract.settings.families import metric_named
+from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show
+from torchtty.engine.contract.settings.tasks import VAL_LOSS
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.palette import colour
-from torchtty.tui.run.figures import adversarial_losses, loss
+from torchtty.tui.run.figures import loss, measures
 from torchtty.tui.run.follower import RunFollower
 from torchtty.tui.runs.row import RunRow
 
 MOST_CELLS = 28  # width of a run's column
-LOSSES = {"val_loss": "validation loss", "train_loss": "training loss"}
-ADVERSARIAL = {"loss_d": "discriminator's loss", "loss_g": "generator's loss"}
 
 
 class Comparison(Vertical):
@@ -51,7 +54,7 @@ class Comparison(Vertical):
         self._followers: dict[str, RunFollower] = {}
         self._drawn: set[str] = set()
         self._tabled: object = None
-        self._metric = next(iter(LOSSES))
+        self._metric = VAL_LOSS.name
         self._generation = 0
 
     def compose(self) -> ComposeResult:
@@ -92,9 +95,10 @@ class Comparison(Vertical):
 
     @property
     def offered(self) -> list[str]:
-        """The losses that some run has: pairs of models have others than those that learn from text."""
-        pairs = {row.status.loss_d is not None for row in self._rows.values()}
-        return [*(LOSSES if pairs != {True} else ()), *(ADVERSARIAL if True in pairs else ())]
+        """The metrics that the runs are summed up by, those that most of them have first."""
+        families = [row.family for row in self._rows.values() if row.family is not None]
+        counted = Counter(name for family in families for name in dict.fromkeys(itertools.chain(*family.headline)))
+        return [name for name, _ in counted.most_common()] or [VAL_LOSS.name]
 
     def _choose(self, metric: str) -> None:
         self._metric = metric
@@ -105,7 +109,7 @@ class Comparison(Vertical):
         self._name_it()
 
     def _name_it(self) -> None:
-        which = (LOSSES | ADVERSARIAL)[self._metric]
+        which = metric_named(self._metric).description
         self.query_one("#comparison-name", Static).update(
             Content.assemble((which, "bold $text-accent"), ("  c shows another", "$foreground 60%"))
         )
@@ -124,7 +128,7 @@ class Comparison(Vertical):
                 with _READING:
                     if generation != self._generation:
                         return
-                    follower.want((*LOSSES, *ADVERSARIAL))
+                    follower.want((metric,))
                     follower.take()
                     follower.poll()
                     follower.take()
@@ -148,9 +152,10 @@ class Comparison(Vertical):
     def _tabulate(self) -> None:
         """Write the settings in which the runs differ, a run a row."""
         rows = list(self._rows.values())
-        lines = [("best val", [loss(row.status.best_val_loss) for row in rows])]
-        if any(row.status.loss_d is not None for row in rows):
-            lines.append(("losses", [adversarial_losses(row.status) or "–" for row in rows]))
+        lines = [("best val", [loss(row.status.best) for row in rows])]
+        if any(len(row.summarised) > 1 for row in rows):
+            several = [measures(row.summarised) if len(row.summarised) > 1 else "–" for row in rows]
+            lines.append(("losses", several))
         shown = [(row.key, self._colours.get(row.key)) for row in rows], lines[:]
         if shown == self._tabled:
             return

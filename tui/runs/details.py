@@ -1,5 +1,6 @@
 """What a run came to, its configuration as TOML, and where it comes from."""
 
+import itertools
 import time
 from typing import Any
 
@@ -11,11 +12,15 @@ from textual.widgets import Static
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.configuration import to_toml
+from torchtty.engine.contract.settings.families import metric_named
+from torchtty.engine.contract.settings.family import Family
 from torchtty.tui.run.figures import duration, loss
+from torchtty.tui.runs.row import RunRow
 
 
 class Details(VerticalScroll, can_focus=True):
-    """Shows `config.toml` as it stands, with the colours of its syntax, above the run's provenance."""
+    """Shows the settings in force as TOML, with the colours of its syntax, above the run's provenance."""
 
     DEFAULT_CSS = """
     Details { height: 1fr; width: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
@@ -30,13 +35,17 @@ class Details(VerticalScroll, can_focus=True):
         yield Static(id="details-toml")
         yield Static(id="details-provenance")
 
-    def show(self, run: RunDirectory, status: Status, problem: str = "") -> None:
+    def show(self, row: RunRow) -> None:
         """Show a run's details; they are small files, read at once."""
-        self.show_outcome(status)
-        try:
-            text = printable(run.config_path.read_text(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            text = f"# config.toml cannot be read: {error.strerror or error}"
+        run, problem = row.run, row.problem
+        self.show_outcome(row)
+        if row.tree is not None:
+            text = printable(to_toml(row.tree))
+        else:
+            try:
+                text = printable(run.config_path.read_text(encoding="utf-8", errors="replace"))
+            except OSError as error:
+                text = f"# config.toml cannot be read: {error.strerror or error}"
         self.query_one("#details-title", Static).update(
             Content.assemble(
                 (printable_line(run.name), "bold"),
@@ -47,27 +56,23 @@ class Details(VerticalScroll, can_focus=True):
         self.query_one("#details-provenance", Static).update(provenance(run.meta(), run))
         self.scroll_to(y=0, animate=False)
 
-    def show_outcome(self, status: Status) -> None:
+    def show_outcome(self, row: RunRow) -> None:
         """Show how far the run is and what it came to."""
-        self.query_one("#details-outcome", Static).update(outcome(status))
+        self.query_one("#details-outcome", Static).update(outcome(row.status, row.family))
 
 
-def outcome(status: Status) -> Content:
+def outcome(status: Status, family: Family | None) -> Content:
     """Write what a run came to, one figure a line, losses in nats."""
     facts = [("state", status.state.value)]
     if status.message:
         facts.append(("reason", status.message))
     if status.max_steps:
         facts.append(("step", f"{status.step:,} of {status.max_steps:,}, in {duration(status.seconds)}"))
-    best = f", best {loss(status.best_val_loss)} at step {status.best_step or 0:,}" if status.best_val_loss else ""
-    for label, value, more in (
-        ("validation loss", status.val_loss, best),
-        ("training loss", status.train_loss, ""),
-        ("discriminator's loss (D)", status.loss_d, ""),
-        ("generator's loss (G)", status.loss_g, ""),
-    ):
-        if value is not None:
-            facts.append((label, loss(value) + more))
+    for name in dict.fromkeys(itertools.chain(*family.headline)) if family else ():
+        if name in status.metrics:
+            best = f", best {loss(status.best)} at step {status.best_step or 0:,}" if status.best is not None else ""
+            more = best if family is not None and name == family.watched else ""
+            facts.append((metric_named(name).description, loss(status.metrics[name]) + more))
     if status.parameters is not None:
         facts.append(("parameters", f"{status.parameters:,}"))
     return listed(facts)

@@ -136,7 +136,7 @@ class RunsScreen(Screen[None]):
         if self.pane == COMPARISON:
             self._compare()
         elif self.pane == DETAILS and (row := self.runs_list.table.current) is not None:
-            self.query_one(Details).show_outcome(row.status)
+            self.query_one(Details).show_outcome(row)
 
     @on(RunsTable.Marked)
     def _marks_changed(self) -> None:
@@ -189,7 +189,7 @@ class RunsScreen(Screen[None]):
 
     def _show_details(self) -> None:
         if row := self.runs_list.table.current:
-            self.query_one(Details).show(row.run, row.status, row.problem)
+            self.query_one(Details).show(row)
 
     def action_overlay(self) -> None:
         """Compare the marked runs, or the one under the cursor if none is."""

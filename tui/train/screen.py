@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torchtty.engine.contract.run.directory import RunDirectory
-    from torchtty.engine.contract.run.requests import Command
+    from torchtty.engine.contract.run.requests import Request
     from torchtty.engine.contract.run.status import RunState
-    from torchtty.engine.contract.settings.configuration import Tree
+    from torchtty.engine.contract.settings.family import Tree
     from torchtty.tui.app import TorchttyApp
     from torchtty.tui.form.draft import Draft
     from torchtty.tui.form.form import Form
@@ -230,32 +230,29 @@ class TrainScreen(Screen[None]):
         return view is not None and view.run is not None and view.status is not None and view.status.state.is_live
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action in ("pause", "go_on", "stop", "resume", "sample", "edit_live", "edit_next", "leave_field"):
+        if action in ("pause", "continue", "stop", "resume", "sample", "edit_live", "edit_next", "leave_field"):
             return self.is_furnished and self._check_run_action(action)
         return True
 
     def _check_run_action(self, action: str) -> bool:
-        from torchtty.engine.contract.run.status import RunState
+        from torchtty.engine.contract.run.snapshot import Action
 
-        view = self.view
-        paused = self._is_live and view.status is not None and view.status.state is RunState.PAUSED
-        editing = self.form.live is not None
-        return {
-            "pause": self._is_live and not paused,
-            "go_on": paused,
-            "stop": self._is_live,
-            "resume": view.can_resume,
-            "sample": view.run is not None,
-            "edit_live": self._is_live and not editing,
-            "edit_next": editing,
-            "leave_field": self.focused is not None and view not in self.focused.ancestors_with_self,
-        }[action]
+        view, editing = self.view, self.form.live is not None
+        if action == "leave_field":
+            return self.focused is not None and view not in self.focused.ancestors_with_self
+        if action == "edit_next":
+            return editing
+        if view.snapshot is None:
+            return action == "sample" and view.run is not None
+        if action == "edit_live":
+            return not editing and view.snapshot.offers(Action.EDIT)
+        return view.snapshot.offers(Action(action))
 
     def action_pause(self) -> None:
-        self.view.pause_or_resume()
+        self.view.pause_or_continue()
 
-    def action_go_on(self) -> None:
-        self.view.pause_or_resume()
+    def action_continue(self) -> None:
+        self.view.pause_or_continue()
 
     def action_resume(self) -> None:
         self.view.resume_run()
@@ -292,10 +289,11 @@ class TrainScreen(Screen[None]):
     @work(thread=True, group="live", exclusive=True)
     def _read_live(self, run: "RunDirectory") -> None:
         from torchtty.engine.contract.errors import UserError
+        from torchtty.engine.contract.run.log import settings_in_force
         from torchtty.tui.form.draft import Draft
 
         try:
-            draft = Draft(run.edited_tree())
+            draft = Draft(settings_in_force(run))
         except UserError as error:
             self.app.call_from_thread(self._complain, str(error))
         else:
@@ -319,11 +317,11 @@ class TrainScreen(Screen[None]):
             self._send(run, Edit(path=event.path, value=event.value))
 
     @work(thread=True, group="send")
-    def _send(self, run: "RunDirectory", command: "Command") -> None:
+    def _send(self, run: "RunDirectory", request: "Request") -> None:
         from torchtty.engine.contract.errors import UserError
 
         try:
-            run.send(command)
+            run.send(request)
         except UserError as error:
             self.app.call_from_thread(self._complain, str(error))
 

@@ -12,7 +12,7 @@ from textual.widgets import Button, Static
 from textual.worker import get_current_worker
 
 if TYPE_CHECKING:
-    from torchtty.engine.contract.settings.configuration import Configuration
+    from torchtty.engine.contract.settings.family import Configuration
     from torchtty.tui.app import TorchttyApp
     from torchtty.tui.form.draft import Draft
 

@@ -9,15 +9,9 @@ from typing import Any
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.contract.settings.configuration import (
-    Configuration,
-    ConfigurationError,
-    Tree,
-    difference,
-    parse,
-    with_value,
-)
+from torchtty.engine.contract.settings.configuration import ConfigurationError, difference, parse, with_value
 from torchtty.engine.contract.settings.fallbacks import fetches
+from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.recipes import Recipe
 
 PATIENCE = 5.0  # seconds for the worker of a run that failed to leave it

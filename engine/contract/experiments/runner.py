@@ -12,8 +12,9 @@ from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.experiments.verdict import Row, Verdict, judge, unjudged
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.engine.contract.settings.configuration import Tree, parse, with_value
+from torchtty.engine.contract.settings.configuration import parse, with_value
 from torchtty.engine.contract.settings.fallbacks import Fallback
+from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.recipes import Recipe, recipe_named
 
 LOOK_EVERY = 0.1  # seconds

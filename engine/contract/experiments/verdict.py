@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.settings.recipes import Recipe, Reference
 
 

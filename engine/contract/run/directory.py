@@ -5,7 +5,7 @@
       status.json     replaced atomically
       metrics.jsonl   one line a logged step
       events.jsonl    everything that happened
-      inbox/          commands for the worker
+      inbox/          requests for the worker
       steps/000500/   checkpoints
       media/          image grids
       worker.log
@@ -25,13 +25,11 @@ from pydantic import ValidationError
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
-from torchtty.engine.contract.run.events import EventKind
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
-from torchtty.engine.contract.run.requests import Command, drop
-from torchtty.engine.contract.run.status import RunState, Status, plain
+from torchtty.engine.contract.run.requests import Request, drop
+from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
-from torchtty.engine.contract.settings.configuration import Configuration, Tree
+from torchtty.engine.contract.settings.family import Configuration
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -96,14 +94,6 @@ class RunDirectory:
         """Return the configuration the run was started with; raise `UserError` if it cannot be read."""
         return configurations.load(self.config_path)
 
-    def edited_tree(self) -> Tree:
-        """Return the configuration with the live edits that followed applied."""
-        tree = self.configuration().tree()
-        for record in JsonLinesTail(self.events_path).read():
-            if record.get("event") == EventKind.EDIT and isinstance(record.get("path"), str):
-                tree = configurations.with_value(tree, record["path"], record.get("value"))
-        return tree
-
     def meta(self) -> dict[str, Any]:
         """Return the provenance, or nothing if it cannot be read."""
         try:
@@ -126,7 +116,7 @@ class RunDirectory:
             return Status(state=RunState.LOST, message="The run's status.json cannot be read.")
 
     def write_status(self, status: Status) -> None:
-        write_atomically(self.status_path, json.dumps(plain(status)))
+        write_atomically(self.status_path, json.dumps(status.model_dump(mode="json")))
 
     def checkpoints(self) -> list[int]:
         """Return the steps that have a complete checkpoint, in order."""
@@ -146,12 +136,12 @@ class RunDirectory:
             return None
         return step if step in self.checkpoints() else None
 
-    def send(self, command: Command) -> None:
-        """Drop a command into the inbox; raise `UserError` if that cannot be done."""
+    def send(self, request: Request) -> None:
+        """Put a request into the inbox; raise `UserError` if that cannot be done."""
         try:
-            drop(self.inbox, command)
+            drop(self.inbox, request)
         except OSError as error:
-            raise UserError(f"Cannot send a command to {self.name}: {error.strerror or error}.") from None
+            raise UserError(f"Cannot send a request to {self.name}: {error.strerror or error}.") from None
 
 
 def create(
@@ -177,7 +167,7 @@ def create(
         run = RunDirectory(path)
         for folder in (run.inbox, run.steps, run.media):
             folder.mkdir()
-        write_atomically(run.config_path, configurations.to_toml(configuration))
+        write_atomically(run.config_path, configurations.to_toml(configuration.tree()))
         write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent, instead_of), indent=1))
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
     except OSError as error:

@@ -1,47 +1,214 @@
-"""The kinds of lines in `events.jsonl`. Every line has `event`, `time` (seconds since the epoch) and `step`.
+"""What a run says: the lines of `events.jsonl` as a typed union.
 
-| event         | further fields |
-|---------------|----------------|
-| state         | `state`, `message` |
-| ready         | `parameters`, `vocab_size`, `tokens` {split: count}, `references` {name: nats}, `notes` [text], `device` |
-| evaluation    | `train`, `val` (nats; absent where there is no such split), `best` |
-| edit          | `path`, `value`, `old` |
-| checkpoint    | `path`, `best`, `seconds` |
-| sample_start  | `id`, `prompt`, `count`, `settings`, `unknown` (symbols left out of the prompt) |
-| sample_text   | `id`, `index`, `text` (what was added since the last line; the first brings the prompt) |
-| sample_end    | `id`, `prompt`, `texts`, `known` (items: whether each stands in the training split), `cancelled`, `automatic` |
-| sample_failed | `id`, `message` |
-| images        | `path` (`media/….png`), `title`, `source` (`fixed` noise, `real` or `fresh` noise), `id` (of a sample) |
-| exported      | `id`, `path`, `files` [name] |
-| export_failed | `id`, `message` |
-| warning       | `message` |
-| summary       | `seconds`, `steps_per_second`, `metrics` {name: value}, `message` |
+Every line has `event` (which of the classes below it is), `time` (seconds since the epoch) and `step`. Requests go the same way
+whatever they ask for: `started`, any number of `progress`, then one of `answered`, `failed` or `cancelled`, all with the `id` of
+the request and its type in `request`.
 """
 
-import time
-from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from torchtty.engine.contract.run.status import RunState
+
+Scalar = bool | int | float | str | None
+
+TILE_KEY, GAP_KEY = "torchtty-tile", "torchtty-gap"
+"""Names in the PNG text of a grid under which it says the size of its pictures and of the gaps between them, in pixels."""
 
 
-class EventKind(StrEnum):
-    """The `event` field."""
-
-    STATE = "state"
-    READY = "ready"
-    EVALUATION = "evaluation"
-    EDIT = "edit"
-    CHECKPOINT = "checkpoint"
-    SAMPLE_START = "sample_start"
-    SAMPLE_TEXT = "sample_text"
-    SAMPLE_END = "sample_end"
-    SAMPLE_FAILED = "sample_failed"
-    IMAGES = "images"
-    EXPORTED = "exported"
-    EXPORT_FAILED = "export_failed"
-    WARNING = "warning"
-    SUMMARY = "summary"
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True, ser_json_inf_nan="constants")
 
 
-def event(kind: EventKind, step: int, **fields: Any) -> dict[str, Any]:
-    """Build an event record."""
-    return {"event": kind.value, "time": round(time.time(), 3), "step": step} | fields
+class _Event(_Part):
+    time: float = 0.0
+    step: int = 0
+
+
+class StateChanged(_Event):
+    """The run entered a state; `message` says why where that is not obvious."""
+
+    event: Literal["state"] = "state"
+    state: RunState
+    message: str = ""
+
+
+class Ready(_Event):
+    """Model and data are built: what there is to know before the first step. Reference losses are in nats."""
+
+    event: Literal["ready"] = "ready"
+    parameters: int | None = None
+    vocab_size: int | None = None
+    tokens: dict[str, int] = {}  # split -> tokens
+    references: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
+    device: str = ""
+
+    @field_validator("references", mode="before")
+    @classmethod
+    def _numbers(cls, references: Any) -> Any:
+        """Leave out what is no number: the other lines of a chart are worth having."""
+        if not isinstance(references, dict):
+            return references
+        return {name: nats for name, nats in references.items() if type(nats) in (int, float)}
+
+
+class Evaluated(_Event):
+    """The model was evaluated; `best` says whether no step before had a lower value of the watched metric."""
+
+    event: Literal["evaluation"] = "evaluation"
+    metrics: dict[str, float] = {}
+    best: bool = False
+
+
+class Edited(_Event):
+    """A live setting was changed."""
+
+    event: Literal["edit"] = "edit"
+    path: str
+    value: Scalar = None
+    old: Scalar = None
+
+
+class CheckpointWritten(_Event):
+    """A checkpoint was written; `path` is relative to the run."""
+
+    event: Literal["checkpoint"] = "checkpoint"
+    path: str
+    best: bool = False
+    seconds: float = 0.0
+
+
+class Images(_Event):
+    """A grid of pictures was written to `path`, relative to the run. `source` says what was drawn: a noise that stays the
+    same (`fixed`), `fresh` noise, or `real` pictures.
+    """
+
+    event: Literal["images"] = "images"
+    path: str = Field(pattern=r"^media/[^./\\\x00][^/\\\x00]*\.png$")
+    title: str = ""
+    source: str = "fixed"
+    id: str = ""  # of the request that it answers
+
+
+class Warned(_Event):
+    """Something that a person should know and that does not end the run."""
+
+    event: Literal["warning"] = "warning"
+    message: str
+
+
+class Summary(_Event):
+    """What the run came to when it ended."""
+
+    event: Literal["summary"] = "summary"
+    seconds: float = 0.0
+    steps_per_second: float | None = None
+    metrics: dict[str, float] = {}
+
+
+class SampleStart(_Part):
+    """What a sample is drawn with; `unknown` are symbols of the prompt that the vocabulary lacks."""
+
+    prompt: str = ""
+    count: int = 1
+    settings: dict[str, Scalar] = {}
+    unknown: tuple[str, ...] = ()
+    automatic: bool = False
+
+
+class SampleDrawn(_Part):
+    """The texts of a sample, the prompt included; `known` says of items whether each stands in the training split."""
+
+    prompt: str = ""
+    texts: tuple[str, ...] = ()
+    known: tuple[bool, ...] | None = None
+    automatic: bool = False
+
+
+class _RequestEvent(_Event):
+    id: str = ""
+    request: str = ""  # the type of the request, such as "sample"
+
+
+class Started(_RequestEvent):
+    """Work on a request has begun."""
+
+    event: Literal["started"] = "started"
+    sample: SampleStart | None = None
+
+
+class Progress(_RequestEvent):
+    """Work on a request goes on: text added to one of its samples, or `done` of `total` units of work."""
+
+    event: Literal["progress"] = "progress"
+    index: int = Field(0, ge=0, lt=1000)
+    text: str = ""
+    done: float | None = None
+    total: float | None = None
+
+
+class Answered(_RequestEvent):
+    """A request was answered. A result too large for a line stands in a file, whose path in the run is `artifact`."""
+
+    event: Literal["answered"] = "answered"
+    sample: SampleDrawn | None = None
+    result: dict[str, Any] | None = None
+    artifact: str = ""
+    seconds: float = 0.0
+
+
+class Failed(_RequestEvent):
+    """A request could not be answered."""
+
+    event: Literal["failed"] = "failed"
+    message: str = "It failed."
+
+
+class Cancelled(_RequestEvent):
+    """A request was cancelled; `sample` is what had been drawn of it."""
+
+    event: Literal["cancelled"] = "cancelled"
+    sample: SampleDrawn | None = None
+
+
+RequestEvent = Started | Progress | Answered | Failed | Cancelled
+Event = (
+    StateChanged | Ready | Evaluated | Edited | CheckpointWritten | Images | Warned | Summary
+    | Started | Progress | Answered | Failed | Cancelled
+)  # fmt: skip
+
+
+@cache
+def _adapter() -> TypeAdapter[Event]:
+    return TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def read_event(record: dict[str, Any]) -> Event | None:
+    """Return the event of a line; None for a line that is none."""
+    try:
+        return _adapter().validate_python(_converted(record))
+    except ValidationError:
+        return None
+
+
+def _converted(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as it is written now: runs made by the first version named the phases of each request by themselves."""
+    kind = record.get("event")
+    if kind == "evaluation" and "metrics" not in record:
+        old = {"train_eval_loss": record.get("train"), "val_loss": record.get("val")}
+        return record | {"metrics": {name: value for name, value in old.items() if value is not None}}
+    if kind == "sample_start":
+        return record | {"event": "started", "request": "sample", "sample": record}
+    if kind == "sample_text":
+        return record | {"event": "progress", "request": "sample"}
+    if kind == "sample_end":
+        phase = "cancelled" if record.get("cancelled") else "answered"
+        return record | {"event": phase, "request": "sample", "sample": record}
+    if kind in ("sample_failed", "export_failed"):
+        return record | {"event": "failed", "request": str(kind).partition("_")[0]}
+    if kind == "exported":
+        return record | {"event": "answered", "request": "export", "result": record}
+    return record

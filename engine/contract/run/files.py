@@ -1,9 +1,13 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and following files of JSON lines as they grow."""
 
 import contextlib
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
 
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
@@ -24,3 +28,79 @@ def write_atomically(path: Path, data: str | bytes, *, durable: bool = False) ->
     finally:
         with contextlib.suppress(OSError):  # mostly it has become `path`
             os.unlink(temporary)
+
+
+class JsonLinesTail:
+    """Reads what was appended since the last look.
+
+    A torn last line waits for its rest, an unreadable line is skipped, and a file that shrank or was replaced is
+    read again from its start (`restarted` is then true for that look).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.restarted = False
+        self._offset = 0
+        self._identity: tuple[int, int] | None = None
+        self._torn = b""
+
+    def read(self, limit: int = 64 * 1024 * 1024) -> list[dict[str, Any]]:
+        """Return the complete objects appended since the last call, reading at most `limit` bytes."""
+        self.restarted = False
+        try:
+            with self.path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                identity = (stat.st_dev, stat.st_ino)
+                if self._identity is not None and (identity != self._identity or stat.st_size < self._offset):
+                    self._offset, self._torn, self.restarted = 0, b"", True
+                self._identity = identity
+                if stat.st_size == self._offset:
+                    return []
+                file.seek(self._offset)
+                data = file.read(min(limit, stat.st_size - self._offset))  # a buffer of `limit` may be too large
+        except OSError:  # not there yet, or for a moment not readable: the next look will tell
+            return []
+        self._offset += len(data)
+        whole, newline, torn = (self._torn + data).rpartition(b"\n")
+        if not newline:
+            self._torn = self._torn + data
+            return []
+        self._torn = torn
+        return parse_lines(whole)
+
+
+def parse_lines(data: bytes) -> list[dict[str, Any]]:
+    """Parse complete JSON lines; lines that are no JSON object are skipped."""
+    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    try:  # one call for the whole block is twice as fast as one a line
+        parsed = from_json(b"[" + b",".join(lines) + b"]", allow_inf_nan=True)
+        if len(parsed) == len(lines):
+            return [item for item in parsed if isinstance(item, dict)]
+    except ValueError:
+        pass  # a torn line inside: look at them one by one
+    found = []
+    for line in lines:
+        try:
+            item = from_json(line, allow_inf_nan=True)
+        except ValueError:
+            continue
+        if isinstance(item, dict):
+            found.append(item)
+    return found
+
+
+def json_line(record: dict[str, Any]) -> bytes:
+    """Encode one record as a line; NaN and infinities are written as `NaN` and `Infinity`, which the reader takes."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+
+
+def ends_torn(path: Path) -> bool:
+    """Whether the file's last line lacks its newline, as a killed writer leaves it."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False

@@ -1,8 +1,12 @@
-"""What a worker can be told: one JSON file a command, renamed into the run's `inbox/`, deleted when done."""
+"""What can be asked of a worker: one JSON file a request, renamed into the run's `inbox/`, deleted when it is read.
+
+Every request has an id. What becomes of it is told by the run's events, the same way for all: see `events.py`.
+"""
 
 import itertools
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,35 +17,42 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torchtty.engine.contract.run.files import write_atomically
 
 
-class _Command(BaseModel):
+def new_id() -> str:
+    """Return an id that no other request has."""
+    return uuid.uuid4().hex[:12]
+
+
+class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
+    id: str = Field(default_factory=new_id)
 
-class Pause(_Command):
-    """Stop between two steps and wait; the device is free for another run meanwhile."""
+
+class Pause(_Request):
+    """Halt between two steps; the device is free for another run meanwhile."""
 
     type: Literal["pause"] = "pause"
 
 
-class Resume(_Command):
-    """Go on after a pause."""
+class Continue(_Request):
+    """Continue after a pause."""
 
-    type: Literal["resume"] = "resume"
+    type: Literal["continue"] = "continue"
 
 
-class Stop(_Command):
+class Stop(_Request):
     """Write a checkpoint and end the run as stopped."""
 
     type: Literal["stop"] = "stop"
 
 
-class Checkpoint(_Command):
+class Checkpoint(_Request):
     """Write a checkpoint now."""
 
     type: Literal["checkpoint"] = "checkpoint"
 
 
-class Edit(_Command):
+class Edit(_Request):
     """Change a live setting, such as `optimizer.learning_rate`."""
 
     type: Literal["edit"] = "edit"
@@ -49,11 +60,10 @@ class Edit(_Command):
     value: bool | int | float | str | None
 
 
-class Sample(_Command):
-    """Draw text from the model; None takes the run's own sampling setting."""
+class Sample(_Request):
+    """Draw text or pictures from the model; None takes the run's own sampling setting."""
 
     type: Literal["sample"] = "sample"
-    id: str = ""
     prompt: str | None = None
     count: int | None = Field(None, ge=1, le=64)
     max_tokens: int | None = Field(None, ge=1, le=100_000)
@@ -63,47 +73,53 @@ class Sample(_Command):
     seed: int | None = Field(None, ge=0)
 
 
-class CancelSample(_Command):
-    """Break off the sample that is being drawn."""
-
-    type: Literal["cancel_sample"] = "cancel_sample"
-
-
-class Export(_Command):
+class Export(_Request):
     """Write the model into a new folder that other programs read; `path` is absolute."""
 
     type: Literal["export"] = "export"
-    id: str = ""
     path: str
 
 
-class Release(_Command):
-    """Let the model go: ends a worker that only serves samples."""
+class Lens(_Request):
+    """Look into the model: compute the lens called `name`."""
+
+    type: Literal["lens"] = "lens"
+    name: str
+    options: dict[str, bool | int | float | str] = {}
+
+
+class Cancel(_Request):
+    """Break off the request with the id `request`, or whichever is being worked on."""
+
+    type: Literal["cancel"] = "cancel"
+    request: str = ""
+
+
+class Release(_Request):
+    """Let the model go: ends a worker whose run is over."""
 
     type: Literal["release"] = "release"
 
 
-Command = Annotated[
-    Pause | Resume | Stop | Checkpoint | Edit | Sample | CancelSample | Export | Release, Field(discriminator="type")
-]
+Request = Pause | Continue | Stop | Checkpoint | Edit | Sample | Export | Lens | Cancel | Release
 _ORDER = itertools.count()
 
 
 @cache
-def _adapter() -> TypeAdapter[Command]:
-    return TypeAdapter(Command)  # built when the first command is read: the app only writes them
+def _adapter() -> TypeAdapter[Request]:
+    return TypeAdapter(Annotated[Request, Field(discriminator="type")])  # built late: the app only writes requests
 
 
-def drop(inbox: Path, command: Command) -> Path:
-    """Put a command into an inbox, behind those that are there already."""
+def drop(inbox: Path, request: Request) -> Path:
+    """Put a request into an inbox, behind those that are there already."""
     name = f"{time.time_ns():020d}-{os.getpid()}-{next(_ORDER)}.json"
     path = inbox / name
-    write_atomically(path, command.model_dump_json())
+    write_atomically(path, request.model_dump_json())
     return path
 
 
-def collect(inbox: Path) -> Iterator[Command | str]:
-    """Take the commands out of an inbox, oldest first; one that cannot be understood comes as a message that says why."""
+def collect(inbox: Path) -> Iterator[Request | str]:
+    """Take the requests out of an inbox, oldest first; one that cannot be understood comes as a message that says why."""
     try:
         names = sorted(
             entry.name for entry in os.scandir(inbox) if entry.name.endswith(".json") and entry.name[0] != "."
@@ -120,4 +136,4 @@ def collect(inbox: Path) -> Iterator[Command | str]:
         try:
             yield _adapter().validate_json(data)
         except ValidationError as error:
-            yield f"The command in {name} was not understood: {error.errors(include_url=False)[0]['msg']}."
+            yield f"The request in {name} was not understood: {error.errors(include_url=False)[0]['msg']}."

@@ -2,11 +2,10 @@
 
 import socket
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a worker
 NOBODY_MEANS_LOST = 180.0  # seconds that a new run may wait for its worker, which imports torch on a busy machine first
@@ -49,15 +48,22 @@ class Status(BaseModel):
     parameters: int | None = None
     seconds: float = 0.0  # time spent training, pauses left out
     steps_per_second: float | None = None
-    train_loss: float | None = None
-    val_loss: float | None = None
-    best_val_loss: float | None = None
+    metrics: dict[str, float] = {}  # the latest of those that the run's family sums a run up by
+    best: float | None = None  # the lowest value of the family's watched metric, and the step that had it
     best_step: int | None = None
-    loss_d: float | None = None  # of a discriminator and a generator, which have no loss on held-out data
-    loss_g: float | None = None
     waiting_for: str = ""  # the run that holds the device, while this one is queued
     unreachable: bool = False  # it failed because something it needs cannot be fetched from here
     message: str = ""  # why the run failed, or what else a person should know
+
+    @model_validator(mode="before")
+    @classmethod
+    def _converted(cls, content: Any) -> Any:
+        """Take over the losses as the first version wrote them, a field each."""
+        if isinstance(content, dict) and "metrics" not in content:
+            old = {name: content.get(name) for name in ("train_loss", "val_loss", "loss_d", "loss_g")}
+            known = {name: value for name, value in old.items() if value is not None}
+            return content | {"metrics": known, "best": content.get("best", content.get("best_val_loss"))}
+        return content
 
     def observed(self, now: float | None = None) -> "Status":
         """Return the status as an observer sees it: a live run whose process is gone is lost, and nobody serves."""
@@ -87,40 +93,3 @@ def process_matches(pid: int, started: float) -> bool:
         return abs(process.create_time() - started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of `metrics.jsonl`."""
-
-    name: str
-    title: str
-    unit: str = ""
-    averaged: bool = False  # over the steps since the last logged one, as losses are without saying
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("train_loss", "train", "nats"),
-        Metric("val_loss", "val", "nats"),
-        Metric("whole_loss", "whole text", "nats"),
-        Metric("train_eval_loss", "train, evaluated", "nats"),
-        Metric("objective", "what training lowers"),
-        Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
-        Metric("loss_d", "discriminator"),
-        Metric("loss_g", "generator"),
-        Metric("d_real", "D(x), real", averaged=True),
-        Metric("d_fake", "D(G(z)), drawn", averaged=True),
-        Metric("d_fake_after", "D(G(z)) after D's step", averaged=True),
-        Metric("learning_rate", "learning rate"),
-        Metric("grad_norm", "gradient norm"),
-        Metric("steps_per_second", "speed", "steps/s"),
-        Metric("tokens", "tokens seen"),
-    )
-}
-
-
-def plain(status: Status) -> dict[str, Any]:
-    """Return the status as JSON values."""
-    return status.model_dump(mode="json")

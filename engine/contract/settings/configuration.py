@@ -11,40 +11,9 @@ import tomli_w
 from pydantic import ValidationError
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.families import (
-    FAMILIES,
-    Configuration,
-    CountingConfiguration,
-    Family,
-    ImageConfiguration,
-    LanguageConfiguration,
-    Tree,
-)
+from torchtty.engine.contract.settings.families import FAMILIES, family_of
+from torchtty.engine.contract.settings.family import Configuration, Family, Tree
 from torchtty.engine.contract.settings.fields import FieldSpec, Section, describe
-
-__all__ = [
-    "FAMILIES",
-    "Configuration",
-    "ConfigurationError",
-    "CountingConfiguration",
-    "Family",
-    "ImageConfiguration",
-    "LanguageConfiguration",
-    "Problem",
-    "Tree",
-    "difference",
-    "family_of",
-    "from_toml",
-    "kinds",
-    "load",
-    "parse",
-    "specs",
-    "starting_tree",
-    "to_toml",
-    "variant",
-    "with_flags",
-    "with_value",
-]
 
 
 @dataclass(frozen=True)
@@ -71,12 +40,6 @@ def starting_tree(kind: str) -> Tree:
     return parse(
         dict(family_of(kind).start) | {"model": {"kind": kind} | dict(family_of(kind).start.get("model", {}))}
     ).tree()
-
-
-def family_of(kind: str) -> Family:
-    if kind not in FAMILIES:
-        raise UserError(f"There is no model called '{kind}'. The models are {', '.join(FAMILIES)}.")
-    return FAMILIES[kind]
 
 
 def parse(tree: Mapping[str, Any]) -> Configuration:
@@ -221,9 +184,9 @@ def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{section}.{field}": value for section, fields in tree.items() for field, value in fields.items()}
 
 
-def to_toml(configuration: Configuration) -> str:
-    """Write a configuration as TOML; settings that are none are left out."""
-    return tomli_w.dumps({name: _without_none(fields) for name, fields in configuration.tree().items()})
+def to_toml(tree: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write a configuration's tree as TOML; settings that are none are left out."""
+    return tomli_w.dumps({name: _without_none(fields) for name, fields in tree.items()})
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

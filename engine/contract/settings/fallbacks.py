@@ -7,7 +7,7 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.catalogue import catalogue
-from torchtty.engine.contract.settings.configuration import Tree
+from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED
 
 

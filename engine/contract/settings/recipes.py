@@ -49,15 +49,10 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.configuration import (
-    ConfigurationError,
-    Tree,
-    family_of,
-    parse,
-    starting_tree,
-    with_value,
-)
+from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, starting_tree, with_value
 from torchtty.engine.contract.settings.fallbacks import Fallback, check_recipe, read_fallback
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.family import Tree
 
 DEFAULT = "names-gpt"
 

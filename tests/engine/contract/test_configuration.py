@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import (
-    FAMILIES,
-    Configuration,
     ConfigurationError,
     difference,
     from_toml,
@@ -21,6 +19,8 @@ from torchtty.engine.contract.settings.configuration import (
     with_flags,
     with_value,
 )
+from torchtty.engine.contract.settings.families import FAMILIES
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import FieldSpec, Stepping, show
 
 ALL_FIELDS = [(kind, spec) for kind in FAMILIES for spec in specs(kind, starting_tree(kind))]
@@ -68,7 +68,7 @@ def test_any_allowed_value_survives_the_flag_and_the_file(data: st.DataObject) -
     if sections:
         assert sections == {spec.section}
         return
-    assert from_toml(to_toml(configuration)) == configuration
+    assert from_toml(to_toml(configuration.tree())) == configuration
     if spec.type is not str:
         typed = repr(value) if isinstance(value, float) else show(value)
         assert with_flags(starting_tree(kind), {spec.path: typed}) == configuration

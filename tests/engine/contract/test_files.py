@@ -16,8 +16,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run import requests as commands
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_run, list_runs
-from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.contract.run.jsonl import JsonLinesTail, json_line, parse_lines
+from torchtty.engine.contract.run.files import JsonLinesTail, json_line, parse_lines, write_atomically
 from torchtty.engine.contract.run.requests import Edit, Pause, Sample, Stop, collect, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse, starting_tree

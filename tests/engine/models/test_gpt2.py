@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.settings.configuration import LanguageConfiguration, parse, starting_tree
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.models.families import parameter_count
 from torchtty.engine.models.gpt2_weights import export_folder, pretrained
 from torchtty.engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint

@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.run import requests as commands
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 
 
-def _events(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
-    return [record for record in JsonLinesTail(run.events_path).read() if record["event"] == kind]
+def _of(run: RunDirectory, event: str, id: str) -> list[dict[str, Any]]:
+    rows = JsonLinesTail(run.events_path).read()
+    return [row for row in rows if (row["event"], row.get("id")) == (event, id)]
 
 
 @pytest.mark.timeout(240)  # two workers come up one after the other
@@ -38,18 +39,18 @@ def test_fine_tuned_sampled_exported_and_resumed_without_the_folder(
     wait_until(lambda: run.status().serving, 60, "a finished run that serves")
     shutil.rmtree(folder)
     run.send(commands.Export(id="e", path=str(tmp_path / "out")))
-    wait_until(lambda: bool(_events(run, "exported")), 20, "the export")
-    assert _events(run, "exported")[0]["path"] == str(tmp_path / "out")
+    wait_until(lambda: bool(_of(run, "answered", "e")), 20, "the export")
+    assert _of(run, "answered", "e")[0]["result"]["path"] == str(tmp_path / "out")
     assert "transformer.wte.weight" in load_file(tmp_path / "out" / "model.safetensors")
     run.send(commands.Export(id="e2", path=str(tmp_path / "out")))
-    wait_until(lambda: bool(_events(run, "export_failed")), 20, "the refusal")
-    assert "is there already" in _events(run, "export_failed")[0]["message"]
+    wait_until(lambda: bool(_of(run, "failed", "e2")), 20, "the refusal")
+    assert "is there already" in _of(run, "failed", "e2")[0]["message"]
     run.send(commands.Release())
 
     workers.start(run, Mode.RESUME, **{"training.max_steps": 6})
     wait_until(lambda: run.status().step == 6 and run.status().serving, 60, "two more steps")
     assert run.status().state is RunState.FINISHED
     run.send(commands.Sample(id="s", prompt="the", max_tokens=5, seed=1))
-    wait_until(lambda: any(end["id"] == "s" for end in _events(run, "sample_end")), 20, "a sample")
-    assert _events(run, "sample_end")[-1]["texts"][0].startswith("the")
+    wait_until(lambda: bool(_of(run, "answered", "s")), 20, "a sample")
+    assert _of(run, "answered", "s")[-1]["sample"]["texts"][0].startswith("the")
     run.send(commands.Release())

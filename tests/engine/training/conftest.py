@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_flags
 from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop
-from torchtty.engine.training.run_writer import Record, new_status
+from torchtty.engine.training.run_writer import RunWriter, new_status
+from torchtty.engine.worker.requests import Dispatcher
 
 NAMES = ["anna", "bea", "carla", "dora", "emma", "frida", "gina", "hanna", "ida", "jana", "karla", "lea", "mia", "nora"]
 
@@ -57,17 +59,13 @@ def loop_for(names_file: Path) -> Callable[..., Loop]:
         settings |= {name.replace("__", "."): str(value) for name, value in flags.items()}
         if kind == "ngram":
             settings = {name: value for name, value in settings.items() if not name.startswith("training.")}
-        configuration = parse(run.edited_tree()) if run else with_flags(starting_tree(kind), settings)
+        configuration = parse(settings_in_force(run)) if run else with_flags(starting_tree(kind), settings)
         run = run or create(configuration)
         task = build_task(configuration)
-        record = Record(run, new_status(20))
-        return Loop(
-            task,
-            configuration,
-            record,
-            acquire_device=lambda: True,
-            release_device=lambda: None,
-            max_steps=getattr(configuration.training, "max_steps", 1),
-        )
+        requests = Dispatcher(RunWriter(run, new_status(20)), lambda: True, lambda: None)
+        max_steps = getattr(configuration.training, "max_steps", 1)
+        loop = Loop(task, configuration, requests.writer, requests, max_steps=max_steps)
+        requests.attach(loop)
+        return loop
 
     return make

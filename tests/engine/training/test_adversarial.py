@@ -12,11 +12,12 @@ from PIL import Image
 
 from torchtty.engine.contract.run import requests as commands
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
-from torchtty.engine.contract.run.grids import GAP_KEY, TILE_KEY
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
+from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.requests import drop
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.contract.settings.configuration import ImageConfiguration, starting_tree, with_flags
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.data.images import Pictures
 from torchtty.engine.training.adversarial import AdversarialTask
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
@@ -24,6 +25,7 @@ from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.worker.estimate import prepare
+from torchtty.engine.worker.requests import Dispatcher
 
 MakeLoop = Callable[..., Loop]
 TINY = {"model__n_generator": 8, "model__n_discriminator": 8, "training__batch_size": 4, "sampling__count": 4}
@@ -51,7 +53,7 @@ def tiny_loop(loop_for: MakeLoop, pictures: Path) -> MakeLoop:
 def tiny_task(**flags: str) -> AdversarialTask:
     settings = {name.replace("__", "."): str(value) for name, value in TINY.items()} | {"training.device": "cpu"}
     configuration = with_flags(starting_tree("dcgan"), settings | {n.replace("__", "."): v for n, v in flags.items()})
-    assert isinstance(configuration, ImageConfiguration)
+    assert isinstance(configuration, AdversarialConfiguration)
     noise = np.random.default_rng(1).integers(0, 256, (12, 1, 32, 32), np.uint8)
     return AdversarialTask(configuration, Pictures("noise", noise))
 
@@ -60,13 +62,13 @@ def rows(run: RunDirectory) -> list[dict[str, Any]]:
     return JsonLinesTail(run.metrics_path).read()
 
 
-def events(run: RunDirectory, kind: EventKind) -> list[dict[str, Any]]:
+def events(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
     return [row for row in JsonLinesTail(run.events_path).read() if row["event"] == kind]
 
 
 def finish(loop: Loop) -> RunState:
     state = loop.train()
-    loop.record.flush()
+    loop.writer.flush()
     return state
 
 
@@ -107,6 +109,13 @@ class TestTheStep:
         assert 0.9 < float(drawn.max()) <= 1
 
 
+def ask(loop: Loop, request: commands.Sample) -> None:
+    """Have a request obeyed by a loop that does not train."""
+    drop(loop.run.inbox, request)
+    assert isinstance(loop.requests, Dispatcher)
+    loop.requests.obey_all()
+
+
 class TestTheRun:
     def test_metrics_are_logged_and_losses_averaged(self, tiny_loop: MakeLoop) -> None:
         fine = tiny_loop(training__max_steps=4, training__log_interval=1, sampling__interval=0)
@@ -119,8 +128,8 @@ class TestTheRun:
     def test_the_status_has_the_latest_losses_of_both(self, tiny_loop: MakeLoop) -> None:
         loop = tiny_loop(training__max_steps=4, training__log_interval=2, sampling__interval=0)
         finish(loop)
-        last, status = rows(loop.run)[-1], loop.record.status
-        assert (status.loss_d, status.loss_g) == (last["loss_d"], last["loss_g"])
+        last, status = rows(loop.run)[-1], loop.writer.status
+        assert (status.metrics["loss_d"], status.metrics["loss_g"]) == (last["loss_d"], last["loss_g"])
 
     def test_a_continued_run_is_the_uninterrupted_one_bit_for_bit(self, tiny_loop: MakeLoop) -> None:
         flags = {"training__log_interval": 1, "training__checkpoint_interval": 3, "sampling__interval": 2}
@@ -131,7 +140,7 @@ class TestTheRun:
         torch.manual_seed(999)  # whatever another process had drawn before
         rest = tiny_loop(run=halved.run)
         rest.restore(read_checkpoint(halved.run, latest_step(halved.run, resumable=True), with_training=True), None)
-        rest.steering.edit("training.max_steps", 8)
+        rest.edit("training.max_steps", 8)
         finish(rest)
         names = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
         curves = [{row["step"]: tuple(row[n] for n in names) for row in rows(loop.run)} for loop in (whole, rest)]
@@ -142,7 +151,7 @@ class TestTheRun:
 
     def test_drawing_in_mid_run_changes_nothing(self, tiny_loop: MakeLoop) -> None:
         quiet, busy = (tiny_loop(training__max_steps=4, training__log_interval=1, sampling__interval=i) for i in (0, 1))
-        busy.steering.sampler.answer(commands.Sample(id="a", seed=3), list)
+        ask(busy, commands.Sample(id="a", seed=3))
         finish(quiet)
         finish(busy)
         assert [row["loss_g"] for row in rows(quiet.run)] == [row["loss_g"] for row in rows(busy.run)]
@@ -166,7 +175,7 @@ class TestGrids:
     def test_one_of_real_pictures_and_one_of_the_same_noise_every_interval(self, tiny_loop: MakeLoop) -> None:
         loop = tiny_loop(training__max_steps=5, sampling__interval=2, sampling__count=9)
         finish(loop)
-        found = {(event["path"], event["source"]) for event in events(loop.run, EventKind.IMAGES)}
+        found = {(event["path"], event["source"]) for event in events(loop.run, "images")}
         steps = {(f"media/fixed-{step:06d}.png", "fixed") for step in (0, 2, 4, 5)}
         assert found == steps | {("media/real.png", "real")}
         assert {path.name for path in loop.run.media.iterdir()} == {Path(path).name for path, _ in found}
@@ -184,15 +193,15 @@ class TestGrids:
     def test_a_sample_is_a_grid_of_the_noise_of_its_seed(self, tiny_loop: MakeLoop) -> None:
         loop = tiny_loop()
         for name, seed in (("a", 5), ("b", 6)):
-            loop.steering.sampler.answer(commands.Sample(id=name, seed=seed, count=2), list)
-        drawn = [event for event in events(loop.run, EventKind.IMAGES) if event["source"] == "fresh"]
+            ask(loop, commands.Sample(id=name, seed=seed, count=2))
+        drawn = [event for event in events(loop.run, "images") if event["source"] == "fresh"]
         assert [event["id"] for event in drawn] == ["a", "b"]
         one, other = ((loop.run.path / event["path"]).read_bytes() for event in drawn)
         assert one != other
-        loop.steering.sampler.answer(commands.Sample(id="c", seed=5, count=2), list)
+        ask(loop, commands.Sample(id="c", seed=5, count=2))
         assert (loop.run.path / drawn[0]["path"]).read_bytes() == one
-        end = events(loop.run, EventKind.SAMPLE_END)[0]
-        assert end["texts"] == [str(loop.run.path / drawn[0]["path"])]
+        end = events(loop.run, "answered")[0]
+        assert end["sample"]["texts"] == [str(loop.run.path / drawn[0]["path"])]
 
     def test_a_larger_grid_begins_with_the_pictures_of_the_smaller(self) -> None:
         small, large = tiny_task(sampling__count="3"), tiny_task(sampling__count="70")
@@ -205,7 +214,7 @@ class TestGrids:
         loop.run.media.rmdir()
         loop.run.media.write_text("a file where the folder was")
         assert finish(loop) is RunState.FINISHED
-        assert "could not be written" in events(loop.run, EventKind.WARNING)[0]["message"]
+        assert "could not be written" in events(loop.run, "warning")[0]["message"]
 
 
 class TestPreparation:

@@ -11,8 +11,8 @@ import torch
 
 from torchtty.engine.contract.run import requests as commands
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
-from torchtty.engine.contract.run.jsonl import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.log import RunLog, settings_in_force
 from torchtty.engine.contract.run.requests import drop
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
@@ -28,13 +28,18 @@ def metrics(run: RunDirectory, name: str = "train_loss") -> dict[int, float]:
     return {row["step"]: row[name] for row in JsonLinesTail(run.metrics_path).read() if name in row}
 
 
-def events(run: RunDirectory, kind: EventKind) -> list[dict[str, Any]]:
+def events(run: RunDirectory, kind: str) -> list[dict[str, Any]]:
     return [row for row in JsonLinesTail(run.events_path).read() if row["event"] == kind]
+
+
+def samples(run: RunDirectory) -> list[dict[str, Any]]:
+    """The samples that were drawn, with the ids of their requests."""
+    return [row["sample"] | {"id": row["id"]} for row in events(run, "answered") if row["request"] == "sample"]
 
 
 def finish(loop: Loop) -> RunState:
     state = loop.train()
-    loop.record.flush()
+    loop.writer.flush()
     return state
 
 
@@ -71,7 +76,7 @@ class TestTraining:
         loop = loop_for("mlp", training__max_steps=25, training__eval_interval=10)
         finish(loop)
         assert sorted(metrics(loop.run, "val_loss")) == [0, 10, 20, 25]
-        assert [row["step"] for row in events(loop.run, EventKind.EVALUATION)] == [0, 10, 20, 25]
+        assert [row["step"] for row in events(loop.run, "evaluation")] == [0, 10, 20, 25]
 
     def test_the_same_seed_gives_the_same_curve_and_another_seed_another(self, loop_for: MakeLoop) -> None:
         curves = []
@@ -131,11 +136,11 @@ class TestResuming:
         short = loop_for("gpt", training__max_steps=15, **flags)
         finish(short)
         again = continued(loop_for, short.run)
-        again.steering.edit("training.max_steps", 30)
+        again.edit("training.max_steps", 30)
         assert finish(again) is RunState.FINISHED
         assert again.step == 30
         assert metrics(again.run)[30] == metrics(whole.run)[30]
-        assert short.run.edited_tree()["training"]["max_steps"] == 30
+        assert settings_in_force(short.run)["training"]["max_steps"] == 30
 
     def test_the_best_weights_and_the_latest_two_are_kept(self, loop_for: MakeLoop) -> None:
         loop = loop_for(
@@ -146,13 +151,13 @@ class TestResuming:
             optimizer__learning_rate=0.5,
         )
         finish(loop)
-        assert loop.keeper.best is not None
+        assert loop.checkpoints.best is not None
         best = loop.run.best_step()
-        assert best == loop.keeper.best[0]
+        assert best == loop.checkpoints.best[0]
         assert set(loop.run.checkpoints()) == {best, 40, 50}
         weights = read_checkpoint(loop.run, best, with_training=False).weights
         loop.task.load_weights(weights)
-        assert loop.task.evaluate()["val_loss"] == pytest.approx(loop.keeper.best[1], rel=1e-6)
+        assert loop.task.evaluate()["val_loss"] == pytest.approx(loop.checkpoints.best[1], rel=1e-6)
 
 
 def stop_after(loop: Loop, steps: int) -> None:
@@ -161,7 +166,7 @@ def stop_after(loop: Loop, steps: int) -> None:
 
     def counted(number: int) -> Any:
         if number + 1 == steps:
-            loop.steering.stop_requested = True
+            loop.requests.stop_requested = True
         return step(number)
 
     loop.task.train_step = counted  # type: ignore[method-assign]
@@ -170,36 +175,42 @@ def stop_after(loop: Loop, steps: int) -> None:
 class TestCommands:
     def test_an_edit_changes_the_learning_rate_from_then_on(self, loop_for: MakeLoop) -> None:
         loop = loop_for("gpt", schedule__kind="constant", training__log_interval=1, training__max_steps=10)
-        loop.steering.edit("optimizer.learning_rate", 0.02)
+        loop.edit("optimizer.learning_rate", 0.02)
         finish(loop)
         assert set(metrics(loop.run, "learning_rate").values()) == {0.02}
-        assert events(loop.run, EventKind.EDIT)[0]["old"] == 0.001
+        assert events(loop.run, "edit")[0]["old"] == 0.001
         assert loop.run.configuration().tree()["optimizer"]["learning_rate"] == 0.001
-        assert loop.run.edited_tree()["optimizer"]["learning_rate"] == 0.02
+        assert settings_in_force(loop.run)["optimizer"]["learning_rate"] == 0.02
 
     @pytest.mark.parametrize(
         ("path", "value"), [("model.n_layer", 3), ("optimizer.learning_rate", -1.0), ("nothing.here", 1)]
     )
-    def test_an_edit_that_cannot_be_is_refused_with_a_warning(
-        self, loop_for: MakeLoop, path: str, value: float
-    ) -> None:
+    def test_an_edit_that_cannot_be_is_refused_with_a_reason(self, loop_for: MakeLoop, path: str, value: float) -> None:
         loop = loop_for("gpt")
         before = loop.configuration
-        loop.steering.edit(path, value)
+        drop(loop.run.inbox, commands.Edit(path=path, value=value))
+        finish(loop)
         assert loop.configuration == before
-        assert path.split(".")[0] in events(loop.run, EventKind.WARNING)[0]["message"]
+        [failed] = events(loop.run, "failed")
+        assert failed["request"] == "edit"
+        assert path.split(".")[0] in failed["message"]
+        log = RunLog(loop.run)
+        log.read()
+        assert log.facts.warnings == (failed["message"],), (
+            "the app shows it as a warning: nobody waits for an edit's answer"
+        )
 
     def test_a_command_that_is_no_command_is_reported_and_training_goes_on(self, loop_for: MakeLoop) -> None:
         loop = loop_for("mlp")
         (loop.run.inbox / "1.json").write_text('{"type": "explode"}')
         (loop.run.inbox / "2.json").write_text('{"type": "stop"')
         assert finish(loop) is RunState.FINISHED
-        assert len(events(loop.run, EventKind.WARNING)) == 2
+        assert len(events(loop.run, "warning")) == 2
 
     def test_a_sample_says_which_names_are_known(self, loop_for: MakeLoop) -> None:
         loop = loop_for("ngram", model__n=5, model__smoothing=0)
         finish(loop)
-        sample = events(loop.run, EventKind.SAMPLE_END)[-1]
+        sample = samples(loop.run)[-1]
         names = loop.task.data.known  # type: ignore[attr-defined]
         assert sample["known"] == [text in names for text in sample["texts"]]
         assert any(sample["known"])
@@ -211,13 +222,11 @@ class TestCommands:
         drop(loop.run.inbox, commands.Sample(id="bad", prompt="ЖЖ\x07"))
         drop(loop.run.inbox, commands.Sample(id="mixed", prompt="aЖnn[red]", count=1))
         finish(loop)
-        assert (
-            "U+0007" in next(row for row in events(loop.run, EventKind.SAMPLE_FAILED) if row["id"] == "bad")["message"]
-        )
-        start = next(row for row in events(loop.run, EventKind.SAMPLE_START) if row["id"] == "mixed")
+        assert "U+0007" in next(row for row in events(loop.run, "failed") if row["id"] == "bad")["message"]
+        start = next(row["sample"] for row in events(loop.run, "started") if row["id"] == "mixed")
         assert "'Ж'" in start["unknown"]
         assert "'['" in start["unknown"]
-        end = next(row for row in events(loop.run, EventKind.SAMPLE_END) if row["id"] == "mixed")
+        end = next(row for row in samples(loop.run) if row["id"] == "mixed")
         assert end["texts"][0].startswith("annred")
 
     def test_a_seeded_sample_is_the_same_twice(self, loop_for: MakeLoop) -> None:
@@ -225,7 +234,7 @@ class TestCommands:
         for name in "ab":
             drop(loop.run.inbox, commands.Sample(id=name, seed=7, count=3, temperature=1.0))
         finish(loop)
-        texts = {row["id"]: row["texts"] for row in events(loop.run, EventKind.SAMPLE_END)}
+        texts = {row["id"]: row["texts"] for row in samples(loop.run)}
         assert texts["a"] == texts["b"]
 
 
@@ -241,7 +250,7 @@ class TestBadLuck:
         poison_after(loop, 12)
         with pytest.raises(Diverged, match=r"stopped being a finite number.*step 10"):
             loop.train()
-        loop.record.flush()
+        loop.writer.flush()
         assert loop.run.checkpoints()[-1] == 10
         weights = read_checkpoint(loop.run, 10, with_training=True).weights
         assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
@@ -252,7 +261,7 @@ class TestBadLuck:
         shutil.rmtree(loop.run.steps)
         loop.run.steps.write_text("in the way")  # also stops root, whom permissions do not
         assert finish(loop) is RunState.FINISHED
-        assert "could not be written" in events(loop.run, EventKind.WARNING)[0]["message"]
+        assert "could not be written" in events(loop.run, "warning")[0]["message"]
 
     def test_a_full_disk_leaves_no_half_checkpoint(self, loop_for: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = loop_for("mlp", training__max_steps=10)
@@ -264,7 +273,7 @@ class TestBadLuck:
         assert finish(loop) is RunState.FINISHED
         assert loop.run.checkpoints() == []
         assert list(loop.run.steps.iterdir()) == []
-        assert "No space left" in events(loop.run, EventKind.WARNING)[0]["message"]
+        assert "No space left" in events(loop.run, "warning")[0]["message"]
 
 
 def poison_after(loop: Loop, steps: int) -> None:

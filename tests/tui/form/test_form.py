@@ -8,7 +8,7 @@ from textual.events import Key, MouseDown, MouseUp
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select
 
-from torchtty.engine.contract.settings.configuration import FAMILIES
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.recipes import shipped_recipes
 from torchtty.tui.app import TorchttyApp
 from torchtty.tui.form.draft import Draft

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from written_run import WrittenRun
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
+from torchtty.engine.contract.run.events import Images, read_event
 from torchtty.engine.contract.run.requests import Sample, collect
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.charts.chart import Chart
@@ -37,7 +37,7 @@ class Host(App[None]):
 def draw(written: WrittenRun, step: int, colour: str, source: str = "fixed", name: str = "") -> None:
     name = name or f"fixed-{step:06d}.png"
     Image.new("RGB", (16, 16), colour).save(written.run.media / name)
-    written.event(EventKind.IMAGES, step, path=f"media/{name}", title=f"step {step}", source=source)
+    written.event("images", step, path=f"media/{name}", title=f"step {step}", source=source)
 
 
 @pytest.fixture
@@ -192,12 +192,12 @@ def test_events_that_lead_elsewhere_are_passed_over(tmp_path: Path) -> None:
         "media/.a.png",
         7,
     ):
-        assert Grid.of_event({"path": path, "step": 1}) is None
+        assert read_event({"event": "images", "path": path, "step": 1}) is None
     media = tmp_path / "media"
     media.mkdir()
     (tmp_path / "secret.png").write_bytes(b"")
     (media / "link.png").symlink_to(tmp_path / "secret.png")
-    grid = Grid.of_event({"path": "media/link.png", "step": 1})
+    grid = Grid.of_event(Images(path="media/link.png", step=1))
     assert grid is not None
     assert grid.path(media) is None
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from torchtty.engine.contract.run.grids import GAP_KEY, TILE_KEY
+from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 from torchtty.tui.images.blocks import half_blocks, shades
 from torchtty.tui.images.protocol import Protocol, demanded, suggested
 from torchtty.tui.images.sheet import Unreadable, layout, sheet, tiles

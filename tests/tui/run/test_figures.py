@@ -1,8 +1,13 @@
 """Figures as the screens and the commands write them."""
 
+from pathlib import Path
+
 import pytest
 
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.tui.cli.progress import measures
 from torchtty.tui.run.figures import rate
 from torchtty.tui.run.progress import line
@@ -25,11 +30,12 @@ def test_a_speed_has_the_digits_that_matter(speed, text):
 
 def test_the_app_and_the_commands_word_a_speed_alike():
     status = Status(state=RunState.RUNNING, step=5, max_steps=10, steps_per_second=41.3)
-    assert "41 it/s" in line(status, 120).plain
+    assert "41 it/s" in line(RunSnapshot(RunDirectory(Path("run")), status), 120).plain
     assert "41 it/s" in measures(status)
 
 
 def test_a_run_of_two_models_shows_both_losses_as_it_goes():
-    status = Status(state=RunState.RUNNING, step=5, max_steps=10, loss_d=1.25, loss_g=0.75)
-    assert "D 1.25 G 0.75" in line(status, 120).plain
-    assert "D 1.25 G 0.75" in measures(status)
+    status = Status(state=RunState.RUNNING, step=5, max_steps=10, metrics={"loss_d": 1.25, "loss_g": 0.75})
+    snapshot = RunSnapshot(RunDirectory(Path("run")), status, parse(starting_tree("dcgan")))
+    assert "D 1.25 G 0.75" in line(snapshot, 120).plain
+    assert "D 1.250  G 0.750" in measures(status)

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import EventKind
-from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.run.follower import RunFollower
 from torchtty.tui.run.polling import LOCAL, OVER, PAUSED, Polling
@@ -51,7 +50,7 @@ def test_new_points_arrive_once_and_in_order(write_run):
 
 
 def test_a_run_that_was_just_created_is_known_to_be_starting(write_run):
-    assert look(RunFollower(write_run().run)).status.state is RunState.STARTING
+    assert look(RunFollower(write_run().run)).snapshot.status.state is RunState.STARTING
 
 
 def test_nothing_new_is_no_news(write_run):
@@ -64,7 +63,7 @@ def test_nothing_new_is_no_news(write_run):
     written.status(heartbeat=time.time() + 1)
     assert not follower.poll(), "a heartbeat alone cannot be seen"
     written.status(step=7)
-    assert look(follower).status.step == 7
+    assert look(follower).snapshot.status.step == 7
 
 
 def test_metrics_that_nobody_looks_at_are_drawn_when_somebody_does(write_run):
@@ -115,7 +114,7 @@ def test_a_vanished_folder_is_told_and_its_curves_stay(write_run):
     follower = RunFollower(written.run, WANTED)
     look(follower)
     shutil.rmtree(written.run.path)
-    status = look(follower).status
+    status = look(follower).snapshot.status
     assert status.state is RunState.LOST
     assert "folder is gone" in status.message
     assert len(points(follower)) == 10
@@ -125,31 +124,29 @@ def test_a_process_that_is_gone_is_noticed_without_a_change_of_the_file(write_ru
     written = write_run()
     written.status(RunState.RUNNING, pid=2**22 + 1)  # no process has this number
     follower = RunFollower(written.run)
-    assert look(follower).status.state is RunState.LOST
+    assert look(follower).snapshot.status.state is RunState.LOST
 
 
 def test_an_unreadable_configuration_is_a_problem_not_a_crash(write_run):
     written = write_run()
     written.status()
     written.run.config_path.write_text("model = [bold]")
-    assert "TOML" in look(RunFollower(written.run)).problem
+    assert "TOML" in look(RunFollower(written.run)).snapshot.problem
 
 
 def test_samples_are_assembled_as_they_stream(write_run):
     written = write_run()
     written.status()
     follower = RunFollower(written.run)
-    written.event(EventKind.SAMPLE_START, 5, id="a", prompt="k", count=2, settings={"temperature": 0.5}, unknown=["é"])
-    written.event(EventKind.SAMPLE_TEXT, 5, id="a", index=0, text="kar")
-    written.event(EventKind.SAMPLE_TEXT, 5, id="a", index=1, text="ki")
+    written.event("sample_start", 5, id="a", prompt="k", count=2, settings={"temperature": 0.5}, unknown=["é"])
+    written.event("sample_text", 5, id="a", index=0, text="kar")
+    written.event("sample_text", 5, id="a", index=1, text="ki")
     [record] = look(follower).samples
     assert (record.texts, record.done, record.unknown) == (("kar", "ki"), False, ("é",))
-    written.event(EventKind.SAMPLE_TEXT, 5, id="a", index=0, text="la")
+    written.event("sample_text", 5, id="a", index=0, text="la")
     [record] = look(follower).samples
     assert record.texts == ("karla", "ki")
-    written.event(
-        EventKind.SAMPLE_END, 5, id="a", prompt="k", texts=["karla", "kim"], known=[True, False], cancelled=False
-    )
+    written.event("sample_end", 5, id="a", prompt="k", texts=["karla", "kim"], known=[True, False], cancelled=False)
     [record] = look(follower).samples
     assert (record.texts, record.known, record.done) == (("karla", "kim"), (True, False), True)
 
@@ -166,11 +163,9 @@ def test_the_same_id_again_is_another_sample(write_run):
 def test_edits_warnings_and_references_are_facts(write_run):
     written = write_run()
     written.status()
-    written.event(
-        EventKind.READY, references={"chance": 3.3, "bad": "x"}, notes=["a note"], parameters=7, vocab_size=27
-    )
-    written.event(EventKind.EDIT, 40, path="optimizer.learning_rate", value=0.01, old=0.1)
-    written.event(EventKind.WARNING, 41, message="slow")
+    written.event("ready", references={"chance": 3.3, "bad": "x"}, notes=["a note"], parameters=7, vocab_size=27)
+    written.event("edit", 40, path="optimizer.learning_rate", value=0.01, old=0.1)
+    written.event("warning", 41, message="slow")
     facts = look(RunFollower(written.run)).facts
     assert facts.references == {"chance": 3.3}
     assert (facts.edits[0].step, facts.edits[0].value, facts.warnings) == (40, 0.01, ("slow",))

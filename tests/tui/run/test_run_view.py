@@ -7,7 +7,6 @@ from on_screen import screen_text, shows, until
 from textual.widgets import Static
 from viewed_run import Host
 
-from torchtty.engine.contract.run.events import EventKind
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.run.curves import Curves
 
@@ -17,7 +16,7 @@ SIZES = [(80, 24), (120, 36), (160, 48), (200, 60)]
 @pytest.mark.parametrize("size", SIZES)
 async def test_curve_samples_and_progress_are_on_the_screen_at_once(write_run, size):
     written = write_run("gpt-1", kind="gpt")
-    written.event(EventKind.READY, references={"chance": 3.3}, parameters=48_637, vocab_size=27, notes=["12 names"])
+    written.event("ready", references={"chance": 3.3}, parameters=48_637, vocab_size=27, notes=["12 names"])
     written.curve(600)
     written.sample("s", "karina", "anna", known=[False, True], automatic=True)
     written.status(
@@ -25,8 +24,8 @@ async def test_curve_samples_and_progress_are_on_the_screen_at_once(write_run, s
         parameters=48_637,
         device="cpu",
         steps_per_second=100.0,
-        val_loss=2.5,
-        best_val_loss=2.4,
+        metrics={"val_loss": 2.5},
+        best=2.4,
         best_step=500,
     )
     app = Host(written.run)
@@ -75,7 +74,7 @@ async def test_what_a_model_writes_is_neither_markup_nor_control(write_run):
     written = write_run()
     evil = "[bold red]loud[/] \x1b[31mred\x1b]52;c;AAAA\x07 \x9b2J [@click=app.quit]x[/] \u202eabc"
     written.sample("a", evil)
-    written.event(EventKind.WARNING, message="[/] \x1b[2J beware")
+    written.event("warning", message="[/] \x1b[2J beware")
     written.status(message="[/nonsense] \x1b[2J")
     app = Host(written.run)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from torchtty.tui.run.record import SampleRecord
+from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.tui.run.sample_lines import SampleLayout, plain_text
 from torchtty.tui.run.wrapping import Wrapped, wrap
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from torchtty.engine.contract.run.requests import Sample
 from torchtty.engine.contract.settings import configuration
 from torchtty.tui.run import sampling_fields
 
@@ -16,7 +17,7 @@ def test_the_fields_start_with_the_runs_own_settings():
 def test_off_lifts_a_limit_that_the_run_itself_has():
     values, problems = sampling_fields.parse(CONFIGURATION, GOOD)
     assert not problems
-    command = sampling_fields.command("a", "x", values)
+    command = Sample(prompt="x", **values)
     assert (command.top_k, command.top_p, command.count, command.seed) == (0, 1.0, None, None)
 
 

@@ -53,7 +53,7 @@ def three_runs(write_run):
         written = write_run(name, kind=kind, training__seed=str(age))
         written.curve(300)
         written.metrics({"step": 100, "val_loss": 2.5}, {"step": 200, "val_loss": 2.4})
-        written.status(state, step=300, parameters=48_637, val_loss=2.4, best_val_loss=2.4, best_step=200)
+        written.status(state, step=300, parameters=48_637, metrics={"val_loss": 2.4}, best=2.4, best_step=200)
         stamp = time.time() - 100 + age
         os.utime(written.run.config_path, (stamp, stamp))
         runs.append(written)
@@ -99,7 +99,7 @@ async def test_only_the_cells_that_changed_are_touched(three_runs):
             update(row, column, *rest, **more),
         )
         three_runs[2].status(
-            RunState.RUNNING, step=400, parameters=48_637, val_loss=2.4, best_val_loss=2.4, best_step=200
+            RunState.RUNNING, step=400, parameters=48_637, metrics={"val_loss": 2.4}, best=2.4, best_step=200
         )
         await until(pilot, shows(app, "400/1,000"))
         assert touched == [("new-gpt", "step")]
@@ -176,7 +176,7 @@ async def test_d_shows_the_configuration_and_where_the_run_comes_from(three_runs
 
 async def test_a_run_of_two_models_shows_both_losses_and_its_details_say_which_is_whose(three_runs, write_run):
     gan = write_run("digits-gan", kind="dcgan")
-    gan.status(RunState.FINISHED, step=1000, seconds=75.0, loss_d=0.5123, loss_g=13.402)
+    gan.status(RunState.FINISHED, step=1000, seconds=75.0, metrics={"loss_d": 0.5123, "loss_g": 13.402})
     app = Host()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, shows(app, "D 0.51 G 13.4"))
@@ -196,7 +196,7 @@ async def test_the_details_of_a_live_run_follow_it(three_runs):
         await until(pilot, shows(app, "new-gpt"))
         await pilot.press("d")
         await until(pilot, shows(app, "2.400, best 2.400 at step 200"))
-        three_runs[2].status(RunState.RUNNING, step=500, val_loss=2.2, best_val_loss=2.2, best_step=500)
+        three_runs[2].status(RunState.RUNNING, step=500, metrics={"val_loss": 2.2}, best=2.2, best_step=500)
         await until(pilot, shows(app, "2.200, best 2.200 at step 500"))
 
 
@@ -239,7 +239,7 @@ async def test_runs_of_two_models_are_compared_by_their_own_losses(three_runs, w
     for name in ("gan-one", "gan-two"):
         gan = write_run(name, kind="dcgan")
         gan.metrics(*({"step": step, "loss_d": 1.0, "loss_g": 2.0} for step in range(5)))
-        gan.status(RunState.FINISHED, step=5, loss_d=1.0, loss_g=2.0)
+        gan.status(RunState.FINISHED, step=5, metrics={"loss_d": 1.0, "loss_g": 2.0})
     app = Host()
     async with app.run_test(size=(200, 60)) as pilot:
         await until(pilot, shows(app, "gan-two"))
@@ -319,6 +319,6 @@ def test_every_column_is_as_wide_as_what_it_holds(three_runs):
 @pytest.mark.parametrize(("loss_d", "loss_g"), [(0.001, 3.0), (1.386, 27.63), (99.99, 812.4), (math.nan, math.inf)])
 def test_the_losses_of_two_models_fit_into_their_column(write_run, loss_d, loss_g):
     written = write_run("gan", kind="dcgan")
-    row = replace(RowReader().read(written.run), status=Status(loss_d=loss_d, loss_g=loss_g))
+    row = replace(RowReader().read(written.run), status=Status(metrics={"loss_d": loss_d, "loss_g": loss_g}))
     (column,) = (column for column in fitting(200, [row]) if column.key == "val")
     assert cell_len(column.write(row).plain) <= column.width

@@ -1,5 +1,6 @@
 """The Train screen: what starts a run, what is refused, and what is on the screen at which size."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,8 +133,10 @@ async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(to
         form.row("optimizer.learning_rate").focus_editor()
         await pilot.press("ctrl+u", *"5e-4", "enter")
         await settled(pilot, lambda: list(run.inbox.iterdir()))
-        [command] = run.inbox.iterdir()
-        assert command.read_text() == '{"type":"edit","path":"optimizer.learning_rate","value":0.0005}'
+        [file] = run.inbox.iterdir()
+        request = json.loads(file.read_text())
+        assert request.pop("id")
+        assert request == {"type": "edit", "path": "optimizer.learning_rate", "value": 0.0005}
 
 
 async def test_the_key_that_stops_a_run_does_so_from_within_a_field_too(torchtty: Any, live_run: Any) -> None:

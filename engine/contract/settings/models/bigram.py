@@ -2,11 +2,46 @@
 
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 
-class BigramModel(Section):
+class BigramModel(ModelSection):
     """A table of logits, one row a token: what counting does, learnt step by step."""
 
     kind: Literal["bigram"] = "bigram"
     block_size: int = setting(8, "Tokens a window; each one predicts the next.", ge=1, le=4096, unit="tokens")
+
+
+class BigramConfiguration(LanguageConfiguration):
+    """The configuration of a bigram table."""
+
+    model: BigramModel = Field(default_factory=BigramModel)
+
+
+FAMILY = Family(
+    kind="bigram",
+    title="bigram table",
+    summary="A table of pairs learnt by gradient descent: where counting arrives at once, step by step.",
+    configuration=BigramConfiguration,
+    task="torchtty.engine.training.language:LanguageTask",
+    model="torchtty.engine.models.bigram:Bigram",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={
+        "optimizer": {"kind": "adamw", "learning_rate": 1e-2, "weight_decay": 0.0},
+        "schedule": {"kind": "constant"},
+        "training": {"max_steps": 3000, "batch_size": 32, "grad_clip": 0.0},
+        "sampling": {"temperature": 1.0},
+    },
+)

@@ -3,13 +3,23 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, Output
+from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.tasks import (
+    ADVERSARIAL_CHARTS,
+    ADVERSARIAL_HEADLINE,
+    ADVERSARIAL_METRICS,
+    AdversarialConfiguration,
+    PictureModel,
+)
 
 IMAGE_SIZES = (32, 64)
 CHANNELS = (1, 3)
 
 
-class DCGANModel(Section):
+class DCGANModel(PictureModel):
     """A generator draws pictures from noise, a discriminator tells them from real ones (Radford et al., 2016)."""
 
     kind: Literal["dcgan"] = "dcgan"
@@ -32,3 +42,28 @@ class DCGANModel(Section):
             yield "image_size", "must be 32 or 64"
         if self.channels not in CHANNELS:
             yield "channels", "must be 1 (grey) or 3 (colour)"
+
+
+class DCGANConfiguration(AdversarialConfiguration):
+    """The configuration of a DCGAN."""
+
+    model: DCGANModel = Field(default_factory=DCGANModel)
+
+
+FAMILY = Family(
+    kind="dcgan",
+    title="DCGAN",
+    summary="Draws pictures: a generator learns to be mistaken for real by a discriminator that learns to tell.",
+    configuration=DCGANConfiguration,
+    task="torchtty.engine.training.adversarial:AdversarialTask",
+    model="torchtty.engine.models.dcgan:DCGAN",
+    metrics=ADVERSARIAL_METRICS,
+    charts=ADVERSARIAL_CHARTS,
+    headline=ADVERSARIAL_HEADLINE,
+    output=Output.PICTURES,
+    start={
+        "model": {"image_size": 32, "channels": 1, "n_generator": 32, "n_discriminator": 32},
+        "training": {"batch_size": 64, "max_steps": 2000, "checkpoint_interval": 500},
+        "sampling": {"interval": 100},
+    },
+)

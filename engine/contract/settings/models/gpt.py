@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 
-class GPTModel(Section):
+class GPTModel(ModelSection):
     """A decoder-only transformer: pre-norm blocks, GELU, learned positions (Radford et al., 2019)."""
 
     kind: Literal["gpt"] = "gpt"
@@ -31,3 +40,24 @@ class GPTModel(Section):
             yield "n_embd", f"must be a multiple of n_head ({self.n_head}), such as {' or '.join(map(str, near))}"
         if self.qkv_bias and not self.bias:
             yield "qkv_bias", "needs bias: turn bias on, or this off"
+
+
+class GPTConfiguration(LanguageConfiguration):
+    """The configuration of a GPT."""
+
+    model: GPTModel = Field(default_factory=GPTModel)
+
+
+FAMILY = Family(
+    kind="gpt",
+    title="GPT",
+    summary="A decoder-only transformer: attention looks back over the whole context.",
+    configuration=GPTConfiguration,
+    task="torchtty.engine.training.language:LanguageTask",
+    model="torchtty.engine.models.gpt:GPT",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={"training": {"batch_size": 12, "max_steps": 2000}},
+)

@@ -3,12 +3,21 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 UNTRAINED = "untrained"  # instead of weights: a small GPT-2 that nobody has trained yet
 
 
-class GPT2Model(Section):
+class GPT2Model(ModelSection):
     """GPT-2 with weights trained elsewhere (Radford et al., 2019); its shape is that of the weights."""
 
     kind: Literal["gpt2"] = "gpt2"
@@ -35,3 +44,38 @@ class GPT2Model(Section):
     def check(self) -> Iterator[tuple[str, str]]:
         if not self.weights.strip():
             yield "weights", "is missing: give a folder with config.json and model.safetensors, or a name such as gpt2"
+
+
+class GPT2Configuration(LanguageConfiguration):
+    """The configuration of a GPT-2."""
+
+    model: GPT2Model = Field(default_factory=GPT2Model)
+
+
+FAMILY = Family(
+    kind="gpt2",
+    title="GPT-2",
+    summary="The published GPT-2, or any of its form from a folder: sample from it, fine-tune it, hand it on.",
+    configuration=GPT2Configuration,
+    task="torchtty.engine.training.pretrained:PretrainedTask",
+    model="torchtty.engine.models.gpt2_weights:pretrained",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    exports=True,
+    start={
+        "data": {"dataset": "python-docs"},
+        "tokenizer": {"kind": "gpt2"},
+        "optimizer": {"kind": "adamw", "learning_rate": 1e-5, "weight_decay": 0.01, "beta2": 0.999},
+        "schedule": {"kind": "constant"},
+        "training": {
+            "max_steps": 200,
+            "batch_size": 4,
+            "eval_interval": 50,
+            "eval_batches": 5,
+            "log_interval": 1,
+        },
+        "sampling": {"interval": 50, "max_tokens": 50, "temperature": 0.7},
+    },
+)

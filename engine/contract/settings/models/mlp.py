@@ -2,10 +2,19 @@
 
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 
-class MLPModel(Section):
+class MLPModel(ModelSection):
     """Embeds the last few symbols, joins them, and predicts the next one through one hidden layer."""
 
     kind: Literal["mlp"] = "mlp"
@@ -16,3 +25,37 @@ class MLPModel(Section):
     initialisation: Literal["fan-in", "unscaled"] = setting(
         "fan-in", "fan-in scales first weights so that tanh is not saturated; unscaled draws them from N(0, 1)."
     )
+
+
+class MLPConfiguration(LanguageConfiguration):
+    """The configuration of an MLP."""
+
+    model: MLPModel = Field(default_factory=MLPModel)
+
+
+FAMILY = Family(
+    kind="mlp",
+    title="MLP",
+    summary="Embeds a few symbols and predicts the next through a hidden layer (Bengio et al., 2003).",
+    configuration=MLPConfiguration,
+    task="torchtty.engine.training.language:LanguageTask",
+    model="torchtty.engine.models.mlp:MLP",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={
+        "optimizer": {"kind": "sgd", "learning_rate": 0.1},
+        "schedule": {"kind": "step", "at": 0.6, "factor": 0.1},
+        "training": {
+            "max_steps": 30_000,
+            "batch_size": 64,
+            "eval_interval": 1000,
+            "eval_batches": 0,
+            "checkpoint_interval": 5000,
+            "log_interval": 20,
+            "grad_clip": 0.0,
+        },
+        "sampling": {"interval": 2000, "temperature": 1.0},
+    },
+)

@@ -2,10 +2,19 @@
 
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import setting
+from torchtty.engine.contract.settings.tasks import (
+    COUNTING_CHARTS,
+    COUNTING_METRICS,
+    LANGUAGE_HEADLINE,
+    CountingConfiguration,
+)
 
 
-class NGramModel(Section):
+class NGramModel(ModelSection):
     """Counts how often each symbol follows the n - 1 before it."""
 
     kind: Literal["ngram"] = "ngram"
@@ -13,3 +22,24 @@ class NGramModel(Section):
     smoothing: float = setting(
         1.0, "Added to every count, so that nothing is impossible; 0 keeps the raw counts.", ge=0, le=1000, step=0.5
     )
+
+
+class NGramConfiguration(CountingConfiguration):
+    """The configuration of an n-gram."""
+
+    model: NGramModel = Field(default_factory=NGramModel)
+
+
+FAMILY = Family(
+    kind="ngram",
+    title="n-gram",
+    summary="Counts which symbol follows which. No training, and a fair opponent.",
+    configuration=NGramConfiguration,
+    task="torchtty.engine.training.counting:CountingTask",
+    model="torchtty.engine.models.ngram:NGram",
+    metrics=COUNTING_METRICS,
+    charts=COUNTING_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={"sampling": {"temperature": 1.0}},
+)

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 
-class RNNModel(Section):
+class RNNModel(ModelSection):
     """Reads one token at a time and keeps what it needs in a hidden state (Elman, 1990; LSTM 1997; GRU 2014)."""
 
     kind: Literal["rnn"] = "rnn"
@@ -31,3 +40,28 @@ class RNNModel(Section):
     def check(self) -> Iterator[tuple[str, str]]:
         if self.carry_state and self.predict == "last":
             yield "carry_state", "goes with predict = each only: turn it off, or predict each"
+
+
+class RNNConfiguration(LanguageConfiguration):
+    """The configuration of a recurrent network."""
+
+    model: RNNModel = Field(default_factory=RNNModel)
+
+
+FAMILY = Family(
+    kind="rnn",
+    title="RNN",
+    summary="Recurrent: reads one token at a time into a hidden state. Vanilla, LSTM or GRU.",
+    configuration=RNNConfiguration,
+    task="torchtty.engine.training.recurrent:build",
+    model="torchtty.engine.models.rnn:RNN",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={
+        "optimizer": {"kind": "adagrad", "learning_rate": 1e-2},
+        "schedule": {"kind": "constant"},
+        "training": {"batch_size": 8, "eval_batches": 0, "grad_clip": 5.0, "grad_clip_kind": "value"},
+    },
+)

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 
-class TransformerModel(Section):
+class TransformerModel(ModelSection):
     """Post-norm blocks with ReLU feed-forward layers (Vaswani et al., 2017)."""
 
     kind: Literal["transformer"] = "transformer"
@@ -32,3 +41,28 @@ class TransformerModel(Section):
     def check(self) -> Iterator[tuple[str, str]]:
         if self.positions == "sinusoidal" and self.d_model % 2:
             yield "d_model", "must be even, as sines and cosines come in pairs; or set positions to none"
+
+
+class TransformerConfiguration(LanguageConfiguration):
+    """The configuration of a transformer."""
+
+    model: TransformerModel = Field(default_factory=TransformerModel)
+
+
+FAMILY = Family(
+    kind="transformer",
+    title="Transformer",
+    summary="The post-norm block as first published, with or without mask and positions.",
+    configuration=TransformerConfiguration,
+    task="torchtty.engine.training.language:LanguageTask",
+    model="torchtty.engine.models.transformer:Transformer",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={
+        "optimizer": {"kind": "adam", "learning_rate": 1e-3},
+        "schedule": {"kind": "constant"},
+        "training": {"batch_size": 32, "max_steps": 2000},
+    },
+)

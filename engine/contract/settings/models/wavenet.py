@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+from pydantic import Field
+
+from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.tasks import (
+    LANGUAGE_CHARTS,
+    LANGUAGE_HEADLINE,
+    LANGUAGE_METRICS,
+    LanguageConfiguration,
+)
 
 
-class WaveNetModel(Section):
+class WaveNetModel(ModelSection):
     """Fuses neighbouring symbols in pairs, level by level, until one vector stands for the whole context."""
 
     kind: Literal["wavenet"] = "wavenet"
@@ -25,3 +34,37 @@ class WaveNetModel(Section):
         if self.block_size & (self.block_size - 1):
             below = 1 << (self.block_size.bit_length() - 1)
             yield "block_size", f"must be a power of two to be fused in pairs, such as {below} or {2 * below}"
+
+
+class WaveNetConfiguration(LanguageConfiguration):
+    """The configuration of a WaveNet-like network."""
+
+    model: WaveNetModel = Field(default_factory=WaveNetModel)
+
+
+FAMILY = Family(
+    kind="wavenet",
+    title="WaveNet-like",
+    summary="Fuses neighbouring symbols in pairs, level by level, with batch norm.",
+    configuration=WaveNetConfiguration,
+    task="torchtty.engine.training.language:LanguageTask",
+    model="torchtty.engine.models.wavenet:WaveNet",
+    metrics=LANGUAGE_METRICS,
+    charts=LANGUAGE_CHARTS,
+    headline=LANGUAGE_HEADLINE,
+    watched="val_loss",
+    start={
+        "optimizer": {"kind": "sgd", "learning_rate": 0.1},
+        "schedule": {"kind": "step", "at": 0.75, "factor": 0.1},
+        "training": {
+            "max_steps": 30_000,
+            "batch_size": 32,
+            "eval_interval": 1000,
+            "eval_batches": 0,
+            "checkpoint_interval": 5000,
+            "log_interval": 20,
+            "grad_clip": 0.0,
+        },
+        "sampling": {"interval": 2000, "temperature": 1.0},
+    },
+)

@@ -13,7 +13,7 @@ import pytest
 from torchtty.engine.contract.experiments.runner import Reproduction
 from torchtty.engine.contract.experiments.verdict import Verdict, judge, unjudged
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.jsonl import json_line
+from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.engine.contract.settings.recipes import Recipe, Reference
 from torchtty.tui.cli.report import cells, markdown

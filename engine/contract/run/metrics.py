@@ -1,22 +1,13 @@
-"""Turning lines of metrics.jsonl into columns, and the columns that are shown into curves."""
+"""The rows of `metrics.jsonl` as columns: every metric's points, in the order in which they came."""
 
 from array import array
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from torchtty.engine.contract.run.status import METRICS
-from torchtty.tui.charts.palette import TRAIN, VALID
-from torchtty.tui.charts.series import Series
-
 Row = dict[str, Any]
 COORDINATES = {"seconds": "time", "tokens": "tokens"}
-"""What curves can be drawn against besides the step, and the column of metrics.jsonl that holds it."""
-
-EVALUATED = ("val_loss", "train_eval_loss")
-"""Metrics with few points and no noise worth smoothing."""
-
-COLOURS = {"train_loss": TRAIN, "val_loss": VALID, "train_eval_loss": TRAIN}
+"""What a metric can be looked at against besides the step, and the column that holds it."""
 
 _NO_METRICS = {"step", *COORDINATES.values()}
 
@@ -29,42 +20,39 @@ class Batch(NamedTuple):
     coordinates: Mapping[str, "array[float]"]
 
 
-class Columns:
-    """Every metric's points in the order they came; what is no number is passed over.
+class MetricColumns:
+    """Every metric's points; what is no number is passed over.
 
-    Points wait as columns, which costs next to nothing, until somebody looks at their metric.
+    Points are stored as columns, which costs next to nothing, until somebody takes those of a metric.
     """
 
     def __init__(self) -> None:
-        self.series: dict[str, Series] = {}
-        self._waiting: dict[str, list[Batch]] = {}
+        self._batches: dict[str, list[Batch]] = {}
 
     @property
     def names(self) -> set[str]:
-        """The metrics that have points."""
-        return {name for name, series in self.series.items() if len(series)} | self._waiting.keys()
+        """The metrics that have points which nobody has taken."""
+        return set(self._batches)
 
     def clear(self) -> None:
-        """Forget every point; the series themselves stay, so that a chart may keep them."""
-        self._waiting.clear()
-        for series in self.series.values():
-            series.clear()
+        """Forget every point."""
+        self._batches.clear()
 
-    def curve(self, name: str) -> Series:
-        """Return the series of a metric, empty until it is drawn."""
-        metric = METRICS.get(name)
-        title, smooth = (metric.title, name not in EVALUATED) if metric else (name, True)
-        return self.series.setdefault(name, Series(name, title, COLOURS.get(name), smooth=smooth))
+    def pop(self, name: str) -> list[Batch]:
+        """Take a metric's points out, as few batches as their coordinates allow."""
+        return _joined(self._batches.pop(name, []))
 
-    def draw(self, names: Iterable[str]) -> bool:
-        """Turn the waiting points of some metrics into curves; say whether there were any."""
-        found = False
-        for name in names:
-            series = self.curve(name)
-            if batches := self._waiting.pop(name, None):
-                found = True
-                for batch in _joined(batches):
-                    series.extend(*batch)
+    def points(self, name: str) -> list[tuple[float, float]]:
+        """Return (step, value) of a metric that nobody has taken, ascending in the step.
+
+        A run that went on from a checkpoint repeats steps: what came after the checkpoint before never was.
+        """
+        found: list[tuple[float, float]] = []
+        for batch in self._batches.get(name, ()):
+            for step, value in zip(batch.steps, batch.values, strict=True):
+                while found and found[-1][0] >= step:
+                    found.pop()
+                found.append((step, value))
         return found
 
     def take(self, rows: Iterable[Row]) -> bool:
@@ -83,7 +71,7 @@ class Columns:
             batch = _batch(name, columns[having[0]]) if len(having) == 1 else None
             batch = batch or _picked(name, [row for shape in having for row in shapes[shape]])
             if len(batch.steps):
-                self._waiting.setdefault(name, []).append(batch)
+                self._batches.setdefault(name, []).append(batch)
         return bool(holders)
 
 

@@ -1,0 +1,28 @@
+"""The table of lenses: views into a model, each with one sentence on how to read it.
+
+A lens `NAME` is a line here, `engine/lenses/NAME.py` with `compute(task, options)`, which yields progress and returns a JSON
+object, and `tui/lenses/NAME.py` with `render(result, width)`.
+"""
+
+from dataclasses import dataclass
+
+from torchtty.engine.contract.errors import UserError
+
+
+@dataclass(frozen=True)
+class LensEntry:
+    """A lens: its name, its title, and how its result is read."""
+
+    name: str
+    title: str
+    reading: str
+
+
+LENSES: dict[str, LensEntry] = {}
+
+
+def lens_named(name: str) -> LensEntry:
+    """Return the lens of that name; raise `UserError` that lists the names there are."""
+    if name not in LENSES:
+        raise UserError(f"There is no lens called '{name}'. The lenses are {', '.join(LENSES)}.")
+    return LENSES[name]

@@ -1,0 +1,158 @@
+"""A run at one moment, immutable: its state, the settings in force, and what can be done with it.
+
+What is possible with a run is decided here and nowhere else: keys, headline, dialogs, command line and the list of runs ask.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.log import Facts, RunLog
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.family import Configuration, Family, Metric, Output, Tree
+
+
+class Action(StrEnum):
+    """What a person can do with a run."""
+
+    PAUSE = "pause"
+    CONTINUE = "continue"
+    STOP = "stop"
+    RESUME = "resume"
+    SAMPLE = "sample"
+    LENS = "lens"
+    EDIT = "edit"
+    CHECKPOINT = "checkpoint"
+    EXPORT = "export"
+    RELEASE = "release"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """What is known of a run. `configuration` holds the settings in force; None where they cannot be read, for `problem`."""
+
+    run: RunDirectory
+    status: Status
+    configuration: Configuration | None = None
+    facts: Facts = field(default_factory=Facts)
+    checkpoints: tuple[int, ...] = ()
+    problem: str = ""
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> "RunSnapshot":
+        """Read a run as it is now."""
+        log = RunLog(run, with_metrics=False)
+        status = (
+            run.status()
+        )  # the status comes first: what a worker wrote before it changed its state is then read too
+        log.read()
+        return cls.from_log(log, status)
+
+    @classmethod
+    def from_log(cls, log: RunLog, status: Status) -> "RunSnapshot":
+        """Take the moment out of a log that is up to date."""
+        try:
+            configuration, problem = parse(log.settings()), ""
+        except UserError as error:
+            configuration, problem = None, str(error)
+        return cls(log.run, status, configuration, log.facts, tuple(log.run.checkpoints()), problem)
+
+    @property
+    def name(self) -> str:
+        return self.run.name
+
+    @property
+    def state(self) -> RunState:
+        return self.status.state
+
+    @property
+    def settings(self) -> Tree:
+        """The settings in force as plain values; empty where they cannot be read."""
+        return self.configuration.tree() if self.configuration else {}
+
+    @property
+    def family(self) -> Family | None:
+        return family_of(self.configuration.kind) if self.configuration else None
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name, or the last part of its path."""
+        return str(self.settings.get("data", {}).get("dataset", "")).rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def draws_pictures(self) -> bool:
+        return self.family is not None and self.family.output is Output.PICTURES
+
+    @property
+    def summarised(self) -> tuple[tuple[Metric, float], ...]:
+        """The metrics that the run is summed up by with their latest values, the most important first."""
+        return self.family.summarised(self.status.metrics) if self.family else ()
+
+    # -- what can be done -----------------------------------------------------------------------------------------
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it trains, waits or is paused."""
+        return self.state.is_live
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a process looks after the run, so that what is asked of it is answered."""
+        return self.status.serving or self.is_live
+
+    @property
+    def can_resume(self) -> bool:
+        return self.offers(Action.RESUME)
+
+    def offers(self, action: Action) -> bool:
+        """Whether an action is possible now."""
+        return not self.refusal(action)
+
+    def refusal(self, action: Action) -> str:
+        """Say why an action is not possible now; empty if it is."""
+        state, live = self.state.value, self.is_live
+        match action:
+            case Action.PAUSE if not live:
+                return f"The run is {state}: only a run that trains can pause."
+            case Action.PAUSE if self.state is RunState.PAUSED:
+                return "The run is paused already."
+            case Action.PAUSE if self.state is not RunState.RUNNING:
+                return "The run has not begun yet: it can be paused once it trains."
+            case Action.CONTINUE if self.state is not RunState.PAUSED:
+                return f"The run is {state}, not paused."
+            case Action.STOP | Action.EDIT if not live:
+                return (
+                    f"The run is {state}: {'there is nothing to stop' if action is Action.STOP else 'resume it first'}."
+                )
+            case Action.RESUME:
+                return self._why_not_resume()
+            case Action.SAMPLE | Action.LENS | Action.EXPORT if not self.is_served and not self.checkpoints:
+                return "The run has no checkpoint to load the model from."
+            case Action.EXPORT if self.family is not None and not self.family.exports:
+                return f"{self.family.title} cannot be exported: no other program reads this model's form."
+            case Action.CHECKPOINT if not self.is_served:
+                return f"The run is {state}: its latest checkpoint stands."
+            case Action.RELEASE if not self.status.serving:
+                return f"The run is {state}, and its model is not in memory."
+            case Action.DELETE if live:
+                return f"{self.name} is {state}: stop it before you delete it."
+        return ""
+
+    def _why_not_resume(self) -> str:
+        if self.is_live:
+            return f"The run is {self.state.value} already."
+        if self.family is not None and not self.family.trains_by_steps:
+            return "A model that counts is done after one pass: there is nothing to resume."
+        if self.configuration is None:
+            return "The run's configuration cannot be read."
+        return "" if self.checkpoints else "The run has no checkpoint to resume from: start it anew."
+
+    def waits_for(self) -> str:
+        """Say what a request that was just sent waits for."""
+        if self.state in (RunState.STARTING, RunState.QUEUED):
+            return "waits until the run has begun"
+        return "drawing …" if self.is_served else "loading the model …"

@@ -1,0 +1,132 @@
+"""What a model family declares of itself: its settings, its task and model, its metrics and charts, and what it gives.
+
+Everything that differs between families is here: the app, the command line and the loop ask the declaration and name no family.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from torchtty.engine.contract.settings.fields import Section
+
+Tree = dict[str, dict[str, Any]]
+"""A configuration as plain values: {section: {field: value}}."""
+
+
+class ModelSection(Section):
+    """The settings of a model; `kind` names its family."""
+
+    kind: str
+
+
+class Configuration(BaseModel):
+    """What every run's configuration has in common: sections, the first of which is the model's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    model: ModelSection
+
+    @property
+    def kind(self) -> str:
+        """The model's family, such as `gpt`."""
+        return self.model.kind
+
+    def sections(self) -> dict[str, Section]:
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+    def tree(self) -> Tree:
+        """Return the whole configuration as plain values."""
+        return self.model_dump(mode="json")
+
+
+class Output(StrEnum):
+    """What a trained model produces when it is asked for a sample."""
+
+    TEXT = "text"
+    PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of `metrics.jsonl`.
+
+    `label` is its short name where there is no room for the title, `description` its name in full. A metric that is `averaged`
+    is the mean over the steps since the last logged one; a `loss` ends the run when it is no finite number. `smoothed` says
+    whether a chart may smooth it: evaluations have no noise, and a rate must be read exactly. `role` picks the colour of the
+    training or validation curve.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+    label: str = ""
+    description: str = ""
+    averaged: bool = False
+    loss: bool = False
+    smoothed: bool = False
+    role: Literal["train", "val", ""] = ""
+
+
+@dataclass(frozen=True)
+class MetricChart:
+    """One chart of a run: its id, its title, and the metrics on its axes."""
+
+    id: str
+    title: str
+    metrics: tuple[str, ...]
+
+
+LEARNING_RATE = Metric("learning_rate", "learning rate")
+GRADIENT_NORM = Metric("grad_norm", "gradient norm", smoothed=True)
+SPEED = Metric("steps_per_second", "speed", "steps/s", smoothed=True)
+TOKENS = Metric("tokens", "tokens seen")
+COMMON = (LEARNING_RATE, GRADIENT_NORM, SPEED, TOKENS)
+
+RATE_CHART = MetricChart("learning-rate", "learning rate", (LEARNING_RATE.name,))
+GRADIENT_CHART = MetricChart("gradient", "gradient norm", (GRADIENT_NORM.name,))
+SPEED_CHART = MetricChart("speed", "speed", (SPEED.name,))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family.
+
+    `start` is what differs from the sections' own defaults. `task` is the class that trains it and `model` the callable that
+    builds its module, both as `package.module:name`, since the contract does not import torch. `charts` are ordered, the most
+    important first. `headline` lists what a run is summed up by: the first group whose metrics are all known is shown. `watched`
+    is the metric whose lowest value marks the best checkpoint.
+    """
+
+    kind: str
+    title: str
+    summary: str
+    configuration: type[Configuration]
+    task: str
+    model: str
+    metrics: tuple[Metric, ...]
+    charts: tuple[MetricChart, ...]
+    headline: tuple[tuple[str, ...], ...]
+    watched: str | None = None
+    output: Output = Output.TEXT
+    exports: bool = False  # whether other programs read the form in which its weights are exported
+    start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def metric(self, name: str) -> Metric:
+        """Return the declaration of a metric; one that is not declared is shown by its name as it is."""
+        return next((metric for metric in (*self.metrics, *COMMON) if metric.name == name), Metric(name, name))
+
+    @property
+    def trains_by_steps(self) -> bool:
+        """Whether training goes on step by step, so that it can be resumed; counting is done after one pass."""
+        training = self.configuration.model_fields["training"].annotation
+        return isinstance(training, type) and issubclass(training, Section) and "max_steps" in training.model_fields
+
+    def summarised(self, metrics: Mapping[str, float]) -> tuple[tuple[Metric, float], ...]:
+        """Return the metrics that a run with these latest values is summed up by, the most important first."""
+        for group in self.headline:
+            if all(name in metrics for name in group):
+                return tuple((self.metric(name), metrics[name]) for name in group)
+        return ()

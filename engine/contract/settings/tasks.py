@@ -1,0 +1,109 @@
+"""What the families of one kind of task share: the sections of their configurations, their metrics and their charts."""
+
+from pydantic import Field
+
+from torchtty.engine.contract.settings.data import CharacterTokens, TextData, Tokens
+from torchtty.engine.contract.settings.family import (
+    GRADIENT_CHART,
+    RATE_CHART,
+    SPEED_CHART,
+    Configuration,
+    Metric,
+    MetricChart,
+    ModelSection,
+)
+from torchtty.engine.contract.settings.images import AdversarialTraining, ImageData, ImageSampling
+from torchtty.engine.contract.settings.language import LanguageTraining
+from torchtty.engine.contract.settings.optimizer import (
+    Adam,
+    AdamW,
+    ConstantSchedule,
+    CosineSchedule,
+    Optimizer,
+    Schedule,
+)
+from torchtty.engine.contract.settings.training import CountingTraining, PeriodicTextSampling, TextSampling
+
+
+class CountingConfiguration(Configuration):
+    """A run that counts."""
+
+    data: TextData = Field(default_factory=TextData)
+    tokenizer: Tokens = Field(default_factory=CharacterTokens)
+    training: CountingTraining = Field(default_factory=CountingTraining)
+    sampling: TextSampling = Field(default_factory=TextSampling)
+
+
+class LanguageConfiguration(Configuration):
+    """A run that learns to predict the next token by gradient descent."""
+
+    data: TextData = Field(default_factory=TextData)
+    tokenizer: Tokens = Field(default_factory=CharacterTokens)
+    optimizer: Optimizer = Field(default_factory=AdamW)
+    schedule: Schedule = Field(default_factory=CosineSchedule)
+    training: LanguageTraining = Field(default_factory=LanguageTraining)
+    sampling: PeriodicTextSampling = Field(default_factory=PeriodicTextSampling)
+
+
+class PictureModel(ModelSection):
+    """What every model that draws pictures from noise has: their size in pixels, their channels, and the numbers of noise."""
+
+    image_size: int
+    channels: int
+    n_latent: int
+
+
+class AdversarialConfiguration(Configuration):
+    """A run that learns to draw pictures, a generator against a discriminator."""
+
+    model: PictureModel
+    data: ImageData = Field(default_factory=ImageData)
+    optimizer: Optimizer = Field(default_factory=lambda: Adam(learning_rate=2e-4, beta1=0.5))
+    schedule: Schedule = Field(default_factory=ConstantSchedule)
+    training: AdversarialTraining = Field(default_factory=AdversarialTraining)
+    sampling: ImageSampling = Field(default_factory=ImageSampling)
+
+
+TRAIN_LOSS = Metric(
+    "train_loss", "train", "nats", "train", "training loss", averaged=True, loss=True, smoothed=True, role="train"
+)
+VAL_LOSS = Metric("val_loss", "val", "nats", "val", "validation loss", loss=True, role="val")
+
+LANGUAGE_METRICS = (
+    TRAIN_LOSS,
+    VAL_LOSS,
+    Metric("train_eval_loss", "train, evaluated", "nats", loss=True, role="train"),
+    Metric("objective", "what training lowers", smoothed=True),
+    Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
+)
+COUNTING_METRICS = (*LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True))
+LANGUAGE_HEADLINE = (("val_loss",), ("train_loss",))
+
+LOSS_CHART = MetricChart("loss", "loss", ("train_loss", "val_loss"))
+LANGUAGE_CHARTS = (LOSS_CHART, RATE_CHART, GRADIENT_CHART, SPEED_CHART)
+COUNTING_CHARTS = (LOSS_CHART,)
+
+ADVERSARIAL_METRICS = (
+    Metric(
+        "loss_d",
+        "discriminator",
+        label="D",
+        description="discriminator's loss (D)",
+        averaged=True,
+        loss=True,
+        smoothed=True,
+    ),
+    Metric(
+        "loss_g", "generator", label="G", description="generator's loss (G)", averaged=True, loss=True, smoothed=True
+    ),
+    Metric("d_real", "D(x), real", averaged=True, smoothed=True),
+    Metric("d_fake", "D(G(z)), drawn", averaged=True, smoothed=True),
+    Metric("d_fake_after", "D(G(z)) after D's step", averaged=True, smoothed=True),
+)
+ADVERSARIAL_HEADLINE = (("loss_d", "loss_g"),)
+ADVERSARIAL_CHARTS = (
+    MetricChart("game", "losses", ("loss_d", "loss_g")),  # neither says how good the pictures are, only who is winning
+    MetricChart("probabilities", "D(x) and D(G(z))", ("d_real", "d_fake", "d_fake_after")),
+    RATE_CHART,
+    SPEED_CHART,
+)

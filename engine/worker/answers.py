@@ -1,0 +1,188 @@
+"""What a worker does for each kind of request: a generator that yields progress and returns the answer.
+
+A generator that can be broken off catches `Interrupted` and returns what it has.
+"""
+
+import itertools
+import json
+import secrets
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.lenses import lens_named
+from torchtty.engine.contract.run import requests
+from torchtty.engine.contract.run.events import Answered, Images, Progress, SampleDrawn, SampleStart, Started
+from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.sampling.grid import grid_png
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.run_writer import RunWriter
+from torchtty.engine.training.task import (
+    CarriesArchitecture,
+    DrawsPictures,
+    ExposesModel,
+    SampleRequest,
+    SampleResult,
+    WritesText,
+)
+
+REAL = "real.png"
+LARGEST_LINE = 16 * 1024  # bytes of a result that stands in the event itself
+_ARTIFACTS = itertools.count(1)
+
+
+class Interrupted(Exception):
+    """Raised inside the work on a request that is broken off."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request came to: a sample, or a result as JSON values."""
+
+    sample: SampleDrawn | None = None
+    result: dict[str, Any] | None = None
+
+    def event(self, writer: RunWriter, id: str, kind: str, seconds: float) -> Answered:
+        """Return the event that announces the answer; a large result is written to a file of the run first."""
+        answered = Answered(sample=self.sample, result=self.result, seconds=round(seconds, 3))
+        if self.result is None or len(text := json.dumps(self.result)) <= LARGEST_LINE:
+            return answered
+        file = f"{kind}-{writer.status.step:06d}-{next(_ARTIFACTS)}-{id[:12]}.json"
+        path = writer.run.media / file
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, text)
+        except OSError as error:
+            raise UserError(f"The result could not be written: {error.strerror or error}.") from None
+        return answered.model_copy(update={"result": None, "artifact": f"media/{file}"})
+
+
+Work = Generator[Started | Progress, None, Answer | None]
+Compute = Callable[[ExposesModel, Mapping[str, Any]], Generator[Progress, None, dict[str, Any]]]
+
+
+def _sample(loop: Loop, request: requests.Sample) -> Work:
+    if isinstance(loop.task, DrawsPictures):
+        return _draw_fresh(loop, loop.task, request)
+    if not isinstance(loop.task, WritesText):
+        raise UserError("This model draws no samples.")
+    own = loop.task.automatic_sample()
+    wanted = SampleRequest(
+        prompt=own.prompt if request.prompt is None else request.prompt,
+        count=request.count or own.count,
+        max_tokens=request.max_tokens or own.max_tokens,
+        temperature=own.temperature if request.temperature is None else request.temperature,
+        top_k=own.top_k if request.top_k is None else request.top_k or None,
+        top_p=own.top_p if request.top_p is None else request.top_p,
+        seed=request.seed,
+    )
+    return _write_text(loop.task, wanted, automatic=False)
+
+
+def draw_automatically(loop: Loop) -> Work:
+    """Draw what a run draws by itself: text, or the grid of the noise that stays the same and once one of real pictures."""
+    if isinstance(loop.task, WritesText):
+        return _write_text(loop.task, loop.task.automatic_sample(), automatic=True)
+    return _draw_fixed(loop)
+
+
+def _write_text(task: WritesText, wanted: SampleRequest, *, automatic: bool) -> Work:
+    result = SampleResult(texts=[""] * wanted.count)
+    pieces = task.sample(wanted, result)
+    settings = {name: getattr(wanted, name) for name in ("temperature", "top_k", "top_p", "max_tokens", "seed")}
+    start = SampleStart(prompt=wanted.prompt, count=wanted.count, settings=settings, automatic=automatic)
+    try:
+        first = next(pieces, None)  # only then is it known what of the prompt the vocabulary lacks
+        yield Started(sample=start.model_copy(update={"unknown": tuple(result.unknown)}))
+        for piece in itertools.chain([first] if first else [], pieces):
+            yield Progress(index=piece.index, text=piece.text)
+    except Interrupted:
+        pass
+    finally:
+        pieces.close()  # type: ignore[attr-defined]
+    known = tuple(result.known) if result.known is not None else None
+    return Answer(SampleDrawn(prompt=wanted.prompt, texts=tuple(result.texts), known=known, automatic=automatic))
+
+
+def _draw_fixed(loop: Loop) -> Work:
+    task, writer = loop.task, loop.writer
+    if isinstance(task, DrawsPictures):
+        if not (writer.run.media / REAL).exists() and (real := task.real_pictures()) is not None:
+            _store_grid(writer, real, Images(path=f"media/{REAL}", title="real pictures", source="real"))
+        title = f"step {loop.step:,}"
+        _store_grid(
+            writer, task.fixed_pictures(), Images(path=f"media/fixed-{loop.step:06d}.png", title=title, source="fixed")
+        )
+    return None
+    yield  # a grid is drawn at once: there is no progress
+
+
+def _draw_fresh(loop: Loop, task: DrawsPictures, request: requests.Sample) -> Work:
+    """Draw a grid of fresh noise; the text of its sample is the path of its file."""
+    seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+    count = request.count or task.grid_size
+    yield Started(sample=SampleStart(count=count, settings={"seed": seed}))
+    path = f"media/fresh-{loop.step:06d}-{count}-{seed}.png"
+    about = Images(path=path, title=f"fresh noise, seed {seed}", source="fresh", id=request.id)
+    if problem := _store_grid(loop.writer, task.fresh_pictures(count, seed), about):
+        raise UserError(problem)
+    return Answer(SampleDrawn(texts=(str(loop.writer.run.path / path),)))
+
+
+def _store_grid(writer: RunWriter, pictures: Any, about: Images) -> str:
+    """Write a grid and announce it; return why that failed, if it did: training goes on without."""
+    path = writer.run.path / about.path
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, grid_png(pictures))
+    except OSError as error:
+        problem = f"The pictures {path.name} could not be written: {error.strerror or error}."
+        writer.warn(problem)
+        return problem
+    writer.event(about)
+    return ""
+
+
+def _export(loop: Loop, request: requests.Export) -> Work:
+    if not isinstance(loop.task, CarriesArchitecture):
+        raise UserError("This model cannot be exported: no other program reads its form.")
+    yield Started()
+    files = loop.task.export(Path(request.path))
+    return Answer(result={"path": request.path, "files": files})
+
+
+def _edit(loop: Loop, request: requests.Edit) -> Work:
+    loop.edit(request.path, request.value)
+    return Answer(result={"path": request.path, "value": request.value})
+    yield  # done at once
+
+
+def _checkpoint(loop: Loop, request: requests.Checkpoint) -> Work:  # noqa: ARG001
+    loop.checkpoint()
+    return Answer(result={"step": loop.step})
+    yield  # done at once
+
+
+def _lens(loop: Loop, request: requests.Lens) -> Work:
+    lens = lens_named(request.name)
+    if not isinstance(loop.task, ExposesModel):
+        raise UserError(f"The lens {lens.name} looks into a network, and this model has none.")
+    yield Started()
+    compute: Compute = import_module(f"torchtty.engine.lenses.{lens.name}").compute
+    try:
+        result = yield from compute(loop.task, request.options)
+    except Interrupted:
+        return None
+    return Answer(result=result)
+
+
+ANSWERS: dict[type[Any], Callable[[Loop, Any], Work]] = {
+    requests.Sample: _sample,
+    requests.Export: _export,
+    requests.Edit: _edit,
+    requests.Checkpoint: _checkpoint,
+    requests.Lens: _lens,
+}

@@ -1,0 +1,208 @@
+"""Obeying what is asked of a worker, the same way whether its run waits, trains, pauses or rests.
+
+Requests are read from the run's inbox between two blocks of steps. Work on one is reported by events: started, progress, then
+answered, failed or cancelled. While one is worked on the inbox is still read, so that it can be cancelled.
+"""
+
+import gc
+import time
+from collections import deque
+from collections.abc import Callable
+
+import torch
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run import requests
+from torchtty.engine.contract.run.events import Answered, Cancelled, Failed, Progress, Started
+from torchtty.engine.contract.run.requests import Request
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.run_writer import RunWriter
+from torchtty.engine.worker.answers import ANSWERS, Answer, Interrupted, Work, draw_automatically
+
+INBOX_INTERVAL = 0.05  # seconds between two looks into the inbox
+STREAM_INTERVAL = 0.05  # seconds of progress gathered into one event
+LISTEN_INTERVAL = 0.1  # seconds between two looks for a request that breaks off the one that is worked on
+
+
+class Dispatcher:
+    """Obeys the requests in a run's inbox."""
+
+    def __init__(
+        self, writer: RunWriter, acquire_device: Callable[[], bool], release_device: Callable[[], None]
+    ) -> None:
+        self.writer = writer
+        self.stop_requested = False
+        self.release_requested = False
+        self.last_request = time.monotonic()
+        self._acquire_device, self._release_device = acquire_device, release_device
+        self._loop: Loop | None = None  # none until model and data are built
+        self._paused = False
+        self._looked = 0.0
+        self._pending: deque[Request] = deque()
+
+    def attach(self, loop: Loop) -> None:
+        """Work on requests with a loop's model from now on."""
+        self._loop = loop
+
+    # -- the inbox ------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Read the inbox if it is time to; return once the run is to continue, or to stop."""
+        now = time.perf_counter()
+        if now - self._looked < INBOX_INTERVAL:
+            return
+        self._looked = now
+        self.obey_all()
+        if self._paused and not self.stop_requested:
+            self._wait_while_paused()
+
+    def obey_all(self) -> None:
+        """Do what the inbox asks for."""
+        self._collect()
+        while self._pending:
+            self._obey(self._pending.popleft())
+
+    def refuse_all(self, message: str) -> None:
+        """Let every request in the inbox fail."""
+        self._collect()
+        while self._pending:
+            self._fail(self._pending.popleft(), message)
+
+    def _collect(self) -> list[Request]:
+        found = []
+        for request in requests.collect(self.writer.run.inbox):
+            if isinstance(request, str):
+                self.writer.warn(request)
+            else:
+                found.append(request)
+                self.last_request = time.monotonic()
+        self._pending.extend(found)
+        return found
+
+    def _obey(self, request: Request) -> None:
+        match request:
+            case requests.Stop():
+                self.stop_requested = True
+            case requests.Release():
+                self.release_requested = True  # heeded once the run is over: until then the model is needed
+            case requests.Cancel():
+                pass  # what it was to break off has ended already
+            case requests.Pause() if self._trains:
+                self._paused = True
+            case requests.Continue():
+                self._paused = False
+            case requests.Pause():
+                self._fail(request, f"The run is {self.writer.status.state.value}: only a run that trains can pause.")
+            case _ if self._loop is None:
+                self._fail(request, "The run has not started yet.")
+            case _:
+                loop = self._loop
+                with loop.aside():
+                    self._work(request.id, request.type, lambda: ANSWERS[type(request)](loop, request))
+
+    @property
+    def _trains(self) -> bool:
+        return self.writer.status.state in (RunState.RUNNING, RunState.PAUSED)
+
+    def _wait_while_paused(self) -> None:
+        assert self._loop is not None
+        with self._loop.aside():
+            self._loop.note()
+            self._release_device()
+            self.writer.state(RunState.PAUSED)
+            while self._paused and not self.stop_requested:
+                time.sleep(INBOX_INTERVAL)
+                self.obey_all()
+            if not self.stop_requested:
+                self._acquire_device()
+                self._paused = False
+                self.writer.state(RunState.RUNNING)
+
+    # -- working on a request -------------------------------------------------------------------------------------
+
+    def draw_automatically(self) -> None:
+        """Draw what a run draws by itself now and then; requests that come meanwhile are obeyed afterwards."""
+        loop = self._loop
+        assert loop is not None
+        with loop.aside():
+            self._work(f"step-{loop.step}", "sample", lambda: draw_automatically(loop))
+        self.obey_all()
+
+    def _work(self, id: str, kind: str, begin: Callable[[], Work]) -> None:
+        """Follow the work on a request and report it; whatever it raises that is its own fault fails the request alone."""
+        stream = _Stream(self.writer, id, kind)
+        began = heard = time.monotonic()
+        answer: Answer | None = None
+        cancelled = False
+        try:
+            steps = begin()
+            while True:
+                stream.send(next(steps))
+                if not cancelled and time.monotonic() - heard >= LISTEN_INTERVAL:
+                    heard = time.monotonic()
+                    if cancelled := self._is_broken_off(id):
+                        stream.send(steps.throw(Interrupted()))
+        except StopIteration as end:
+            answer = end.value
+        except Interrupted:
+            pass
+        except UserError as error:
+            stream.close(Failed(message=str(error)))
+            return
+        except (MemoryError, torch.OutOfMemoryError):
+            gc.collect()
+            if torch.cuda.is_initialized():
+                torch.cuda.empty_cache()
+            stream.close(
+                Failed(message=f"There is not enough memory for this {kind}. Ask for less, or release a model.")
+            )
+            return
+        if cancelled:
+            stream.close(Cancelled(sample=answer.sample if answer else None))
+        elif answer is not None:
+            stream.close(answer.event(self.writer, id, kind, time.monotonic() - began))
+
+    def _is_broken_off(self, id: str) -> bool:
+        """Whether a request that came meanwhile ends the work on this one; cancellations are used up by that."""
+        found = self._collect()
+        cancels = [request for request in found if isinstance(request, requests.Cancel) and request.request in ("", id)]
+        for request in cancels:
+            self._pending.remove(request)
+        return bool(cancels) or any(isinstance(request, requests.Stop | requests.Release) for request in found)
+
+    def _fail(self, request: Request, message: str) -> None:
+        self.writer.event(Failed(id=request.id, request=request.type, message=message))
+
+
+class _Stream:
+    """Writes what becomes of one request, gathering the text of its progress for a moment."""
+
+    def __init__(self, writer: RunWriter, id: str, kind: str) -> None:
+        self._writer, self._about = writer, {"id": id, "request": kind}
+        self._texts: dict[int, str] = {}
+        self._sent = 0.0  # the first text goes out at once
+
+    def send(self, event: Started | Progress) -> None:
+        if isinstance(event, Started):
+            self._write(event)
+            return
+        if not event.text:
+            self._write(event)
+            return
+        self._texts[event.index] = self._texts.get(event.index, "") + event.text
+        if time.monotonic() - self._sent >= STREAM_INTERVAL:
+            self._flush()
+
+    def close(self, event: Answered | Cancelled | Failed) -> None:
+        self._flush()
+        self._write(event)
+
+    def _flush(self) -> None:
+        for index, text in self._texts.items():
+            self._write(Progress(index=index, text=text))
+        self._texts.clear()
+        self._sent = time.monotonic()
+
+    def _write(self, event: Started | Progress | Answered | Cancelled | Failed) -> None:
+        self._writer.event(event.model_copy(update=self._about))
