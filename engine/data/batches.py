@@ -1,4 +1,4 @@
-"""Drawing batches: windows cut out of one stream of tokens that lies on the device."""
+"""Batches of tokens: windows cut out of one stream that lies on the device, drawn at random or read in order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 PAD = -1  # a position that is not predicted
+BLOCK_TOKENS = 2**15  # tokens drawn at once: as much as stays in a core's own cache until it is used
 
 
 @dataclass(frozen=True)
@@ -105,3 +106,71 @@ def item_windows(items: list[list[int]], terminator: int, block_size: int, every
 def moved(windows: Windows, device: torch.device) -> Windows:
     """Return the windows with stream and starts on `device`."""
     return Windows(windows.stream.to(device), windows.starts.to(device), windows.width, windows.every_position)
+
+
+class DrawnBatches:
+    """An endless stream of batches of windows, drawn with replacement by a generator of its own, many batches at a time.
+
+    On a CPU the numbers drawn are those that one draw a batch would give. A batch as large as the split is the split itself,
+    so that small texts can be descended with their whole gradient.
+    """
+
+    def __init__(self, windows: Windows, batch_size: int, generator: torch.Generator) -> None:
+        self.windows, self.batch_size = windows, batch_size
+        self._generator = generator
+        self._block: list[tuple[Tensor, Tensor]] = []  # the block's batches, the last first
+        self._taken = 0  # batches taken from the block
+        self._before = generator.get_state()  # before the block was drawn
+        self._whole: tuple[Tensor, Tensor] | None = None
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Return the next batch: x (B, T) and y (B, T) or (B, 1)."""
+        if self.batch_size >= len(self.windows):
+            if self._whole is None:
+                self._whole = self.windows.cut(torch.arange(len(self.windows), device=self.windows.stream.device))
+            return self._whole
+        if not self._block:
+            self._draw()
+        self._taken += 1
+        return self._block.pop()
+
+    def _draw(self) -> None:
+        self._before, self._taken = self._generator.get_state(), 0
+        count = max(1, BLOCK_TOKENS // (self.batch_size * (self.windows.width + 1)))
+        x, y = self.windows.draw(count * self.batch_size, self._generator)
+        batches = x.contiguous().split(self.batch_size), y.contiguous().split(self.batch_size)
+        self._block = list(zip(*batches, strict=True))[::-1]
+
+    def state(self) -> tuple[Tensor, int]:
+        """Return where the stream stands: the generator's state before the block, and how many of its batches are taken."""
+        return self._before, self._taken
+
+    def load_state(self, before: Tensor, taken: int) -> None:
+        """Go to where `state` was called, given windows and batch size as they were then."""
+        self._generator.set_state(before)
+        self._before, self._taken, self._block = before, 0, []
+        for _ in range(taken):
+            self.next()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A stream of tokens (S,) cut into `count` rows that lie one behind the other, each `length` predictions long.
+
+    Row b begins at b·length; its last prediction is the first token of the next row, so that every token but the stream's
+    first and a rest shorter than `count` is predicted once.
+    """
+
+    stream: Tensor
+    count: int
+
+    @property
+    def length(self) -> int:
+        return max(0, len(self.stream) - 1) // self.count
+
+    def cut(self, position: int, width: int) -> tuple[Tensor, Tensor]:
+        """Return what the rows read from `position` on, x and y = x shifted by one, each (count, width)."""
+        assert position + width <= self.length
+        starts = torch.arange(self.count, device=self.stream.device) * self.length + position
+        window = self.stream[starts[:, None] + torch.arange(width + 1, device=self.stream.device)]  # (B, width + 1)
+        return window[:, :-1], window[:, 1:]

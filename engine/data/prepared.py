@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import torch
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.catalogue import Normalisation, catalogue
-from torchtty.engine.contract.settings.data import TextData
+from torchtty.engine.contract.settings.data import (
+    BytePairTokens,
+    CharacterTokens,
+    GPT2Tokens,
+    TextData,
+    Tokens,
+    WordPieceTokens,
+    WordTokens,
+)
 from torchtty.engine.data.batches import Windows, item_windows, text_windows
 from torchtty.engine.data.catalogue import load_corpus
 from torchtty.engine.data.reference_losses import reference_losses
@@ -23,11 +32,10 @@ from torchtty.engine.data.tokenizers import (
     Tokenizer,
     WordPieceTokenizer,
     WordTokenizer,
+    tokenizer_from_json,
 )
-from torchtty.engine.training.task import SampleRequest
 
 SPLIT_SEED = 42  # the split of items is the same for every run, so that runs can be compared
-ITEMS_AT_ONCE = 10
 
 
 class PreparedText:
@@ -103,20 +111,45 @@ class PreparedText:
             stream.append(self.terminator)
         return np.array(stream, dtype=np.int64)
 
-    def request_from(self, sampling: Any) -> SampleRequest:
-        """Return what a `sampling` section draws."""
-        return SampleRequest(
-            prompt=sampling.prompt,
-            count=sampling.count or (ITEMS_AT_ONCE if self.terminator is not None else 1),
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            seed=None,
-        )
+
+def read_text(
+    section: TextData, tokens: Tokens, saved_tokenizer: dict[str, Any] | None = None, *, may_be_gone: bool = False
+) -> PreparedText:
+    """Prepare what a `data` and a `tokenizer` section describe, with the tokenizer of a checkpoint if given; raise `UserError`.
+
+    Without one, what was read last is used again while its files stay as they are. With `may_be_gone`, a text that cannot be
+    read any more is done without.
+    """
+    if saved_tokenizer is None:
+        path = tokens.path if isinstance(tokens, GPT2Tokens | WordPieceTokens) else ""
+        return _read_once(section, tokens, (_fingerprint(section.dataset), _fingerprint(path)))
+    tokenizer = tokenizer_from_json(saved_tokenizer)
+    try:
+        return prepare_text(section, tokens, tokenizer)
+    except UserError:
+        if not may_be_gone:
+            raise
+    items = tokenizer.terminator_id is not None and (
+        not isinstance(tokenizer, GPT2Tokenizer) or section.unit == "items"
+    )
+    return prepared_without_corpus(tokenizer, items=items)
 
 
-def prepare_text(section: TextData, tokens: Any, tokenizer: Tokenizer | None = None) -> PreparedText:
+@lru_cache(maxsize=2)
+def _read_once(section: TextData, tokens: Tokens, _files: tuple[Any, ...]) -> PreparedText:
+    return prepare_text(section, tokens)
+
+
+def _fingerprint(path: str) -> tuple[float, int] | None:
+    """Tell one state of a file from a later one, so that an edited file is read again."""
+    try:
+        stat = Path(path).expanduser().stat()
+    except (OSError, ValueError):
+        return None
+    return stat.st_mtime, stat.st_size
+
+
+def prepare_text(section: TextData, tokens: Tokens, tokenizer: Tokenizer | None = None) -> PreparedText:
     """Load, clean, split and tokenize what a `data` and a `tokenizer` section describe; raise `UserError`.
 
     A tokenizer that came with a checkpoint is used as it is.
@@ -130,7 +163,7 @@ def prepare_text(section: TextData, tokens: Any, tokenizer: Tokenizer | None = N
         spaces_to_dashes=section.spaces_to_dashes or own.spaces_to_dashes,
     )
     corpus = load_corpus(section.dataset, unit=section.unit, normalisation=cleaning)
-    if tokens.kind in ("word", "wordpiece"):  # these know no end of an item
+    if isinstance(tokens, WordTokens | WordPieceTokens):  # these know no end of an item
         corpus = _as_running_text(corpus)
     tokenizer = tokenizer or build_tokenizer(tokens, corpus)
     if tokenizer.terminator_id is None:
@@ -156,30 +189,30 @@ def prepared_without_corpus(tokenizer: Tokenizer, items: bool) -> PreparedText:
     return PreparedText(Corpus("the text", "items" if items else "text"), tokenizer, {})
 
 
-def build_tokenizer(tokens: Any, corpus: Corpus) -> Tokenizer:
+def build_tokenizer(tokens: Tokens, corpus: Corpus) -> Tokenizer:
     """Build the tokenizer of a `tokenizer` section for a corpus; raise `UserError` that names the setting at fault."""
     items = corpus.unit == "items"
-    match tokens.kind:
-        case "character":
+    match tokens:
+        case CharacterTokens():
             return CharacterTokenizer.from_items(corpus.items) if items else CharacterTokenizer.from_text(corpus.text)
-        case "word":
+        case WordTokens():
             return WordTokenizer.from_text(
                 corpus.text,
                 split=tokens.split,
                 lower_case=tokens.lower_case,
                 special_tokens=tokens.special_tokens,
             )
-        case "byte-pair":
+        case BytePairTokens():
             with _about("tokenizer.vocab_size"):
                 texts = corpus.items if items else corpus.text
                 return BytePairTokenizer.train(texts, tokens.vocab_size, terminator=items)
-        case "gpt2":
+        case GPT2Tokens():
             with _about("tokenizer.path"):
                 path = Path(tokens.path).expanduser() if tokens.path else None
                 return GPT2Tokenizer.load(path.parent if path and path.is_file() else path or "")
-    assert tokens.kind == "wordpiece", tokens.kind
-    with _about("tokenizer.path"):
-        return WordPieceTokenizer.from_file(Path(tokens.path).expanduser(), tokens.lower_case)
+        case WordPieceTokens():
+            with _about("tokenizer.path"):
+                return WordPieceTokenizer.from_file(Path(tokens.path).expanduser(), tokens.lower_case)
 
 
 @contextmanager

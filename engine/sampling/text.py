@@ -1,6 +1,6 @@
 """Drawing text: a prompt in, streamed text out."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 from torch import nn
@@ -8,18 +8,34 @@ from torch import nn
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import symbol_name
 from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.devices import is_out_of_memory
 from torchtty.engine.sampling.decoder import decode
-from torchtty.engine.sampling.settings import Choice
-from torchtty.engine.training.task import SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.sampling.settings import NOT_A_NUMBER, Choice
 
 
 def sample_text(
     model: nn.Module, data: PreparedText, request: SampleRequest, result: SampleResult, device: torch.device
-) -> Iterator[SamplePiece]:
+) -> Generator[SamplePiece]:
     """Draw `request.count` samples at once, yielding text as it comes and filling `result`.
 
-    Samples of items end at the terminator. Raises `UserError` if nothing of the prompt is in the vocabulary.
+    Samples of items end at the terminator. Raises `UserError` if nothing of the prompt is in the vocabulary, if the model's
+    predictions are no numbers, or if there is not enough memory.
     """
+    try:
+        yield from _sample_text(model, data, request, result, device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(
+            f"There is not enough memory for {request.count:,} samples at once: take a smaller count (--count), "
+            "or a smaller max_tokens (--max-tokens). Nothing else is affected."
+        ) from None
+
+
+def _sample_text(
+    model: nn.Module, data: PreparedText, request: SampleRequest, result: SampleResult, device: torch.device
+) -> Generator[SamplePiece]:
     tokenizer = data.tokenizer
     result.unknown = sorted(symbol_name(part) if len(part) == 1 else part for part in tokenizer.unknown(request.prompt))
     prompt = tokenizer.encode(request.prompt)
@@ -58,6 +74,11 @@ def sample_text(
         for index, token in enumerate(tokens.tolist()):
             if ended[index]:
                 continue
+            if token == NOT_A_NUMBER:
+                raise UserError(
+                    "The model's predictions are not numbers any more: its weights have become NaN or infinite, as they do when "
+                    "training diverges. Sample from an earlier checkpoint, or train again with a lower learning_rate."
+                )
             ended[index] = token == data.terminator
             piece = "" if ended[index] else streams[index].push(token)
             result.texts[index] += piece

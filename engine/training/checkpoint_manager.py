@@ -9,7 +9,7 @@ from torch import Tensor
 from torchtty.engine.contract.run.events import CheckpointWritten
 from torchtty.engine.training.checkpoint import Saved, mark_best, prune, write_checkpoint
 from torchtty.engine.training.run_writer import RunWriter
-from torchtty.engine.training.task import CarriesArchitecture, Task
+from torchtty.engine.training.task import CarriesArchitecture, Task, WritesText
 
 
 class CheckpointManager:
@@ -60,7 +60,8 @@ class CheckpointManager:
         self, step: int, weights: dict[str, Tensor], training: dict[str, Any] | None, losses: dict[str, float]
     ) -> Saved:
         architecture = self.task.architecture() if isinstance(self.task, CarriesArchitecture) else None
-        return Saved(step, weights, self.task.tokenizer_json(), training, losses, architecture)
+        tokenizer = self.task.tokenizer_json() if isinstance(self.task, WritesText) else None
+        return Saved(step, weights, tokenizer, training, losses, architecture)
 
     def restore(self, best: list[float] | None, best_weights: dict[str, Tensor] | None) -> None:
         """Take over the best step and loss as a checkpoint has them, and the weights of that step if they are others."""

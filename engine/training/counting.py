@@ -1,6 +1,6 @@
 """The task of a model that counts: one step over the whole text."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -10,10 +10,11 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import CountingConfiguration
 from torchtty.engine.data.batches import Windows
-from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.models.families import build_model, parameter_count
+from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
 from torchtty.engine.sampling.text import sample_text
-from torchtty.engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.training.task import Facts, Task
 
 CHUNK = 4096  # windows a forward pass
 
@@ -30,6 +31,23 @@ class CountingTask:
             raise UserError(f"{data.corpus.name} is too short to count sequences of {context + 1} tokens.")
         self.tokens_per_step = len(self.windows["train"])
         self.facts = Facts(0, data.tokenizer.vocab_size, data.token_counts, data.references(), data.notes)
+
+    @classmethod
+    def build(
+        cls,
+        configuration: Configuration,
+        tokenizer: dict[str, Any] | None = None,
+        architecture: dict[str, Any] | None = None,  # noqa: ARG003 - the configuration has it all
+        *,
+        data_may_be_gone: bool = False,
+    ) -> Task:
+        assert isinstance(configuration, CountingConfiguration)
+        section, tokens = configuration.data, configuration.tokenizer
+        return cls(configuration, read_text(section, tokens, tokenizer, may_be_gone=data_may_be_gone))
+
+    @classmethod
+    def for_timing(cls, configuration: Configuration) -> tuple[Task, float]:
+        return cls.build(configuration), 1.0
 
     def configure(self, configuration: Configuration) -> None:
         assert isinstance(configuration, CountingConfiguration)
@@ -69,11 +87,11 @@ class CountingTask:
                 total, count = total + float(loss) * len(y), count + len(y)
         return total / count
 
-    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
+    def sample(self, request: SampleRequest, result: SampleResult) -> Generator[SamplePiece]:
         yield from sample_text(self.model, self.data, request, result, torch.device("cpu"))
 
-    def automatic_sample(self) -> SampleRequest | None:
-        return self.data.request_from(self.configuration.sampling)
+    def automatic_sample(self) -> SampleRequest:
+        return SampleRequest.from_settings(self.configuration.sampling, items=self.data.terminator is not None)
 
     def weights(self) -> dict[str, Tensor]:
         return dict(self.model.state_dict())
@@ -89,7 +107,7 @@ class CountingTask:
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Counting keeps nothing but its counts."""
 
-    def tokenizer_json(self) -> dict[str, Any] | None:
+    def tokenizer_json(self) -> dict[str, Any]:
         return self.data.tokenizer.to_json()
 
 

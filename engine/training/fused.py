@@ -3,8 +3,11 @@
 For a model of ten thousand weights torch.optim spends more time on finding out what to do than on doing it: it looks up each
 weight's state, sorts tensors by device and type, enters and leaves the profiler. What it finds does not change from step to
 step, so here it is found once.
+
+The kernels are private to torch and may change with it, so each is compared with torch's own step before it is used.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +25,54 @@ class Lists:
     steps: list[Tensor]  # how many steps each weight has made, 0-D
 
 
+PROOF_STEPS = 4
+PROOF_SIZE = 1000  # numbers of each weight that the proof is done on: the kernels treat every number alike
+
+
+def fused(optimizer: torch.optim.Optimizer) -> "Fused | torch.optim.Optimizer":
+    """Return an optimizer's quicker form if it takes the same steps to the bit, else the optimizer itself."""
+    types = {weight.dtype for group in optimizer.param_groups for weight in group["params"]}
+    return Fused(optimizer) if type(optimizer) in KERNELS and len(types) == 1 and _proved(optimizer) else optimizer
+
+
+def _proved(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the kernel steps as torch does, tried on copies of the weights while the rates move."""
+    usual, candidate = _on_copies(optimizer), _on_copies(optimizer)
+    generator = torch.Generator().manual_seed(0)
+    try:
+        quick = Fused(candidate)
+        for number in range(PROOF_STEPS):
+            for mine, other in zip(_weights(usual), _weights(candidate), strict=True):
+                gradient = torch.randn(mine.shape, generator=generator)
+                mine.grad, other.grad = gradient.to(mine.dtype), gradient.to(mine.dtype)
+            for each in (usual, candidate):
+                for group in each.param_groups:  # with equal decays all groups are stepped at once
+                    group["lr"], group["weight_decay"] = 0.1 / (number + 1), 0.01 * (number % 2 or group["decayed"])
+            usual.step()
+            quick.step()
+    except (AttributeError, RuntimeError, TypeError, ValueError):  # the kernel is missing, or wants something else
+        return False
+    return all(torch.equal(a, b) for a, b in zip(_tensors(usual), _tensors(candidate), strict=True))
+
+
+def _on_copies(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Return a copy of an optimizer that has not stepped yet, with copies of its weights cut short."""
+    short = {
+        id(weight): torch.nn.Parameter(weight.detach().flatten()[:PROOF_SIZE].clone()) for weight in _weights(optimizer)
+    }
+    return copy.deepcopy(optimizer, short)
+
+
+def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
+def _tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Return weights, and what is remembered of them."""
+    state = [value for memory in optimizer.state.values() for value in memory.values() if isinstance(value, Tensor)]
+    return _weights(optimizer) + state
+
+
 class Fused:
     """Steps a torch optimizer built with `fused=True` for weights of one type on the CPU, to the same bits.
 
@@ -31,7 +82,7 @@ class Fused:
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._optimizer = optimizer
         self._kernel, self._remembered = KERNELS[type(optimizer)]
-        self._weights: list[Tensor] = [p for group in self.param_groups for p in group["params"]]
+        self._weights = _weights(optimizer)
         self._all: Lists | None = None  # None until torch has made the state
         self._groups: list[Lists] = []
         self._steps: Tensor | None = None  # (weights,): what each weight's `step` is a view of
@@ -41,9 +92,7 @@ class Fused:
     def param_groups(self) -> list[dict[str, Any]]:
         return self._optimizer.param_groups
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients; `set_to_none` is there for the likeness to torch's."""
-        assert set_to_none
+    def zero_grad(self) -> None:
         for weight in self._weights:
             weight.grad = None
 

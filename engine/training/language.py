@@ -1,34 +1,31 @@
 """Language modelling by gradient descent: predict the next token, for every family that does so."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
-from torchtty.engine.data.batches import Windows, moved
-from torchtty.engine.data.prepared import PreparedText
-from torchtty.engine.devices import check_precision, choose_device, finest_float
+from torchtty.engine.data.batches import DrawnBatches, Windows, moved
+from torchtty.engine.data.prepared import PreparedText, read_text
+from torchtty.engine.devices import finest_float
 from torchtty.engine.models.families import build_model, parameter_count
+from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
 from torchtty.engine.sampling.text import sample_text
-from torchtty.engine.training.batches import DrawnBatches
 from torchtty.engine.training.losses import objective
-from torchtty.engine.training.optimizers import build_optimizer, clip_gradients, gradient_norm, set_rates
-from torchtty.engine.training.schedules import rate_factor
-from torchtty.engine.training.task import Facts, SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.training.neural import NeuralTask, evaluation_mode
+from torchtty.engine.training.optimizers import build_optimizer
+from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics, Rates
+from torchtty.engine.training.task import Facts, Task
 from torchtty.engine.training.threads import use_threads_for
-from torchtty.engine.training.traced import SMALL, Gradients, quickest
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
-TRACED_AFTER = 100  # steps: a trace takes a few tenths of a second, for which nobody is to wait before the first points
-WORTH_TRACING = 5000  # steps to go from which on a trace pays: it takes as long as a thousand or two
 
 
-class LanguageTask:
+class LanguageTask(NeuralTask[LanguageConfiguration]):
     """Trains a model with `forward(idx, targets) -> (logits, loss)` on windows of tokens.
 
     Batches, dropout and samples draw from three generators, so that neither evaluating nor sampling changes training:
@@ -36,15 +33,15 @@ class LanguageTask:
     while anything but a training step runs.
     """
 
+    carries_state = False  # whether a step goes on from what the last one left, beside the weights
+
     def __init__(self, configuration: LanguageConfiguration, data: PreparedText) -> None:
-        self.configuration = configuration
         self.data = data
+        super().__init__(configuration)
         training = configuration.training
-        self.device = choose_device(training.device)
-        check_precision(training.precision, self.device)
-        torch.manual_seed(training.seed)
-        self.model = self._build_model().to(self.device)
         self.optimizer = build_optimizer(configuration.optimizer, self.model, self.device)
+        clip, pure = training.grad_clip_kind, not self.carries_state
+        self.step = EagerStep(Descent(self.model, self._loss, self.optimizer, clip, pure))
         every = bool(self.model.predicts_every_position)
         block_size: int = self.model.block_size  # type: ignore[assignment]
         self.windows: dict[str, Windows] = {
@@ -53,11 +50,10 @@ class LanguageTask:
         windows = self.windows.get("train")  # none where the text is gone and only samples are wanted
         if windows is not None and not len(windows):
             raise UserError(_too_short(data, block_size))
-        self._learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         generator = torch.Generator(self.device).manual_seed(training.seed)
         self._batches = DrawnBatches(windows, training.batch_size, generator) if windows is not None else None
         batch_size = min(training.batch_size, len(windows)) if windows is not None else training.batch_size
-        if batch_size < 2 and any(isinstance(module, torch.nn.BatchNorm1d) for module in self.model.modules()):
+        if batch_size < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self.model.modules()):
             raise UserError("training.batch_size must be at least 2 here: batch norm compares the examples of a batch.")
         self.tokens_per_step = batch_size * (windows.predictions if windows is not None else 1)
         notes = list(data.notes)
@@ -72,69 +68,60 @@ class LanguageTask:
             references=data.references(),
             notes=tuple(notes),
         )
-        self._operations = 6.0 * self.facts.parameters * self.tokens_per_step  # floating-point ones a step, about
-        self._steps_here = 0  # steps of this process
-        self._gradients: Gradients | None = None
-        use_threads_for(self._operations)
+        self.operations = 6.0 * self.facts.parameters * self.tokens_per_step
+        use_threads_for(self.operations)
         self.model.train()
 
-    def _build_model(self) -> torch.nn.Module:
+    @classmethod
+    def build(
+        cls,
+        configuration: Configuration,
+        tokenizer: dict[str, Any] | None = None,
+        architecture: dict[str, Any] | None = None,  # noqa: ARG003 - the configuration has it all
+        *,
+        data_may_be_gone: bool = False,
+    ) -> Task:
+        assert isinstance(configuration, LanguageConfiguration)
+        section, tokens = configuration.data, configuration.tokenizer
+        return cls(configuration, read_text(section, tokens, tokenizer, may_be_gone=data_may_be_gone))
+
+    def build_network(self) -> nn.Module:
         return build_model(self.configuration.model, self.data.tokenizer.vocab_size)
 
-    def configure(self, configuration: Configuration) -> None:
-        assert isinstance(configuration, LanguageConfiguration)
-        self.configuration = configuration
+    # -- steps ----------------------------------------------------------------------------------------------------
 
-    def train_step(self, step: int) -> dict[str, Tensor | float]:
-        training, optimizer = self.configuration.training, self.configuration.optimizer
-        rate = optimizer.learning_rate * rate_factor(self.configuration.schedule, step, training.max_steps)
-        set_rates(self.optimizer, rate, optimizer.weight_decay)
-        metrics: dict[str, Tensor | float] = {"learning_rate": rate, **self._descend(step)}
-        if training.grad_clip:
-            metrics["grad_norm"] = clip_gradients(self._learned, training.grad_clip_kind, training.grad_clip)
-        elif (step + 1) % training.log_interval == 0:  # nobody sees the norms in between
-            metrics["grad_norm"] = gradient_norm(self._learned)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return metrics
+    def rates(self, step: int) -> Rates:
+        rates = super().rates(step)
+        return Rates(rates.learning_rate, rates.weight_decay, self.configuration.training.grad_clip or None)
 
-    def _descend(self, step: int) -> dict[str, Tensor]:
-        """Read a batch, leave its gradient in the weights, and return its losses."""
-        x, y = self._next_batch()
-        if self._steps_here == TRACED_AFTER and self._may_be_traced(step):
-            self._gradients = quickest(self.model, x, y)
-        self._steps_here += 1
-        if self._gradients is not None:
-            return {"train_loss": self._gradients(x, y)}
-        with self._autocast():
-            logits, loss = self._read(x, y)
-        losses = {"train_loss": loss.detach()}
-        if self.configuration.training.loss != "cross-entropy":
-            loss = objective(self.configuration.training.loss, logits, y)
-            losses["objective"] = loss.detach()
-        loss.backward()
-        return losses
+    def _loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+        """Return what training lowers, and the metrics: the cross-entropy as `train_loss`, whatever is lowered."""
+        x, y = batch
+        kind = self.configuration.training.loss
+        with self.autocast():
+            logits, loss = self.read(x, y)
+        metrics = {"train_loss": loss.detach()}
+        if kind != "cross-entropy":
+            loss = objective(kind, logits, y)
+            metrics["objective"] = loss.detach()
+        return loss, metrics
 
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
+    def next_batch(self) -> Batch:
         assert self._batches is not None, "training needs a text"
         return self._batches.next()
 
-    def _read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def example_batch(self) -> Batch:
+        windows = self.windows["train"]
+        count = min(self.configuration.training.batch_size, len(windows))
+        return windows.cut(torch.arange(count, device=self.device))
+
+    def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, T, V) and the mean cross-entropy of a batch."""
         logits, loss = self.model(x, y)
         assert loss is not None
         return logits, loss
 
-    def _may_be_traced(self, step: int) -> bool:
-        """Whether the steps to go may be quicker with the model's kernels called one after the other."""
-        training = self.configuration.training
-        return (
-            self.device.type == "cpu"
-            and training.precision == "float32"
-            and training.loss == "cross-entropy"
-            and training.max_steps - step >= WORTH_TRACING
-            and self._operations <= SMALL
-        )
+    # -- evaluation and samples -----------------------------------------------------------------------------------
 
     @torch.no_grad()
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
@@ -144,7 +131,7 @@ class LanguageTask:
         evaluated whole, and as much of the training split; all of that too if `thorough`.
         """
         losses = {}
-        with self._aside():
+        with evaluation_mode(self.model):
             for split, name in (("train", "train_eval_loss"), ("val", "val_loss")):
                 windows = self.windows.get(split)
                 if windows is not None and len(windows):
@@ -165,7 +152,7 @@ class LanguageTask:
             windows = windows.thinned(most).apart()
             batches = windows.in_order(max(1, WHOLE_SPLIT_BATCH // windows.predictions))
         for x, y in batches:
-            with self._autocast():
+            with self.autocast():
                 _, loss = self.model(x, y)
             assert loss is not None
             predicted = (y >= 0).sum()
@@ -173,25 +160,17 @@ class LanguageTask:
             count += predicted
         return float(total / count)
 
-    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
-        with self._aside():
+    def sample(self, request: SampleRequest, result: SampleResult) -> Generator[SamplePiece]:
+        with evaluation_mode(self.model):
             yield from sample_text(self.model, self.data, request, result, self.device)
 
-    def automatic_sample(self) -> SampleRequest | None:
-        return self.data.request_from(self.configuration.sampling)
+    def automatic_sample(self) -> SampleRequest:
+        return SampleRequest.from_settings(self.configuration.sampling, items=self.data.terminator is not None)
 
-    def weights(self) -> dict[str, Tensor]:
-        """Return the model's tensors; one that is the same as another (tied weights) is left out."""
-        seen: set[int] = set()
-        found = {}
-        for name, tensor in self.model.state_dict().items():
-            if tensor.data_ptr() not in seen or not tensor.numel():
-                found[name] = tensor
-                seen.add(tensor.data_ptr())
-        return found
+    def tokenizer_json(self) -> dict[str, Any]:
+        return self.data.tokenizer.to_json()
 
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
-        load_model_weights(self.model, weights, expected=set(self.weights()))
+    # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
         assert self._batches is not None
@@ -213,58 +192,6 @@ class LanguageTask:
         torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
-
-    def tokenizer_json(self) -> dict[str, Any] | None:
-        return self.data.tokenizer.to_json()
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.configuration.training.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
-
-    def _aside(self) -> AbstractContextManager[None]:
-        return evaluation_mode(self.model)
-
-
-class evaluation_mode:
-    """Puts a model into evaluation mode, and back with torch's global generators as they were."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._was_training = self._model.training
-        self._fork = torch.random.fork_rng(
-            devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-        )
-        self._fork.__enter__()
-        self._model.eval()
-
-    def __exit__(self, *exception: Any) -> None:
-        self._model.train(self._was_training)
-        self._fork.__exit__(*exception)
-
-
-def load_model_weights(model: torch.nn.Module, weights: dict[str, Tensor], expected: set[str]) -> None:
-    """Load weights by name, every name and shape accounted for; raise `UserError` for the first that does not fit."""
-    own = model.state_dict()
-    for name in sorted(expected ^ set(weights)):
-        lacks = "the checkpoint lacks" if name in expected else "the model has no place for"
-        raise UserError(
-            f"These weights belong to another model: {lacks} '{name}'. Use the configuration they were trained with."
-        )
-    for name, tensor in weights.items():
-        if name == "token_embedding.weight" and len(own[name]) != len(tensor):
-            raise UserError(
-                f"These weights belong to a vocabulary of {len(tensor):,} tokens, and the one at hand has {len(own[name]):,}. "
-                "Use the tokenizer they were trained with: a checkpoint's own stands beside it as tokenizer.json."
-            )
-        if own[name].shape != tensor.shape and name not in ("codes", "counts"):
-            raise UserError(
-                f"These weights belong to another model: '{name}' is {tuple(tensor.shape)}, and {tuple(own[name].shape)} is "
-                "needed. Use the configuration and tokenizer they were trained with."
-            )
-    model.load_state_dict(weights, strict=False)
 
 
 def _too_short(data: PreparedText, block_size: int) -> str:

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.training.fused import KERNELS, Fused
+from torchtty.engine.contract.settings.optimizer import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
+from torchtty.engine.training.fused import Fused, fused
 
 
-class Together:
+class ChainedOptimizer:
     """Several optimizers that each look after their own parameters, and step as one."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer | Fused]) -> None:
@@ -23,9 +24,9 @@ class Together:
         for optimizer in self.optimizers:
             optimizer.step()
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
+    def zero_grad(self) -> None:
         for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none)
+            optimizer.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
@@ -35,15 +36,15 @@ class Together:
             optimizer.load_state_dict(own)
 
 
-Steps = torch.optim.Optimizer | Fused | Together
+Optimizers = torch.optim.Optimizer | Fused | ChainedOptimizer
 
 
-def build_optimizer(section: Any, model: nn.Module, device: torch.device) -> Steps:
+def build_optimizer(section: Optimizer, model: nn.Module, device: torch.device) -> Optimizers:
     """Build the optimizer of an `optimizer` section; raise `UserError` if this torch does not have it.
 
     Weight decay pulls at matrices and embeddings only, never at biases and norms (Loshchilov & Hutter, 2019, as in GPT-2).
     """
-    if section.kind == "muon":
+    if isinstance(section, Muon):
         return _muon(section, model, device)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return _of_one_kind(section, _groups(learned, section.weight_decay), device)
@@ -57,29 +58,29 @@ def _groups(learned: list[nn.Parameter], weight_decay: float) -> list[dict[str, 
     return [group for group in groups if group["params"]]
 
 
-def _of_one_kind(section: Any, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer | Fused:
+def _of_one_kind(
+    section: Optimizer, groups: list[dict[str, Any]], device: torch.device
+) -> torch.optim.Optimizer | Fused:
     optimizer = _torchs(section, groups, device)
-    types = {parameter.dtype for group in groups for parameter in group["params"]}
-    if device.type == "cpu" and type(optimizer) in KERNELS and len(types) == 1:
-        return Fused(optimizer)
-    return optimizer
+    return fused(optimizer) if device.type == "cpu" else optimizer
 
 
-def _torchs(section: Any, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
-    fused, rate = device.type in ("cpu", "cuda"), section.learning_rate
-    if section.kind in ("adamw", "muon"):
-        return torch.optim.AdamW(groups, lr=rate, betas=(section.beta1, section.beta2), fused=fused)
-    if section.kind == "adam":
-        return torch.optim.Adam(groups, lr=rate, betas=(section.beta1, section.beta2), fused=fused)
-    if section.kind == "adagrad":
-        return torch.optim.Adagrad(groups, lr=rate, fused=device.type == "cpu")  # fused on CUDA in newer torch only
-    if section.kind == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=rate, alpha=section.alpha, momentum=section.momentum)  # has no fused form
-    assert section.kind == "sgd", section.kind
-    return torch.optim.SGD(groups, lr=rate, momentum=section.momentum, fused=fused)
+def _torchs(section: Optimizer, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+    kernel, rate = device.type in ("cpu", "cuda"), section.learning_rate
+    match section:
+        case AdamW() | Muon():
+            return torch.optim.AdamW(groups, lr=rate, betas=(section.beta1, section.beta2), fused=kernel)
+        case Adam():
+            return torch.optim.Adam(groups, lr=rate, betas=(section.beta1, section.beta2), fused=kernel)
+        case Adagrad():  # fused on CUDA in newer torch only
+            return torch.optim.Adagrad(groups, lr=rate, fused=device.type == "cpu")
+        case RMSprop():  # has no fused form
+            return torch.optim.RMSprop(groups, lr=rate, alpha=section.alpha, momentum=section.momentum)
+        case SGD():
+            return torch.optim.SGD(groups, lr=rate, momentum=section.momentum, fused=kernel)
 
 
-def _muon(section: Any, model: nn.Module, device: torch.device) -> Steps:
+def _muon(section: Muon, model: nn.Module, device: torch.device) -> Optimizers:
     """Muon for the matrices between hidden layers, AdamW for embeddings, the output layer, biases and norms.
 
     Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that one learning rate serves both.
@@ -100,7 +101,7 @@ def _muon(section: Any, model: nn.Module, device: torch.device) -> Steps:
         momentum=section.momentum,
         adjust_lr_fn="match_rms_adamw",
     )
-    return Together([muon, rest]) if rest is not None else muon
+    return ChainedOptimizer([muon, rest]) if rest is not None else muon
 
 
 def _is_an_end(name: str, module: nn.Module) -> bool:
@@ -108,7 +109,15 @@ def _is_an_end(name: str, module: nn.Module) -> bool:
     return isinstance(module, nn.Embedding) or name.rpartition(".")[2] == "head"
 
 
-def set_rates(optimizer: Steps, learning_rate: float, weight_decay: float) -> None:
+def remembered_tensors(optimizer: Optimizers) -> list[Tensor]:
+    """Return the tensors that an optimizer remembers of its weights; none before its first step."""
+    if isinstance(optimizer, ChainedOptimizer):
+        return [tensor for each in optimizer.optimizers for tensor in remembered_tensors(each)]
+    states = optimizer.state_dict()["state"].values()
+    return [value for state in states for value in state.values() if isinstance(value, Tensor)]
+
+
+def set_rates(optimizer: Optimizers, learning_rate: float | Tensor, weight_decay: float | Tensor) -> None:
     """Set what may change from step to step."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
@@ -116,12 +125,12 @@ def set_rates(optimizer: Steps, learning_rate: float, weight_decay: float) -> No
             group["weight_decay"] = weight_decay
 
 
-def clip_gradients(learned: list[nn.Parameter], kind: str, limit: float) -> Tensor:
+def clip_gradients(learned: list[nn.Parameter], kind: str, limit: float | Tensor) -> Tensor:
     """Clip gradients by their norm over all weights or by value, number by number; return their norm before."""
     if kind == "norm":
-        return torch.nn.utils.clip_grad_norm_(learned, limit)
+        return torch.nn.utils.clip_grad_norm_(learned, float(limit))
     norm = gradient_norm(learned)
-    torch.nn.utils.clip_grad_value_(learned, limit)
+    torch.nn.utils.clip_grad_value_(learned, float(limit))
     return norm
 
 

@@ -5,17 +5,25 @@ from typing import Any
 
 from torch import nn
 
+from torchtty.engine.contract.settings.data import GPT2Tokens, Tokens
+from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
-from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.data.prepared import PreparedText, read_text
+from torchtty.engine.data.tokenizers import GPT2Tokenizer
 from torchtty.engine.models.gpt2 import GPT2
 from torchtty.engine.models.gpt2_architecture import written_architecture
+from torchtty.engine.models.gpt2_hub import PUBLISHED, VOCABULARY, waits_for_download
 from torchtty.engine.models.gpt2_weights import export_folder, pretrained
 from torchtty.engine.training.language import LanguageTask
+from torchtty.engine.training.task import Facts, Task
 
 
 class PretrainedTask(LanguageTask):
     """Language modelling with a GPT-2 read from a folder, or rebuilt from the architecture in a checkpoint."""
+
+    model: GPT2
+    timed_batch = 1
 
     def __init__(
         self, configuration: LanguageConfiguration, data: PreparedText, architecture: dict[str, Any] | None = None
@@ -23,17 +31,49 @@ class PretrainedTask(LanguageTask):
         self._architecture = architecture
         super().__init__(configuration, data)
 
-    def _build_model(self) -> nn.Module:
-        section = self.configuration.model
-        assert isinstance(section, GPT2Model)
-        return pretrained(section, self.data.tokenizer.vocab_size, self._architecture)
+    @classmethod
+    def build(
+        cls,
+        configuration: Configuration,
+        tokenizer: dict[str, Any] | None = None,
+        architecture: dict[str, Any] | None = None,
+        *,
+        data_may_be_gone: bool = False,
+    ) -> Task:
+        assert isinstance(configuration, LanguageConfiguration)
+        section, tokens = configuration.data, _vocabulary(_model(configuration), configuration.tokenizer)
+        data = read_text(section, tokens, tokenizer, may_be_gone=data_may_be_gone)
+        return cls(configuration, data, architecture)
+
+    @classmethod
+    def preview(cls, configuration: Configuration) -> Facts | None:
+        """Return what is known of weights that are still to be downloaded, which choosing a model must not set off."""
+        weights = _model(configuration).weights
+        if not waits_for_download(weights):
+            return None
+        parameters = PUBLISHED[weights].parameters
+        note = f"The weights of {weights}, {parameters * 4 / 1e6:,.0f} MB, are downloaded when training begins."
+        return Facts(parameters, VOCABULARY, {}, {}, (note,))
+
+    def build_network(self) -> nn.Module:
+        return pretrained(_model(self.configuration), self.data.tokenizer.vocab_size, self._architecture)
 
     def architecture(self) -> dict[str, Any]:
-        assert isinstance(self.model, GPT2)
         return written_architecture(self.model.shape)
 
     def export(self, target: Path) -> list[str]:
-        assert isinstance(self.model, GPT2)
-        section = self.configuration.model
-        assert isinstance(section, GPT2Model)
-        return export_folder(target, self.model, section, self.data.tokenizer)
+        return export_folder(target, self.model, _model(self.configuration), self.data.tokenizer)
+
+
+def _model(configuration: Configuration) -> GPT2Model:
+    section = configuration.sections()["model"]
+    assert isinstance(section, GPT2Model)
+    return section
+
+
+def _vocabulary(model: GPT2Model, tokens: Tokens) -> Tokens:
+    """Return the tokenizer section; GPT-2's without a path takes the files beside the model's weights, if they are there."""
+    if not isinstance(tokens, GPT2Tokens) or tokens.path:
+        return tokens
+    folder = Path(model.weights).expanduser()
+    return tokens.model_copy(update={"path": str(folder)}) if GPT2Tokenizer.is_in(folder) else tokens

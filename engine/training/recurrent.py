@@ -7,10 +7,15 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.models.rnn import RNNModel
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
+from torchtty.engine.data.batches import Rows
 from torchtty.engine.data.prepared import PreparedText
-from torchtty.engine.data.rows import Rows
 from torchtty.engine.training.language import LanguageTask
+from torchtty.engine.training.neural import evaluation_mode
+from torchtty.engine.training.step import Batch
+from torchtty.engine.training.task import Task
 
 SMOOTHING = 0.999  # weight of the past in `smoothed_sum`, as usual for noisy losses of one window
 
@@ -24,6 +29,8 @@ class RecurrentTask(LanguageTask):
 
     `smoothed_sum` is the loss summed over a window and averaged exponentially over the steps, from chance on.
     """
+
+    carries_state = True
 
     def __init__(self, configuration: LanguageConfiguration, data: PreparedText) -> None:
         super().__init__(configuration, data)
@@ -41,6 +48,22 @@ class RecurrentTask(LanguageTask):
             )
         self.tokens_per_step = configuration.training.batch_size * self._width
 
+    @classmethod
+    def build(
+        cls,
+        configuration: Configuration,
+        tokenizer: dict[str, Any] | None = None,
+        architecture: dict[str, Any] | None = None,
+        *,
+        data_may_be_gone: bool = False,
+    ) -> Task:
+        """Build a task; windows drawn at random are learnt from by a `LanguageTask`, as by other models."""
+        assert isinstance(configuration, LanguageConfiguration)
+        assert isinstance(configuration.model, RNNModel)
+        if configuration.model.carry_state:
+            return super().build(configuration, tokenizer, architecture, data_may_be_gone=data_may_be_gone)
+        return LanguageTask.build(configuration, tokenizer, architecture, data_may_be_gone=data_may_be_gone)
+
     def _cut_into_rows(self, split: str) -> Rows:
         stream = torch.as_tensor(self.data.stream(split), dtype=torch.int64, device=self.device)
         count = self.configuration.training.batch_size
@@ -52,22 +75,21 @@ class RecurrentTask(LanguageTask):
         self._smoothed = SMOOTHING * self._smoothed + (1 - SMOOTHING) * self._width * loss
         return metrics | {"smoothed_sum": self._smoothed}
 
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
+    def next_batch(self) -> Batch:
         rows = self._rows["train"]
         if self._position + self._width > rows.length:
             self._position, self._state = 0, None
-        x, y = rows.cut(self._position, self._width)
+        batch = rows.cut(self._position, self._width)
         self._position += self._width
-        return x, y
+        return batch
 
-    def _read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def example_batch(self) -> Batch:
+        return self._rows["train"].cut(0, self._width)
+
+    def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]
         self._state = tuple(part.detach() for part in state)
         return logits, loss
-
-    def _may_be_traced(self, step: int) -> bool:  # noqa: ARG002
-        """Return no: a step needs more than its batch, the state that the last one left."""
-        return False
 
     @torch.no_grad()
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
@@ -80,7 +102,7 @@ class RecurrentTask(LanguageTask):
         most = self.configuration.training.eval_batches * self._width
         if not most and not thorough:
             most = whole.get("val", 0)
-        with self._aside():
+        with evaluation_mode(self.model):
             return {
                 name: self._mean_loss_in_order(self._rows[split], min(whole[split], most or whole[split]))
                 for split, name in (("train", "train_eval_loss"), ("val", "val_loss"))
@@ -91,7 +113,7 @@ class RecurrentTask(LanguageTask):
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         state = None
         for position in range(0, length, self._width):
-            with self._autocast():
+            with self.autocast():
                 x, y = rows.cut(position, self._width)
                 _, state, loss = self.model.read(x, state, y)  # type: ignore[operator]
             total += loss.double()

@@ -1,28 +1,37 @@
 """How the learning rate moves with the step."""
 
 import math
-from typing import Any
+
+from torchtty.engine.contract.settings.optimizer import (
+    ConstantSchedule,
+    CosineSchedule,
+    LinearSchedule,
+    OneCycleSchedule,
+    Schedule,
+    StepSchedule,
+)
 
 
-def rate_factor(schedule: Any, step: int, max_steps: int) -> float:
+def rate_factor(schedule: Schedule, step: int, max_steps: int) -> float:
     """Return what the learning rate is multiplied by at `step` (0 is the first), given a `schedule` section."""
-    if schedule.kind == "constant":
-        return 1.0
-    if schedule.kind == "step":
-        return 1.0 if step < schedule.at * max_steps else float(schedule.factor)
-    if schedule.kind == "one-cycle":
-        return _one_cycle(schedule, step, max_steps)
-    assert schedule.kind in ("cosine", "linear"), schedule.kind
-    if step < schedule.warmup_steps:
-        return float((step + 1) / (schedule.warmup_steps + 1))
-    span = max(1, max_steps - schedule.warmup_steps)
-    progress = min(1.0, (step - schedule.warmup_steps) / span)
-    if schedule.kind == "linear":
-        return float(1 + (schedule.final - 1) * progress)
-    return _cosine(1.0, schedule.final, progress)
+    match schedule:
+        case ConstantSchedule():
+            return 1.0
+        case StepSchedule():
+            return 1.0 if step < schedule.at * max_steps else schedule.factor
+        case OneCycleSchedule():
+            return _one_cycle(schedule, step, max_steps)
+        case CosineSchedule() | LinearSchedule():
+            if step < schedule.warmup_steps:
+                return (step + 1) / (schedule.warmup_steps + 1)
+            span = max(1, max_steps - schedule.warmup_steps)
+            progress = min(1.0, (step - schedule.warmup_steps) / span)
+            if isinstance(schedule, LinearSchedule):
+                return 1 + (schedule.final - 1) * progress
+            return _cosine(1.0, schedule.final, progress)
 
 
-def _one_cycle(schedule: Any, step: int, max_steps: int) -> float:
+def _one_cycle(schedule: OneCycleSchedule, step: int, max_steps: int) -> float:
     """Half a cosine up to the peak and half a cosine down (Smith & Topin, 2018; the shape of torch's OneCycleLR)."""
     peak = max(1e-9, schedule.peak * max_steps - 1)
     if step <= peak:
@@ -32,4 +41,4 @@ def _one_cycle(schedule: Any, step: int, max_steps: int) -> float:
 
 def _cosine(first: float, last: float, progress: float) -> float:
     """Go from one value to another along half a cosine, `progress` from 0 to 1."""
-    return float(last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress)))
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,7 +1,7 @@
-"""What the loop knows of a model, its data and its objective."""
+"""What the loop knows of a model, its data and its objective, and what a task can offer beyond that."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,36 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from torchtty.engine.contract.settings.family import Configuration
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """What is to be drawn, every setting filled in."""
-
-    prompt: str
-    count: int
-    max_tokens: int
-    temperature: float
-    top_k: int | None
-    top_p: float | None
-    seed: int | None
-
-
-@dataclass(frozen=True)
-class SamplePiece:
-    """Text that was added to sample `index`."""
-
-    index: int
-    text: str
-
-
-@dataclass
-class SampleResult:
-    """Drawn samples, filled while they are drawn: `texts` one a sample, `known` whether each stands in the training data."""
-
-    texts: list[str] = field(default_factory=list)
-    known: list[bool] | None = None
-    unknown: list[str] = field(default_factory=list)  # symbols of the prompt that the vocabulary lacks
+from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
 
 
 @dataclass(frozen=True)
@@ -62,7 +33,7 @@ class Task(Protocol):
         """Take over live settings."""
 
     def train_step(self, step: int) -> dict[str, Tensor | float]:
-        """Do one step and return its metrics, as 0-D tensors that stay on the device where they were computed."""
+        """Do one step and return its metrics, tensors on the device where they were computed."""
 
     def evaluate(self, thorough: bool = False) -> dict[str, float]:
         """Return the losses on the splits, named as in `METRICS`; `thorough` leaves out nothing, at the end of a run."""
@@ -79,30 +50,50 @@ class Task(Protocol):
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Take over what `training_state` returned."""
 
-    def tokenizer_json(self) -> dict[str, Any] | None:
-        """Return the tokenizer that travels with the weights."""
+
+class TaskClass(Protocol):
+    """What builds the tasks of a family."""
+
+    def build(
+        self,
+        configuration: Configuration,
+        tokenizer: dict[str, Any] | None = None,
+        architecture: dict[str, Any] | None = None,
+        *,
+        data_may_be_gone: bool = False,
+    ) -> Task:
+        """Build a task, with the tokenizer and architecture of a checkpoint if given; raise `UserError`.
+
+        With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
+        """
+
+    def for_timing(self, configuration: Configuration) -> tuple[Task, float]:
+        """Build a task to look at and time; return it with what the time of its steps is to be multiplied by.
+
+        Nothing is downloaded for it, and on a CPU a small batch may stand for a large one, which could take a minute.
+        """
+
+
+@runtime_checkable
+class PreviewsDownload(Protocol):
+    """What the class of a task offers whose model may still have to be downloaded."""
+
+    def preview(self, configuration: Configuration) -> Facts | None:
+        """Return what is known without the download; none where there is nothing to download."""
 
 
 @runtime_checkable
 class WritesText(Protocol):
     """What a task offers whose samples are text."""
 
-    def sample(self, request: SampleRequest, result: SampleResult) -> Iterator[SamplePiece]:
-        """Draw samples into `result`, yielding what was added as it comes."""
+    def sample(self, request: SampleRequest, result: SampleResult) -> Generator[SamplePiece]:
+        """Draw samples into `result`, yielding what was added as it comes. Raises `UserError`."""
 
     def automatic_sample(self) -> SampleRequest:
         """Return what is drawn now and then during training."""
 
-
-@runtime_checkable
-class ExposesModel(Protocol):
-    """What a task offers whose model lenses can look into."""
-
-    model: nn.Module
-    device: torch.device
-
-    def example_batch(self) -> tuple[Tensor, ...]:
-        """Return the arguments of one forward pass of the model on real data."""
+    def tokenizer_json(self) -> dict[str, Any]:
+        """Return the tokenizer that travels with the weights."""
 
 
 @runtime_checkable
@@ -122,6 +113,20 @@ class DrawsPictures(Protocol):
 
 
 @runtime_checkable
+class ExposesModel(Protocol):
+    """What a task offers that trains a network: the network itself, to be looked into."""
+
+    model: nn.Module
+    device: torch.device
+
+    def example_batch(self) -> tuple[Tensor, ...]:
+        """Return the arguments of a forward pass on real data, the same each time; training goes on as if it had not been.
+
+        `model(*example_batch())[1]` is a loss, 0-D, that can be differentiated.
+        """
+
+
+@runtime_checkable
 class CarriesArchitecture(Protocol):
     """What a task offers whose model was read from a folder: a checkpoint must do without that folder."""
 
@@ -130,6 +135,3 @@ class CarriesArchitecture(Protocol):
 
     def export(self, target: Path) -> list[str]:
         """Write the model as a new folder that other programs read; return its files' names. Raises `UserError`."""
-
-
-ProgressReport = Callable[[str], None]

@@ -18,14 +18,13 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Images, Progress, SampleDrawn, SampleStart, Started
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.sampling.grid import grid_png
+from torchtty.engine.sampling.requests import SampleRequest, SampleResult
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.task import (
     CarriesArchitecture,
     DrawsPictures,
     ExposesModel,
-    SampleRequest,
-    SampleResult,
     WritesText,
 )
 
@@ -102,7 +101,7 @@ def _write_text(task: WritesText, wanted: SampleRequest, *, automatic: bool) -> 
     except Interrupted:
         pass
     finally:
-        pieces.close()  # type: ignore[attr-defined]
+        pieces.close()
     known = tuple(result.known) if result.known is not None else None
     return Answer(SampleDrawn(prompt=wanted.prompt, texts=tuple(result.texts), known=known, automatic=automatic))
 

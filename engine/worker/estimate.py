@@ -3,12 +3,15 @@
 import time
 from typing import Any
 
+import torch
+
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
-from torchtty.engine.devices import synchronise
-from torchtty.engine.training.factory import build_task_for_timing
+from torchtty.engine.contract.settings.optimizer import OptimizerBase
+from torchtty.engine.devices import is_out_of_memory, synchronise
+from torchtty.engine.training.factory import task_class
+from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task
 
 TIMING = 0.15  # seconds spent on measuring a step
 
@@ -19,18 +22,30 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
     `unreachable` beside a problem says that it is something that cannot be fetched from here.
     """
     try:
-        configuration = parse(tree)
-        if (later := _downloaded_later(configuration)) is not None:
-            return later
-        task, scale = build_task_for_timing(configuration)
+        return _estimate(parse(tree))
     except ConfigurationError as error:
         return {"problems": [[problem.path, problem.message] for problem in error.problems]}
     except UserError as error:
         problems = [[_path_in(str(error), tree), str(error)]]
         return {"problems": problems} | ({"unreachable": True} if isinstance(error, UnreachableError) else {})
     except (RuntimeError, MemoryError) as error:
-        return {"problems": [["model", f"The model cannot be built here: {str(error).splitlines()[0]}"]]}
-    facts = task.facts
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return {"problems": [["model", f"The model cannot be built here: {reason}"]]}
+
+
+def _estimate(configuration: Configuration) -> dict[str, Any]:
+    trained = task_class(configuration)
+    facts = trained.preview(configuration) if isinstance(trained, PreviewsDownload) else None
+    if facts is not None:
+        return _described(facts, configuration)
+    task, scale = trained.for_timing(configuration)
+    answer = _described(task.facts, configuration)
+    if isinstance(task, ExposesModel):
+        answer["seconds_per_step"] = _seconds_per_step(task, task.device) * scale
+    return answer
+
+
+def _described(facts: Facts, configuration: Configuration) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "parameters": facts.parameters,
         "vocab_size": facts.vocab_size,
@@ -38,45 +53,38 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
         "references": facts.references,
         "notes": list(facts.notes),
     }
-    if hasattr(task, "optimizer") or hasattr(task, "optimizers"):
-        # weights, gradients, and the two running means that Adam-like optimizers keep, four bytes each
-        answer["memory"] = facts.parameters * 4 * (4 if "adam" in tree.get("optimizer", {}).get("kind", "") else 2)
-        answer["seconds_per_step"] = _seconds_per_step(task) * scale
+    optimizer = configuration.sections().get("optimizer")
+    if isinstance(optimizer, OptimizerBase):
+        # a weight, its gradient, and what the optimizer remembers of it, four bytes each
+        answer["memory"] = facts.parameters * 4 * (2 + optimizer.numbers_per_weight)
     return answer
 
 
-def _downloaded_later(configuration: Configuration) -> dict[str, Any] | None:
-    """Answer for weights that are still to be downloaded, which choosing a model must not set off."""
-    if not isinstance(configuration.sections()["model"], GPT2Model):
-        return None
-    from torchtty.engine.models.gpt2_hub import PUBLISHED, VOCABULARY, waits_for_download
+def _seconds_per_step(task: Task, device: torch.device) -> float:
+    """Time a few real steps on a throw-away model; raise `UserError` about the batch size if they do not fit into memory.
 
-    weights: str = configuration.sections()["model"].weights  # type: ignore[attr-defined]
-    if not waits_for_download(weights):
-        return None
-    parameters = PUBLISHED[weights].parameters
-    megabytes = round(parameters * 4 / 1e6)
-    return {
-        "parameters": parameters,
-        "vocab_size": VOCABULARY,
-        "tokens": {},
-        "references": {},
-        "notes": [f"The weights of {weights}, {megabytes:,} MB, are downloaded when training begins."],
-        "memory": parameters * 4 * 4,
-    }
+    The first is left out, as it pays for what later ones find ready.
+    """
+    try:
+        return _timed_steps(task, device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(
+            "training.batch_size is too large: a step does not fit into memory. Halve it, or take a smaller model."
+        ) from None
 
 
-def _seconds_per_step(task: Any) -> float:
-    """Time a few real steps on a throw-away model; the first is left out, as it pays for what later ones find ready."""
+def _timed_steps(task: Task, device: torch.device) -> float:
     task.train_step(0)
-    synchronise(task.device)
+    synchronise(device)
     steps, began = 0, time.perf_counter()
     while steps == 0 or time.perf_counter() - began < TIMING:
         task.train_step(steps + 1)
         steps += 1
-        if steps % 10 == 0 or task.device.type == "cpu":
-            synchronise(task.device)
-    synchronise(task.device)
+        if steps % 10 == 0 or device.type == "cpu":
+            synchronise(device)
+    synchronise(device)
     return (time.perf_counter() - began) / steps
 
 

@@ -93,3 +93,12 @@ class WordPieceTokens(Section):
 Tokens = Annotated[
     CharacterTokens | WordTokens | BytePairTokens | GPT2Tokens | WordPieceTokens, Field(discriminator="kind")
 ]
+
+
+class ImageData(Section):
+    """Which pictures are learnt from. They are cut square around their middle and resized to the model's image_size."""
+
+    dataset: str = setting("digits", "A dataset's name, or the path of a folder of PNG, JPEG or WebP files.", path=True)
+    limit: int | None = setting(
+        None, "Learn from so many of the pictures only, drawn at random; none takes all.", ge=2, step=1000
+    )

@@ -31,58 +31,75 @@ def _beta2(default: float = 0.999) -> float:
     return beta
 
 
-class AdamW(Section):
+class OptimizerBase(Section):
+    """What every optimizer has."""
+
+    kind: str
+    learning_rate: float = _learning_rate(1e-3)
+    weight_decay: float = _weight_decay(0.0)
+
+    @property
+    def numbers_per_weight(self) -> int:
+        """How many numbers the optimizer remembers of each weight, at most."""
+        return 2  # the running means of the gradient and its square
+
+
+class AdamW(OptimizerBase):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
 
     kind: Literal["adamw"] = "adamw"
-    learning_rate: float = _learning_rate(1e-3)
     weight_decay: float = _weight_decay(0.1)
     beta1: float = _beta1()
     beta2: float = _beta2(0.99)
 
 
-class Adam(Section):
+class Adam(OptimizerBase):
     """Steps of about equal size whatever the gradient's (Kingma & Ba, 2015); weight decay is added to the gradient."""
 
     kind: Literal["adam"] = "adam"
-    learning_rate: float = _learning_rate(1e-3)
-    weight_decay: float = _weight_decay(0.0)
     beta1: float = _beta1()
     beta2: float = _beta2()
 
 
-class SGD(Section):
+class SGD(OptimizerBase):
     """Stochastic gradient descent, with momentum if wanted."""
 
     kind: Literal["sgd"] = "sgd"
     learning_rate: float = _learning_rate(0.1)
-    weight_decay: float = _weight_decay(0.0)
     momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1)
 
+    @property
+    def numbers_per_weight(self) -> int:
+        return 1 if self.momentum else 0
 
-class Adagrad(Section):
+
+class Adagrad(OptimizerBase):
     """Steps that shrink for each weight as its squared gradients add up (Duchi et al., 2011)."""
 
     kind: Literal["adagrad"] = "adagrad"
     learning_rate: float = _learning_rate(1e-2)
-    weight_decay: float = _weight_decay(0.0)
+
+    @property
+    def numbers_per_weight(self) -> int:
+        return 1  # the sum of squared gradients
 
 
-class RMSprop(Section):
+class RMSprop(OptimizerBase):
     """Steps divided by a running mean of the gradient's size (Tieleman & Hinton, 2012)."""
 
     kind: Literal["rmsprop"] = "rmsprop"
-    learning_rate: float = _learning_rate(1e-3)
-    weight_decay: float = _weight_decay(0.0)
     alpha: float = setting(0.99, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
     momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1)
 
+    @property
+    def numbers_per_weight(self) -> int:
+        return 2 if self.momentum else 1
 
-class Muon(Section):
+
+class Muon(OptimizerBase):
     """Momentum made orthogonal for the matrices of hidden layers (Jordan et al., 2024); AdamW for all other weights."""
 
     kind: Literal["muon"] = "muon"
-    learning_rate: float = _learning_rate(1e-3)
     weight_decay: float = _weight_decay(0.1)
     momentum: float = setting(0.95, "Muon: memory of the gradient.", ge=0, lt=1, step=0.05)
     beta1: float = setting(0.9, "AdamW: memory of the mean gradient.", ge=0, lt=1, step=0.05)

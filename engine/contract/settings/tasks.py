@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.data import CharacterTokens, TextData, Tokens
+from torchtty.engine.contract.settings.data import CharacterTokens, ImageData, TextData, Tokens
 from torchtty.engine.contract.settings.family import (
     GRADIENT_CHART,
     RATE_CHART,
@@ -12,8 +12,6 @@ from torchtty.engine.contract.settings.family import (
     MetricChart,
     ModelSection,
 )
-from torchtty.engine.contract.settings.images import AdversarialTraining, ImageData, ImageSampling
-from torchtty.engine.contract.settings.language import LanguageTraining
 from torchtty.engine.contract.settings.optimizer import (
     Adam,
     AdamW,
@@ -22,7 +20,14 @@ from torchtty.engine.contract.settings.optimizer import (
     Optimizer,
     Schedule,
 )
-from torchtty.engine.contract.settings.training import CountingTraining, PeriodicTextSampling, TextSampling
+from torchtty.engine.contract.settings.training import (
+    AdversarialTraining,
+    CountingTraining,
+    ImageSampling,
+    LanguageTraining,
+    PeriodicTextSampling,
+    TextSampling,
+)
 
 
 class CountingConfiguration(Configuration):

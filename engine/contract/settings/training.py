@@ -4,7 +4,7 @@ from typing import Literal
 
 from torchtty.engine.contract.settings.fields import Section, Stepping, setting
 
-DEVICES = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+LARGEST_GRID = 256  # pictures
 
 
 class CountingTraining(Section):
@@ -13,13 +13,11 @@ class CountingTraining(Section):
     seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1)
 
 
-class Training(Section):
-    """How a model is trained by gradient descent."""
+class TrainingBase(Section):
+    """How a model is trained by gradient descent, whatever it learns."""
 
     max_steps: int = setting(5000, "Steps until training ends.", ge=1, le=10**9, step=1000, unit="steps", live=True)
     batch_size: int = setting(32, "Examples a step.", ge=1, le=65536, stepping=Stepping.POWERS)
-    eval_interval: int = setting(250, "Steps between evaluations.", ge=1, step=50, unit="steps", live=True)
-    eval_batches: int = setting(20, "Batches an evaluation on each split; 0 takes the whole split.", ge=0, step=10)
     log_interval: int = setting(
         10, "Steps a point of the training curve is averaged over.", ge=1, step=10, unit="steps"
     )
@@ -31,18 +29,54 @@ class Training(Section):
         unit="steps",
         live=True,
     )
-    grad_clip: float = setting(
-        1.0, "Longest gradient let through, as a norm over all weights; 0 lets all through.", ge=0, step=0.5, live=True
-    )
     seed: int = setting(1337, "Fixes weights, batches and samples.", ge=0, le=2**31 - 1)
     device: str = setting(
         "auto",
         "Where the model trains; auto takes a GPU if there is one.",
-        pattern=DEVICES,
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         allowed="auto, cpu, cuda, cuda:N or mps",
     )
     precision: Literal["float32", "bfloat16"] = setting(
         "float32", "bfloat16 is faster on GPUs that have it; refused where it would be slower."
+    )
+
+
+class EvaluatedTraining(TrainingBase):
+    """Training of a model whose loss on data that it does not learn from says how good it is."""
+
+    eval_interval: int = setting(250, "Steps between evaluations.", ge=1, step=50, unit="steps", live=True)
+    eval_batches: int = setting(20, "Batches an evaluation on each split; 0 takes the whole split.", ge=0, step=10)
+
+
+class LanguageTraining(EvaluatedTraining):
+    """How a model of language is trained by gradient descent."""
+
+    grad_clip: float = setting(
+        1.0,
+        "Largest gradient let through, measured as grad_clip_kind says; 0 lets all through.",
+        ge=0,
+        step=0.5,
+        live=True,
+    )
+    grad_clip_kind: Literal["norm", "value"] = setting(
+        "norm", "norm: shorten the gradient of all weights as one vector; value: cut each number to ±grad_clip."
+    )
+    loss: Literal["cross-entropy", "nll", "mse", "l1", "bce", "bce-with-logits"] = setting(
+        "cross-entropy",
+        "What training lowers: cross-entropy, or nll, the same of log-softmax; mse or l1 between probabilities and the true "
+        "token; bce, each token as a yes or no, from sigmoids or (with-logits) in one stable step. The curves show "
+        "cross-entropy whichever it is.",
+    )
+
+
+class AdversarialTraining(TrainingBase):
+    """How a generator and a discriminator are trained against each other: one step of each a step."""
+
+    batch_size: int = setting(
+        128, "Pictures a step, real ones and drawn ones each.", ge=2, le=8192, stepping=Stepping.POWERS
+    )
+    checkpoint_interval: int = setting(
+        1000, "Steps between checkpoints; the latest two are kept.", ge=1, step=500, unit="steps", live=True
     )
 
 
@@ -65,9 +99,27 @@ class TextSampling(Section):
     )
 
 
-class PeriodicTextSampling(TextSampling):
-    """How text is drawn from the model, and how often it is during training."""
+class PeriodicSampling(Section):
+    """How often samples are drawn during training."""
 
     interval: int = setting(
-        500, "Steps between the samples drawn on their own; 0 draws none.", ge=0, step=100, unit="steps", live=True
+        500, "Steps between automatic samples; 0 draws none.", ge=0, step=100, unit="steps", live=True
+    )
+
+
+class PeriodicTextSampling(PeriodicSampling, TextSampling):
+    """How text is drawn from the model, and how often it is during training."""
+
+
+class ImageSampling(PeriodicSampling):
+    """How pictures are drawn from the model, and how often they are during training."""
+
+    count: int = setting(64, "Pictures in a grid.", ge=1, le=LARGEST_GRID, step=8, live=True)
+    interval: int = setting(
+        500,
+        "Steps between the grids that are drawn from the same noise; 0 draws none.",
+        ge=0,
+        step=50,
+        unit="steps",
+        live=True,
     )

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from torchtty.engine.data.batches import Windows, text_windows
-from torchtty.engine.training import batches
-from torchtty.engine.training.batches import DrawnBatches
+from torchtty.engine.data import batches
+from torchtty.engine.data.batches import DrawnBatches, Windows, text_windows
 
 
 def windows(every_position: bool = True, length: int = 500) -> Windows:

@@ -11,7 +11,7 @@ from torchtty.engine.contract.settings.models.gpt import GPTModel
 from torchtty.engine.contract.settings.optimizer import SGD, Adagrad, Adam, AdamW, Muon, RMSprop
 from torchtty.engine.models.families import build_model
 from torchtty.engine.training.fused import Fused
-from torchtty.engine.training.optimizers import Together, build_optimizer, clip_gradients, set_rates
+from torchtty.engine.training.optimizers import ChainedOptimizer, build_optimizer, clip_gradients, set_rates
 
 CPU = torch.device("cpu")
 SECTIONS = [AdamW(), Adam(), SGD(momentum=0.9), Adagrad(), RMSprop(momentum=0.5), Muon()]
@@ -101,7 +101,7 @@ def test_a_step_is_torchs_own_to_the_bit_while_rates_move_and_a_gradient_is_miss
 def test_muon_takes_the_hidden_matrices_and_adamw_all_else() -> None:
     network = model()
     optimizer = build_optimizer(Muon(), network, CPU)
-    assert isinstance(optimizer, Together)
+    assert isinstance(optimizer, ChainedOptimizer)
     muon, adamw = optimizer.optimizers
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     hidden = {names[id(p)] for group in muon.param_groups for p in group["params"]}

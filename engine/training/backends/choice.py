@@ -1,0 +1,140 @@
+"""Choosing how a run's steps are computed: every backend is proved on the run's own batches, and the quickest one taken."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from torchtty.engine.devices import synchronise
+from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
+
+EAGER = "eager"
+TRIALS = 10  # steps timed of each backend
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a backend's worth depends on."""
+
+    device: torch.device
+    precision: str
+    operations: float  # floating-point operations a step, about
+    steps: int  # still to go
+
+
+class Unsuitable(Exception):
+    """A backend cannot compute this step; the message says why."""
+
+
+class Backend(Protocol):
+    """A way to compute steps that may be quicker than the eager one."""
+
+    name: str
+
+    def check(self, eager: EagerStep, workload: Workload) -> None:
+        """Raise `Unsuitable` where the backend cannot compute the step, or building it would not pay; costs nothing."""
+
+    def build(self, eager: EagerStep, batch: Batch) -> Step:
+        """Return a step on the weights and optimizer state of `eager`, for batches shaped like `batch`.
+
+        Raises `Unsuitable`, or what torch raises for an operation that it cannot compute this way. Changes nothing.
+        """
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which backend computes a run's steps, and why."""
+
+    backend: str
+    reason: str
+    seconds: Mapping[str, float] = field(default_factory=dict)  # a step's time by backend, of those that were proved
+
+
+def choose(
+    eager: EagerStep, backends: Iterable[Backend], workload: Workload, batches: Sequence[Batch], rates: Rates
+) -> tuple[Step, Choice]:
+    """Return the quickest step among the eager one and the backends that are equal to it, and why it was taken."""
+    steps: dict[str, Step] = {EAGER: eager}
+    reasons: list[str] = []
+    for backend in backends:
+        try:
+            backend.check(eager, workload)
+            with eager.put_back():
+                candidate = backend.build(eager, batches[0])
+            if difference := differs(eager, candidate, batches, rates):
+                reasons.append(f"{backend.name} differs in {difference}")
+            else:
+                steps[backend.name] = candidate
+        except Unsuitable as error:
+            reasons.append(f"{backend.name}: {error}")
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            # What torch raises for an operation that a backend cannot compute. A fault of the model itself comes again in
+            # the eager step that follows, and is reported there.
+            reasons.append(f"{backend.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    if len(steps) == 1:
+        return eager, Choice(EAGER, "; ".join(reasons) or "there is no other backend")
+    seconds = timed(eager, steps, workload.device, batches[0], rates)
+    quickest = min(seconds, key=lambda name: seconds[name])
+    reasons.append(f"the quickest of {', '.join(steps)}")
+    return steps[quickest], Choice(quickest, "; ".join(reasons), seconds)
+
+
+def differs(eager: EagerStep, candidate: Step, batches: Sequence[Batch], rates: Rates) -> str:
+    """Return in what a candidate's steps on these batches differ from the eager ones, to the bit; "" where in nothing.
+
+    Compared are metrics, gradients with their order in memory, and afterwards weights, averages and optimizer state.
+    """
+    usual, others = _traces(eager, eager, batches, rates), _traces(eager, candidate, batches, rates)
+    for name, expected in usual.items():
+        found = others.get(name, [])
+        if len(found) != len(expected) or not all(_same(a, b) for a, b in zip(expected, found, strict=True)):
+            return name
+    return ""
+
+
+def _traces(eager: EagerStep, step: Step, batches: Sequence[Batch], rates: Rates) -> dict[str, list[Tensor]]:
+    """Return copies of all that a step computes on each batch in turn; two gradients in the same memory are left out."""
+    found: dict[str, list[Tensor]] = {"metrics": [], "gradients": [], "weights": [], "random numbers": []}
+    weights = [weight for descent in eager.descents for weight in descent.weights]
+    with eager.put_back():
+        for batch in batches:
+            metrics = step(batch, rates, keep_gradients=True)
+            found["metrics"] += [metrics[name].clone() for name in sorted(metrics)]
+            gradients = {weight.grad.data_ptr(): weight.grad for weight in weights if weight.grad is not None}
+            found["gradients"] += [gradient.clone() for gradient in gradients.values()]
+            for weight in weights:
+                weight.grad = None
+        found["weights"] = [tensor.detach().clone() for tensor in eager.tensors()]
+        found["random numbers"].append(torch.get_rng_state())
+    return found
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors hold the same bits in the same order; a NaN is the same as a NaN."""
+    return (
+        first.dtype == second.dtype and first.stride() == second.stride() and torch.equal(_bits(first), _bits(second))
+    )
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return tensor.view(kinds[tensor.element_size()])
+
+
+def timed(
+    eager: EagerStep, steps: Mapping[str, Step], device: torch.device, batch: Batch, rates: Rates
+) -> dict[str, float]:
+    """Return the seconds of each backend's quickest step, timed in turn so that a busy moment meets all of them."""
+    seconds = dict.fromkeys(steps, float("inf"))
+    with eager.put_back():
+        for _ in range(TRIALS):
+            for name, step in steps.items():
+                synchronise(device)
+                began = time.perf_counter()
+                step(batch, rates, logged=False)
+                synchronise(device)
+                seconds[name] = min(seconds[name], time.perf_counter() - began)
+    return seconds

@@ -1,0 +1,194 @@
+"""What all tasks share that train a network by gradient descent: device and precision, steps, live settings, and weights."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.optimizer import Optimizer, Schedule
+from torchtty.engine.contract.settings.training import TrainingBase
+from torchtty.engine.devices import check_precision, choose_device
+from torchtty.engine.training.backends.choice import Choice, Workload, choose
+from torchtty.engine.training.backends.traced import Traced
+from torchtty.engine.training.schedules import rate_factor
+from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
+from torchtty.engine.training.task import Facts, Task
+
+BACKENDS = (Traced(),)
+CHOOSE_AFTER = (
+    100  # steps: to build and prove a backend takes a few tenths of a second, too long before the first points
+)
+TRIAL_BATCHES = 2  # that a backend is proved on
+
+
+class GradientConfiguration(Protocol):
+    """The sections that every configuration has whose model learns by gradient descent."""
+
+    @property
+    def optimizer(self) -> Optimizer: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    @property
+    def training(self) -> TrainingBase: ...
+
+
+Sections = TypeVar("Sections", bound=GradientConfiguration)
+
+
+class NeuralTask(ABC, Generic[Sections]):
+    """Trains a network. A subclass builds it, draws its batches, and says which losses a step descends.
+
+    A subclass sets `step` to its eager step, and `operations`, `facts` and `tokens_per_step`, when it is built. Another backend
+    takes over once it has been proved on the run's own batches.
+    """
+
+    facts: Facts
+    tokens_per_step: int
+    step: Step
+    operations: float
+    """Floating-point operations a step, about."""
+
+    timed_batch: int | None = None  # examples of a batch when a step is timed on a CPU; none: as many as in training
+
+    def __init__(self, configuration: Sections) -> None:
+        self.configuration = configuration
+        training = configuration.training
+        self.device = choose_device(training.device)
+        check_precision(training.precision, self.device)
+        torch.manual_seed(training.seed)
+        self.model = self.build_network().to(self.device)
+        self.choice: Choice | None = None
+        self._steps_here = 0  # steps of this process
+        self._trial_batches: deque[Batch] = deque(maxlen=TRIAL_BATCHES)
+
+    @classmethod
+    @abstractmethod
+    def build(
+        cls,
+        configuration: Configuration,
+        tokenizer: dict[str, Any] | None = None,
+        architecture: dict[str, Any] | None = None,
+        *,
+        data_may_be_gone: bool = False,
+    ) -> Task:
+        """Build a task, as `TaskClass` describes."""
+
+    @classmethod
+    def for_timing(cls, configuration: Configuration) -> tuple[Task, float]:
+        """Build a task to look at and time, as `TaskClass` describes."""
+        timed, factor = cls.timed_configuration(configuration)
+        return cls.build(timed), factor
+
+    @classmethod
+    def timed_configuration(cls, configuration: Configuration) -> tuple[Configuration, float]:
+        """Return a configuration with a batch that a CPU computes soon, and how many times larger the real one is."""
+        training = configuration.sections()["training"]
+        assert isinstance(training, TrainingBase)
+        small = cls.timed_batch
+        if small is None or training.batch_size <= small or choose_device(training.device).type != "cpu":
+            return configuration, 1.0
+        changed = training.model_copy(update={"batch_size": small})
+        return configuration.model_copy(update={"training": changed}), training.batch_size / small
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """Return the network, its first weights drawn from torch's global generator."""
+
+    @abstractmethod
+    def next_batch(self) -> Batch:
+        """Return the next batch of the run."""
+
+    def configure(self, configuration: Configuration) -> None:
+        """Take over live settings."""
+        assert type(configuration) is type(self.configuration)
+        self.configuration = cast(Sections, configuration)
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def train_step(self, step: int) -> dict[str, Tensor | float]:
+        """Do one step, number `step` of the run (0 is the first); return its metrics and the learning rate."""
+        rates, training = self.rates(step), self.configuration.training
+        batch = self.next_batch()
+        if self.choice is None:
+            self._consider_backends(batch, rates, training.max_steps - step)
+        metrics = self.step(batch, rates, logged=(step + 1) % training.log_interval == 0)
+        return {"learning_rate": rates.learning_rate, **metrics}
+
+    def rates(self, step: int) -> Rates:
+        """Return the rates of a step, which follow the schedule and live edits."""
+        optimizer, training = self.configuration.optimizer, self.configuration.training
+        factor = rate_factor(self.configuration.schedule, step, training.max_steps)
+        return Rates(optimizer.learning_rate * factor, optimizer.weight_decay)
+
+    def _consider_backends(self, batch: Batch, rates: Rates, steps: int) -> None:
+        self._trial_batches.append(batch)
+        if self._steps_here == CHOOSE_AFTER:
+            assert isinstance(self.step, EagerStep)
+            workload = Workload(self.device, self.configuration.training.precision, self.operations, steps)
+            self.step, self.choice = choose(self.step, BACKENDS, workload, tuple(self._trial_batches), rates)
+            self._trial_batches.clear()
+        self._steps_here += 1
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Compute in the run's precision."""
+        if self.configuration.training.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    # -- weights --------------------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the model's tensors; one that is the same as another (tied weights) is left out."""
+        seen: set[int] = set()
+        found = {}
+        for name, tensor in self.model.state_dict().items():
+            if tensor.data_ptr() not in seen or not tensor.numel():
+                found[name] = tensor
+                seen.add(tensor.data_ptr())
+        return found
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Take over weights by name, every name and shape accounted for; raise `UserError` for the first that does not fit."""
+        expected, own = set(self.weights()), self.model.state_dict()
+        for name in sorted(expected ^ set(weights)):
+            lacks = "the checkpoint lacks" if name in expected else "the model has no place for"
+            raise UserError(
+                f"These weights belong to another model: {lacks} '{name}'. Use the configuration they were trained with."
+            )
+        for name, tensor in weights.items():
+            if name == "token_embedding.weight" and len(own[name]) != len(tensor):
+                raise UserError(
+                    f"These weights belong to a vocabulary of {len(tensor):,} tokens, and the one at hand has "
+                    f"{len(own[name]):,}. Use the tokenizer they were trained with: a checkpoint's own stands beside it as "
+                    "tokenizer.json."
+                )
+            if own[name].shape != tensor.shape:
+                raise UserError(
+                    f"These weights belong to another model: '{name}' is {tuple(tensor.shape)}, and "
+                    f"{tuple(own[name].shape)} is needed. Use the configuration and tokenizer they were trained with."
+                )
+        self.model.load_state_dict(weights, strict=False)
+
+
+class evaluation_mode:
+    """Puts a model into evaluation mode, and back with torch's global generators as they were."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._was_training = self._model.training
+        self._fork = torch.random.fork_rng(
+            devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+        )
+        self._fork.__enter__()
+        self._model.eval()
+
+    def __exit__(self, *exception: Any) -> None:
+        self._model.train(self._was_training)
+        self._fork.__exit__(*exception)

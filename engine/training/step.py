@@ -1,0 +1,117 @@
+"""A training step: weights, optimizer state, a batch and rates go in; moved weights, moved state and metrics come out.
+
+Weights and state lie in the networks and optimizers that a step holds, and move there. `EagerStep` is what a step computes;
+`torchtty.engine.training.backends` holds other ways to compute the same.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from torchtty.engine.training.optimizers import (
+    Optimizers,
+    clip_gradients,
+    gradient_norm,
+    remembered_tensors,
+    set_rates,
+)
+
+Batch = tuple[Tensor, ...]
+Metrics = dict[str, Tensor]
+"""Named results of a step, on the device where they were computed: 0-D, or (M,) from a step of M members at once."""
+Loss = Callable[[Batch], tuple[Tensor, Metrics]]
+"""From a batch to the loss that is differentiated, 0-D, and the batch's metrics, which take no part in that."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What may change from step to step: numbers, or 0-D tensors for a backend that must not be built anew for each."""
+
+    learning_rate: float | Tensor
+    weight_decay: float | Tensor
+    grad_clip: float | Tensor | None = None  # none: gradients are not clipped
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A network, the loss that it descends, and the optimizer that moves its weights."""
+
+    network: nn.Module
+    loss: Loss
+    optimizer: Optimizers
+    clip: Literal["norm", "value"] | None = None  # none: its gradients are neither clipped nor measured
+    pure: bool = True  # whether the loss depends on weights and batch alone, and changes nothing
+
+    @cached_property
+    def weights(self) -> list[nn.Parameter]:
+        """The weights that are trained, without gradients between two steps."""
+        return [weight for weight in self.network.parameters() if weight.requires_grad]
+
+
+class Step(Protocol):
+    """One way to do a step."""
+
+    def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
+        """Move weights and optimizer state; return the metrics.
+
+        With `logged`, metrics that cost something and are only looked at are computed too. With `keep_gradients`, the weights
+        have their gradients (as clipped) afterwards.
+        """
+
+
+class EagerStep:
+    """Computes each loss, walks back over it by autograd, clips, and lets the optimizer step; one descent after the other."""
+
+    def __init__(self, *descents: Descent) -> None:
+        self.descents = descents
+
+    def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
+        metrics: Metrics = {}
+        for descent in self.descents:
+            metrics |= self.gradients(descent, batch)
+            if descent.clip is not None:
+                if rates.grad_clip is not None:
+                    metrics["grad_norm"] = clip_gradients(descent.weights, descent.clip, rates.grad_clip)
+                elif logged:
+                    metrics["grad_norm"] = gradient_norm(descent.weights)
+            set_rates(descent.optimizer, rates.learning_rate, rates.weight_decay)
+            descent.optimizer.step()
+            if not keep_gradients:
+                descent.optimizer.zero_grad()
+        return metrics
+
+    def gradients(self, descent: Descent, batch: Batch) -> Metrics:
+        """Leave the gradients of a batch in weights that have none; return the batch's metrics."""
+        loss, metrics = descent.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return metrics
+
+    def tensors(self) -> list[Tensor]:
+        """Return everything that a step changes in place: weights, running averages, and what the optimizers remember."""
+        found: list[Tensor] = []
+        for descent in self.descents:
+            found += [*descent.weights, *descent.network.buffers(), *remembered_tensors(descent.optimizer)]
+        return found
+
+    @contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Do trial steps: afterwards all that a step changes is as it was, torch's global generators included.
+
+        The optimizers must have stepped before, so that what they remember is there.
+        """
+        before = [(tensor, tensor.detach().clone()) for tensor in self.tensors()]
+        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+        with torch.random.fork_rng(devices=devices):
+            try:
+                yield
+            finally:
+                for descent in self.descents:
+                    descent.optimizer.zero_grad()
+                with torch.no_grad():
+                    for tensor, value in before:
+                        tensor.copy_(value)
