@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.models.gpt import GPTModel
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
 from torchtty.engine.contract.settings.models.mlp import MLPModel
@@ -202,3 +203,35 @@ def test_a_prompt_is_gone_on_from(names: PreparedText) -> None:
     result = _sampled(_names_model(names), names, prompt="an!")
     assert result.unknown == ["'!'"]
     assert all(text.startswith("an") for text in result.texts)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_model_whose_weights_are_no_numbers_draws_nothing_and_says_so(
+    names: PreparedText, temperature: float
+) -> None:
+    model = _names_model(names)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    with pytest.raises(UserError, match=r"are not numbers any more.*earlier checkpoint"):
+        _sampled(model, names, temperature=temperature)
+
+
+class _Greedy(nn.Module):
+    """A model that wants more memory than an address can reach, as a large cache for many samples does."""
+
+    block_size, predicts_every_position = 4, True
+
+    def forward(self, idx: Tensor) -> tuple[Tensor, None]:
+        return torch.empty(2**48 // 4), None
+
+
+def test_a_sample_that_does_not_fit_into_memory_is_one_sentence_with_what_to_lower(names: PreparedText) -> None:
+    with pytest.raises(UserError, match=r"not enough memory for 8 samples at once: take a smaller count \(--count\)"):
+        _sampled(_Greedy(), names)
+
+
+def test_another_fault_of_torch_is_not_taken_for_a_lack_of_memory(names: PreparedText) -> None:
+    model = _names_model(names)
+    model.token_embedding = nn.Embedding(3, 16)
+    with pytest.raises((RuntimeError, IndexError)):
+        _sampled(model, names)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 from torch import Tensor
 
-from torchtty.engine.sampling.settings import Choice, draw, probabilities
+from torchtty.engine.sampling.settings import NOT_A_NUMBER, Choice, draw, probabilities
 
 LOGITS = st.lists(st.integers(-40, 40).map(lambda n: n / 4), min_size=2, max_size=30).map(
     lambda values: torch.tensor([values])  # quarters, so that ties are common and exact
@@ -96,3 +96,12 @@ def test_a_token_of_no_probability_is_never_drawn() -> None:
 def test_rows_are_drawn_apart() -> None:
     expected = torch.full((1000, 2), 0.5, dtype=torch.float64)
     assert 400 < int(draw(expected, torch.Generator().manual_seed(3)).sum()) < 600
+
+
+@pytest.mark.parametrize("choice", [Choice(), Choice(0), Choice(top_k=2), Choice(top_p=0.5), Choice(0.5, top_k=1)])
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_no_token_is_drawn_from_a_row_that_is_no_numbers(choice: Choice, value: float) -> None:
+    logits = torch.tensor([[0.0, 9.0, 0.0], [0.0, torch.nan, 1.0], [value] * 3])
+    drawn = draw(probabilities(logits, choice), torch.Generator().manual_seed(1)).tolist()
+    assert drawn[:2] == [1, NOT_A_NUMBER]
+    assert drawn[2] == NOT_A_NUMBER or (choice.temperature == 0 and value == -torch.inf)

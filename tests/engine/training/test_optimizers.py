@@ -10,8 +10,14 @@ from torch import nn
 from torchtty.engine.contract.settings.models.gpt import GPTModel
 from torchtty.engine.contract.settings.optimizer import SGD, Adagrad, Adam, AdamW, Muon, RMSprop
 from torchtty.engine.models.families import build_model
-from torchtty.engine.training.fused import Fused
-from torchtty.engine.training.optimizers import ChainedOptimizer, build_optimizer, clip_gradients, set_rates
+from torchtty.engine.training.fused import KERNELS, Fused
+from torchtty.engine.training.optimizers import (
+    ChainedOptimizer,
+    build_optimizer,
+    clip_gradients,
+    remembered_tensors,
+    set_rates,
+)
 
 CPU = torch.device("cpu")
 SECTIONS = [AdamW(), Adam(), SGD(momentum=0.9), Adagrad(), RMSprop(momentum=0.5), Muon()]
@@ -96,6 +102,63 @@ def test_a_step_is_torchs_own_to_the_bit_while_rates_move_and_a_gradient_is_miss
     for number, memory in one.items():
         for name, value in memory.items():
             assert value is other[number][name] is None or torch.equal(value, other[number][name]), name
+
+
+FUSED = [AdamW(), Adam(), SGD(), SGD(momentum=0.9), Adagrad()]
+
+
+def _a_little_further(kernel: Any) -> Any:
+    def wrong(group: Any, gradients: Any, lists: Any) -> None:
+        kernel(group, gradients, lists)
+        lists.weights[0].mul_(1 + 1e-6)
+
+    return wrong
+
+
+def _with_another_signature(_: Any) -> Any:
+    return lambda *_: torch._fused_sgd_(momentum_buffer=None)
+
+
+def _gone(_: Any) -> Any:
+    return lambda *_: torch._fused_step_of_another_version_()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("section", FUSED, ids=lambda section: section.kind)
+@pytest.mark.parametrize("fault", [_a_little_further, _with_another_signature, _gone])
+def test_a_kernel_that_is_wrong_or_gone_is_left_for_torchs_own_step(
+    section: Any, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(build_optimizer(section, model(), CPU), Fused)
+    for kind, (kernel, names) in list(KERNELS.items()):
+        monkeypatch.setitem(KERNELS, kind, (fault(kernel), names))
+    network = model()
+    optimizer = build_optimizer(section, network, CPU)
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    losses = [step(network, optimizer, seed) for seed in range(40)]
+    assert losses[-1] < losses[0]
+
+
+def test_proving_a_kernel_changes_neither_weights_nor_random_numbers() -> None:
+    network = model()
+    before, drawn = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    optimizer = build_optimizer(AdamW(), network, CPU)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(weight.grad is None for weight in network.parameters())
+    assert not remembered_tensors(optimizer)
+
+
+@pytest.mark.parametrize("section", [*SECTIONS, SGD(), RMSprop()], ids=lambda section: section.kind)
+def test_an_optimizer_remembers_as_many_numbers_a_weight_as_its_settings_say(section: Any) -> None:
+    network = model()
+    optimizer = build_optimizer(section, network, CPU)
+    step(network, optimizer, 1)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    numbers = sum(tensor.numel() for tensor in remembered_tensors(optimizer) if tensor.dim())
+    if section.kind == "muon":  # one for a hidden matrix, two for any other weight
+        assert weights < numbers < section.numbers_per_weight * weights
+    else:
+        assert numbers == section.numbers_per_weight * weights
 
 
 def test_muon_takes_the_hidden_matrices_and_adamw_all_else() -> None:
