@@ -18,7 +18,7 @@ from torchtty.engine.sampling.text import sample_text
 from torchtty.engine.training.losses import objective
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import build_optimizer
-from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics, Rates
+from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import Facts, Task
 from torchtty.engine.training.threads import use_threads_for
 
@@ -90,9 +90,9 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    def rates(self, step: int) -> Rates:
-        rates = super().rates(step)
-        return Rates(rates.learning_rate, rates.weight_decay, self.configuration.training.grad_clip or None)
+    @property
+    def grad_clip(self) -> float | None:
+        return self.configuration.training.grad_clip or None
 
     def _loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Return what training lowers, and the metrics: the cross-entropy as `train_loss`, whatever is lowered."""

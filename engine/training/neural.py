@@ -123,7 +123,12 @@ class NeuralTask(ABC, Generic[Sections]):
         """Return the rates of a step, which follow the schedule and live edits."""
         optimizer, training = self.configuration.optimizer, self.configuration.training
         factor = rate_factor(self.configuration.schedule, step, training.max_steps)
-        return Rates(optimizer.learning_rate * factor, optimizer.weight_decay)
+        return Rates(optimizer.learning_rate * factor, optimizer.weight_decay, self.grad_clip)
+
+    @property
+    def grad_clip(self) -> float | None:
+        """The largest gradient let through; none lets all through."""
+        return None
 
     def _consider_backends(self, batch: Batch, rates: Rates, steps: int) -> None:
         self._trial_batches.append(batch)
