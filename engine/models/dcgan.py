@@ -3,7 +3,6 @@
 import math
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,7 +35,8 @@ class DCGAN(nn.Module):
     def forward(self, noise: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pictures (B, C, H, W) drawn from noise (B, n_latent), and the discriminator's loss on them and real ones."""
         drawn = self.generator(noise)
-        return drawn, real_loss(self.discriminator(real)) + drawn_loss(self.discriminator(drawn))
+        of_real, of_drawn = self.discriminator(real), self.discriminator(drawn)
+        return drawn, F.softplus(-of_real).mean() + F.softplus(of_drawn).mean()  # -log D(x) - log(1 - D(G(z)))
 
 
 class Generator(nn.Module):
@@ -88,16 +88,6 @@ class Discriminator(nn.Module):
         """Return logits (B,); their sigmoid is D(x), the probability that a picture is real."""
         logits: Tensor = self.layers(pictures)
         return logits.flatten()
-
-
-def real_loss(logits: Tensor) -> Tensor:
-    """Return -log D, averaged: the binary cross-entropy of logits (B,) against "real"."""
-    return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-
-
-def drawn_loss(logits: Tensor) -> Tensor:
-    """Return -log (1 - D), averaged: the binary cross-entropy of logits (B,) against "drawn"."""
-    return F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
 
 
 def _widths(base: int, image_size: int) -> list[int]:

@@ -1,26 +1,26 @@
-"""Which class builds which family. Modules are imported when first wanted, so that a small model stays quick to start."""
+"""From a family's declaration to its model, imported when first wanted, so that a small model stays quick to start."""
 
 from importlib import import_module
 from typing import Any
 
 from torch import nn
 
-_CLASSES = {
-    "ngram": ("torchtty.engine.models.ngram", "NGram"),
-    "mlp": ("torchtty.engine.models.mlp", "MLP"),
-    "bigram": ("torchtty.engine.models.bigram", "Bigram"),
-    "wavenet": ("torchtty.engine.models.wavenet", "WaveNet"),
-    "rnn": ("torchtty.engine.models.rnn", "RNN"),
-    "transformer": ("torchtty.engine.models.transformer", "Transformer"),
-    "gpt": ("torchtty.engine.models.gpt", "GPT"),
-    "gpt2": ("torchtty.engine.models.gpt2_weights", "pretrained"),
-}
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.family import ModelSection
 
 
-def build_model(config: Any, vocab_size: int) -> nn.Module:
-    """Build the model that a `model` section describes, with its first weights drawn from torch's global generator."""
-    module, name = _CLASSES[config.kind]
-    model: nn.Module = getattr(import_module(module), name)(config, vocab_size)
+def resolve(place: str) -> Any:
+    """Return what stands at a place such as `torchtty.engine.models.gpt:GPT`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def build_model(config: ModelSection, *arguments: Any) -> nn.Module:
+    """Build the model that a `model` section describes, with its first weights drawn from torch's global generator.
+
+    `arguments` are what the family's task knows beside the section: the size of the vocabulary of a model of language.
+    """
+    model: nn.Module = resolve(family_of(config.kind).model)(config, *arguments)
     return model
 
 

@@ -4,14 +4,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.models.dcgan import DCGANModel
 from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.contract.settings.training import LARGEST_GRID
 from torchtty.engine.data.images import Pictures, glance, load_pictures
-from torchtty.engine.models.dcgan import DCGAN, drawn_loss, real_loss
-from torchtty.engine.models.families import parameter_count
+from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import build_optimizer
@@ -24,7 +23,7 @@ DRAWN_AT_ONCE = 64  # pictures a pass of the generator
 
 
 class AdversarialTask(NeuralTask[AdversarialConfiguration]):
-    """Trains a generator and a discriminator on pictures, one step of each a step.
+    """Trains the `generator` and the `discriminator` of a model on pictures, one step of each a step.
 
     Batches and noise come from two generators of their own, grids from a third, so that drawing changes nothing in training.
     Without pictures it only draws.
@@ -34,22 +33,19 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     the discriminator's step, `d_fake_after` after it.
     """
 
-    model: DCGAN
     timed_batch = 16
 
     def __init__(self, configuration: AdversarialConfiguration, pictures: Pictures | None) -> None:
         super().__init__(configuration)
         training, config = configuration.training, configuration.model
-        networks: dict[str, nn.Module] = {
-            "discriminator": self.model.discriminator,
-            "generator": self.model.generator,
-        }
+        networks = {name: self.model.get_submodule(name) for name in ("discriminator", "generator")}
+        self.generator, self.discriminator = networks["generator"], networks["discriminator"]
         self.optimizers = {
             name: build_optimizer(configuration.optimizer, network, self.device) for name, network in networks.items()
         }
         self.step = EagerStep(
-            Descent(self.model.discriminator, self._discriminator_loss, self.optimizers["discriminator"]),
-            Descent(self.model.generator, self._generator_loss, self.optimizers["generator"], pure=False),
+            Descent(self.discriminator, self._discriminator_loss, self.optimizers["discriminator"]),
+            Descent(self.generator, self._generator_loss, self.optimizers["generator"], pure=False),
         )
         self._drawn: Tensor | None = None  # by the generator for the discriminator's loss, until its own
         self._batches = torch.Generator(self.device).manual_seed(training.seed)
@@ -96,10 +92,8 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         return cls(timed, glance(data.dataset, model.image_size, model.channels, data.limit)), factor
 
     def build_network(self) -> nn.Module:
-        config = self.configuration.model
-        assert isinstance(config, DCGANModel)
         # Convolutions read the channels of one pixel together: a step takes a fifth less time on a CPU.
-        return DCGAN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return build_model(self.configuration.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def _placed(self, pixels: Any) -> Tensor:
         """Return the pictures as bytes (N, C, H, W) on the device, or in the machine's memory where they are too many for it."""
@@ -128,16 +122,16 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         return (drawn.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
     def _draw_noise(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(count, self.model.n_latent, generator=generator, device=self.device)
+        return torch.randn(count, self.configuration.model.n_latent, generator=generator, device=self.device)
 
     def _discriminator_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Judge real pictures and freshly drawn ones, which are kept for the generator's loss."""
         noise, real = batch
         with self.autocast():
-            self._drawn = self.model.generator(noise)  # (B, C, H, W)
-            of_real = self.model.discriminator(real).float()  # (B,)
-            of_drawn = self.model.discriminator(self._drawn.detach()).float()  # (B,)
-        loss = real_loss(of_real) + drawn_loss(of_drawn)
+            self._drawn = self.generator(noise)  # (B, C, H, W)
+            of_real = self.discriminator(real).float()  # (B,)
+            of_drawn = self.discriminator(self._drawn.detach()).float()  # (B,)
+        loss = _held_real(of_real) + _held_false(of_drawn)
         return loss, {
             "loss_d": loss.detach(),
             "d_real": _mean_probability(of_real),
@@ -147,12 +141,12 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     def _generator_loss(self, _: Batch) -> tuple[Tensor, Metrics]:
         """Judge the drawn pictures again, after the discriminator's step."""
         assert self._drawn is not None
-        self.model.discriminator.requires_grad_(False)  # its gradients are not needed here
+        self.discriminator.requires_grad_(False)  # its gradients are not needed here
         with self.autocast():
-            after = self.model.discriminator(self._drawn).float()  # (B,)
-        self.model.discriminator.requires_grad_(True)
+            after = self.discriminator(self._drawn).float()  # (B,)
+        self.discriminator.requires_grad_(True)
         self._drawn = None
-        loss = real_loss(after)
+        loss = _held_real(after)
         return loss, {"loss_g": loss.detach(), "d_fake_after": _mean_probability(after)}
 
     def evaluate(self, thorough: bool = False) -> dict[str, float]:  # noqa: ARG002
@@ -168,7 +162,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     def fresh_pictures(self, count: int, seed: int) -> Any:
         """Draw pictures of noise drawn with a seed, as bytes (N, H, W, C)."""
         generator = torch.Generator().manual_seed(seed)
-        return self._pictures_of(torch.randn(count, self.model.n_latent, generator=generator))
+        return self._pictures_of(torch.randn(count, self.configuration.model.n_latent, generator=generator))
 
     def real_pictures(self) -> Any:
         """Return real pictures, always the same, as bytes (N, H, W, C); None where there are none."""
@@ -181,7 +175,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     @torch.no_grad()
     def _pictures_of(self, noise: Tensor) -> Any:
         with evaluation_mode(self.model):
-            parts = [self.model.generator(part.to(self.device)) for part in noise.split(DRAWN_AT_ONCE)]
+            parts = [self.generator(part.to(self.device)) for part in noise.split(DRAWN_AT_ONCE)]
         return to_bytes(torch.cat(parts))
 
     @property
@@ -203,6 +197,16 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
             optimizer.load_state_dict(state["optimizers"][name])
         self._batches.set_state(state["batches"])
         self._noise.set_state(state["noise"])
+
+
+def _held_real(logits: Tensor) -> Tensor:
+    """Return -log D, averaged: the binary cross-entropy against "real"."""
+    return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+
+
+def _held_false(logits: Tensor) -> Tensor:
+    """Return -log (1 - D), averaged: the binary cross-entropy against "drawn"."""
+    return F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
 
 
 def _mean_probability(logits: Tensor) -> Tensor:

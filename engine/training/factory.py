@@ -1,25 +1,16 @@
 """From a configuration to the task of its family, ready to train."""
 
-from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
+from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.models.families import resolve
 from torchtty.engine.training.task import Task, TaskClass
-
-_DEFAULT = "torchtty.engine.training.language:LanguageTask"
-_TASKS = {
-    "ngram": "torchtty.engine.training.counting:CountingTask",
-    "rnn": "torchtty.engine.training.recurrent:RecurrentTask",
-    "gpt2": "torchtty.engine.training.pretrained:PretrainedTask",
-    "dcgan": "torchtty.engine.training.adversarial:AdversarialTask",
-}
 
 
 def task_class(configuration: Configuration) -> TaskClass:
     """Return the class of the task that trains a configuration's family."""
-    module, _, name = _TASKS.get(configuration.kind, _DEFAULT).partition(":")
-    found: TaskClass = getattr(import_module(module), name)
-    return found
+    return cast(TaskClass, resolve(family_of(configuration.kind).task))
 
 
 def build_task(
