@@ -21,8 +21,7 @@ from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.contract.settings.catalogue import Dataset, embedded_alternative
 from torchtty.engine.data.download import RemoteFile, fetch
-from torchtty.engine.data.image_files import MOST_PIXELS, Pixels, squared
-from torchtty.engine.data.images import chosen, resized
+from torchtty.engine.data.image_files import MOST_PIXELS, Pixels, resized, squared, subset
 
 _DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"  # a file of Google Drive, by its number
 
@@ -98,7 +97,7 @@ def _idx_pictures(paths: list[Path], size: int, channels: int, limit: int | None
             raise ValueError(f"{path.name} holds no pictures")
         parts.append(np.frombuffer(data, np.uint8, count * rows * columns, 16).reshape(count, rows, columns))
     pictures = np.concatenate(parts)
-    return resized(pictures[chosen(len(pictures), limit)], size, channels)
+    return resized(pictures[subset(len(pictures), limit)], size, channels)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -124,13 +123,13 @@ def _cifar_pictures(paths: list[Path], size: int, channels: int, limit: int | No
                 table = _ArraysOnly(BytesIO(file.read()), encoding="bytes").load()
                 parts.append(np.asarray(table[b"data"], np.uint8).reshape(-1, 3, 32, 32))
     pictures = np.concatenate(parts).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
-    return resized(pictures[chosen(len(pictures), limit)], size, channels)
+    return resized(pictures[subset(len(pictures), limit)], size, channels)
 
 
 def _zipped_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:
     with zipfile.ZipFile(paths[0]) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        names = [names[index] for index in chosen(len(names), limit)]
+        names = [names[index] for index in subset(len(names), limit)]
         pictures = np.empty((len(names), channels, size, size), np.uint8)
         for place, picture in enumerate(_opened(archive, names)):
             pictures[place] = squared(picture, size, channels)

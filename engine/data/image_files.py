@@ -17,6 +17,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PIXELS = 100_000_000  # of one picture: a file of a few kilobytes can claim billions
 FAULTS_NAMED = 3
 THREADS = 4  # pillow decodes without holding Python's lock
+_SUBSET_SEED = 42  # the pictures that a limit keeps are the same for every run, so that runs can be compared
 
 Pixels = NDArray[np.uint8]
 
@@ -93,6 +94,18 @@ def squared(picture: Image.Image, size: int, channels: int) -> Pixels:
     colours = picture.convert("L" if channels == 1 else "RGB")
     pixels = np.asarray(ImageOps.fit(colours, (size, size), Image.Resampling.BICUBIC), dtype=np.uint8)
     return np.ascontiguousarray(pixels.reshape(size, size, channels).transpose(2, 0, 1))  # (C, size, size)
+
+
+def resized(pictures: np.ndarray, size: int, channels: int) -> Pixels:
+    """Bring pictures (N, H, W) or (N, H, W, 3) to (N, C, size, size)."""
+    return np.stack([squared(Image.fromarray(picture), size, channels) for picture in pictures])
+
+
+def subset(count: int, limit: int | None) -> list[int]:
+    """Return which of `count` pictures a limit keeps, in their order."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    return sorted(np.random.default_rng(_SUBSET_SEED).permutation(count)[:limit].tolist())
 
 
 def _read(path: Path, size: int, channels: int) -> Pixels | str:

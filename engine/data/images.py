@@ -1,16 +1,17 @@
 """From a dataset's name or a folder to pictures of one size, ready to be learnt from."""
 
+import gzip
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue, embedded_alternative
-from torchtty.engine.data.image_files import Pixels, broken_note, find_pictures, read_pictures
+from torchtty.engine.data.image_downloads import downloaded_pictures
+from torchtty.engine.data.image_files import Pixels, broken_note, find_pictures, read_pictures, resized, subset
 
-CHOICE_SEED = 42  # the pictures that a limit keeps are the same for every run, so that runs can be compared
 GLANCE = 64  # pictures that are looked at where the others do not matter yet
 
 
@@ -40,7 +41,7 @@ def load_pictures(dataset: str, size: int, channels: int, limit: int | None = No
             f"data.dataset {entry.name} holds text, and this model learns from pictures. "
             f"Choose {embedded_alternative('images').name}, or a folder of pictures."
         )
-    pixels = _digits(size, channels, limit) if entry.embedded else _downloaded(entry, size, channels, limit)
+    pixels = (_table if entry.embedded else downloaded_pictures)(entry, size, channels, limit)
     return Pictures(entry.name, pixels, (_summary(entry.title, pixels),))
 
 
@@ -51,7 +52,7 @@ def glance(dataset: str, size: int, channels: int, limit: int | None = None) -> 
     """
     entry = catalogue().get(dataset)
     if entry is not None and entry.kind == "images" and not entry.embedded:
-        noise = np.random.default_rng(CHOICE_SEED).integers(0, 256, (GLANCE, channels, size, size), np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (GLANCE, channels, size, size), np.uint8)
         return Pictures(entry.name, noise, (f"{entry.title}: {entry.description}",))
     if entry is not None:
         return load_pictures(dataset, size, channels, limit)
@@ -65,46 +66,15 @@ def glance(dataset: str, size: int, channels: int, limit: int | None = None) -> 
     return Pictures(folder.name, pixels, notes)
 
 
-def chosen(count: int, limit: int | None) -> list[int]:
-    """Return which of `count` pictures a limit keeps, in their order."""
-    if limit is None or limit >= count:
-        return list(range(count))
-    return sorted(np.random.default_rng(CHOICE_SEED).permutation(count)[:limit].tolist())
-
-
-def resized(pictures: np.ndarray, size: int, channels: int) -> Pixels:
-    """Bring pictures (N, H, W) or (N, H, W, 3) to (N, C, size, size)."""
-    from PIL import Image
-
-    from torchtty.engine.data.image_files import squared
-
-    return np.stack([squared(Image.fromarray(picture), size, channels) for picture in pictures])
-
-
-def _digits(size: int, channels: int, limit: int | None) -> Pixels:
-    values = _digit_values()  # (1797, 8, 8), grey from 0 to 16
-    kept = values[chosen(len(values), limit)]
+def _table(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
+    """Read pictures of 8x8 from a table in the assets: 64 greys from 0 to 16 a line, then a label."""
+    with (
+        resources.files("torchtty.assets").joinpath("pictures", entry.file).open("rb") as packed,
+        gzip.open(packed) as file,
+    ):
+        greys = np.loadtxt(file, np.float64, delimiter=",")[:, :64].reshape(-1, 8, 8)
+    kept = greys[subset(len(greys), limit)]
     return resized((kept * (255 / 16)).round().astype(np.uint8), size, channels)
-
-
-def _digit_values() -> np.ndarray:
-    """Read the table that `sklearn.datasets.load_digits` reads, without the seconds that importing it takes."""
-    package = find_spec("sklearn")
-    folders = [Path(place) for place in (package.submodule_search_locations or ())] if package else []
-    for folder in folders:
-        table = folder / "datasets" / "data" / "digits.csv.gz"
-        if table.is_file():
-            return np.loadtxt(table, delimiter=",")[:, :64].reshape(-1, 8, 8)  # the last column is the label
-    from sklearn.datasets import load_digits
-
-    values: np.ndarray = load_digits().images
-    return values
-
-
-def _downloaded(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
-    from torchtty.engine.data.image_downloads import downloaded_pictures
-
-    return downloaded_pictures(entry, size, channels, limit)
 
 
 def _existing_folder(dataset: str) -> Path:
@@ -120,7 +90,7 @@ def _existing_folder(dataset: str) -> Path:
 
 def _folder(folder: Path, size: int, channels: int, limit: int | None) -> Pictures:
     found, links = find_pictures(folder)
-    pixels, broken = read_pictures([found[index] for index in chosen(len(found), limit)], size, channels)
+    pixels, broken = read_pictures([found[index] for index in subset(len(found), limit)], size, channels)
     notes = [_summary(folder.name or str(folder), pixels)]
     if broken:
         notes.append(broken_note(broken))

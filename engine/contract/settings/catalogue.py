@@ -7,8 +7,6 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal
 
-from torchtty.engine.contract.errors import UserError
-
 Kind = Literal["items", "text", "images"]
 Source = Literal["python", "file", "download", "torchvision"]
 
@@ -72,15 +70,6 @@ def _dataset(table: dict[str, Any]) -> Dataset:
     assert "\\" not in entry.file
     assert entry.source != "download" or (entry.file and entry.address and entry.size and len(entry.sha256) == 64)
     return entry
-
-
-def dataset_named(name: str) -> Dataset:
-    """The entry of that name. Raises a `UserError` that lists the names there are."""
-    try:
-        return catalogue()[name]
-    except KeyError:
-        known = ", ".join(catalogue())
-        raise UserError(f"There is no dataset called {name!r}. Known are {known}; a path needs to exist.") from None
 
 
 def embedded_alternative(kind: Kind) -> Dataset:

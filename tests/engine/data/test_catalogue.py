@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.catalogue import catalogue, dataset_named, embedded_alternative
+from torchtty.engine.contract.settings.catalogue import catalogue, embedded_alternative
 from torchtty.engine.data.catalogue import load_corpus
 
 
@@ -44,8 +44,6 @@ def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
         load_corpus("shakespear")
     with pytest.raises(UserError, match=r"There is no file .*corpus\.txt"):
         load_corpus("corpus.txt")
-    with pytest.raises(UserError, match="no dataset called 'x'"):
-        dataset_named("x")
 
 
 def test_pictures_are_not_read_as_text() -> None:
@@ -72,7 +70,7 @@ def test_a_corpus_that_cleaning_empties_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "figures.txt"
     path.write_text("1 2 3, 4!")
     with pytest.raises(UserError, match="Nothing of figures is left"):
-        load_corpus(str(path), normalisation=dataset_named("divina-commedia").normalisation)
+        load_corpus(str(path), normalisation=catalogue()["divina-commedia"].normalisation)
 
 
 def test_reading_the_catalogue_imports_neither_torch_nor_faker_nor_numpy() -> None:

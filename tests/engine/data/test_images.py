@@ -1,6 +1,7 @@
 """Pictures: from the installation, from folders with everything that folders hold, and from downloads."""
 
 import gzip
+import hashlib
 import io
 import os
 import pickle
@@ -17,8 +18,8 @@ import pytest
 from PIL import Image
 
 from torchtty.engine.contract.errors import UnreachableError, UserError
-from torchtty.engine.contract.settings.catalogue import dataset_named
-from torchtty.engine.data import image_downloads, image_files, images
+from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.data import image_downloads, image_files
 from torchtty.engine.data.image_downloads import downloaded_pictures
 from torchtty.engine.data.image_files import find_pictures, squared
 from torchtty.engine.data.images import glance, load_pictures
@@ -45,10 +46,10 @@ class TestDigits:
         assert pictures.pixels.min() == 0
         assert "1,797 pictures at 32x32, grey" in pictures.notes[0]
 
-    def test_they_are_scikit_learn_s(self) -> None:
-        from sklearn.datasets import load_digits
-
-        assert np.array_equal(images._digit_values(), load_digits().images)
+    def test_they_are_those_of_scikit_learn_to_the_bit(self) -> None:
+        pixels = load_pictures("digits", 8, 1).pixels  # at their own size nothing is resized
+        recorded = "b41ca9fd335466eee997366c2e6f6bbe0a1b4582afe091fc4eba35f4a254182f"
+        assert hashlib.sha256(pixels.tobytes()).hexdigest() == recorded
 
     def test_a_limit_keeps_always_the_same(self) -> None:
         first, again = (load_pictures("digits", 64, 3, limit=5).pixels for _ in range(2))
@@ -163,18 +164,18 @@ class TestDownloads:
     def test_mnist_s_format_is_read(self, archives: Path) -> None:
         pixels = np.arange(2 * 28 * 28, dtype=np.uint32).reshape(2, 28, 28).astype(np.uint8)
         (archives / "images.gz").write_bytes(gzip.compress(struct.pack(">iiii", 2051, 2, 28, 28) + pixels.tobytes()))
-        assert downloaded_pictures(dataset_named("mnist"), 32, 1, None).shape == (2, 1, 32, 32)
+        assert downloaded_pictures(catalogue()["mnist"], 32, 1, None).shape == (2, 1, 32, 32)
 
     def test_a_file_of_labels_is_no_picture(self, archives: Path) -> None:
         (archives / "images.gz").write_bytes(gzip.compress(struct.pack(">iiii", 2049, 2, 28, 28)))
         with pytest.raises(UserError, match=r"images\.gz holds no pictures"):
-            downloaded_pictures(dataset_named("mnist"), 32, 1, None)
+            downloaded_pictures(catalogue()["mnist"], 32, 1, None)
 
     def test_cifar_s_colours_come_in_their_order(self, archives: Path) -> None:
         red = np.zeros((4, 3, 32, 32), np.uint8)
         red[:, 0] = 200
         _write_cifar(archives / "cifar.tar.gz", pickle.dumps({b"data": red.reshape(4, -1)}, protocol=2))
-        pixels = downloaded_pictures(dataset_named("cifar10"), 32, 3, 3)
+        pixels = downloaded_pictures(catalogue()["cifar10"], 32, 3, 3)
         assert pixels.shape == (3, 3, 32, 32)
         assert pixels.mean((0, 2, 3)).tolist() == [200, 0, 0]
 
@@ -185,7 +186,7 @@ class TestDownloads:
 
         _write_cifar(archives / "cifar.tar.gz", pickle.dumps({b"data": Evil()}, protocol=2))
         with pytest.raises(UserError, match=r"it asks for \w+\.mkdir"):
-            downloaded_pictures(dataset_named("cifar10"), 32, 3, None)
+            downloaded_pictures(catalogue()["cifar10"], 32, 3, None)
         assert not (tmp_path / "owned").exists()
 
     def test_portraits_are_read_from_the_archive_itself(self, archives: Path) -> None:
@@ -194,11 +195,11 @@ class TestDownloads:
         with zipfile.ZipFile(archives / "faces.zip", "w") as archive:
             archive.writestr("img/000001.jpg", stream.getvalue())
             archive.writestr("img/readme.txt", "no picture")
-        assert downloaded_pictures(dataset_named("celeba"), 64, 3, None).shape == (1, 3, 64, 64)
+        assert downloaded_pictures(catalogue()["celeba"], 64, 3, None).shape == (1, 3, 64, 64)
 
     def test_a_mirror_without_the_file_says_so_and_names_digits(self) -> None:
         with pytest.raises(UnreachableError, match=r"The mirror .* has no cifar10/cifar\.tar\.gz\. Choose digits"):
-            downloaded_pictures(dataset_named("cifar10"), 32, 3, None)
+            downloaded_pictures(catalogue()["cifar10"], 32, 3, None)
 
     def test_a_mirror_with_another_file_of_that_name_says_so(
         self, archives: Path, monkeypatch: pytest.MonkeyPatch
@@ -206,7 +207,7 @@ class TestDownloads:
         monkeypatch.setattr(image_downloads, "_archives", lambda _name: [replace(_ARCHIVES["cifar10"], md5="0" * 32)])
         (archives / "cifar.tar.gz").write_bytes(b"something else")
         with pytest.raises(UnreachableError, match=r"holds a cifar10/cifar\.tar\.gz with other contents than expected"):
-            downloaded_pictures(dataset_named("cifar10"), 32, 3, None)
+            downloaded_pictures(catalogue()["cifar10"], 32, 3, None)
 
     def test_without_a_network_one_sentence_names_digits_and_nothing_stays(
         self, data_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -220,7 +221,7 @@ class TestDownloads:
             UnreachableError,
             match=r"data\.dataset: mnist/images\.gz could not be downloaded from b\.invalid: no connection\. Choose digits",
         ):
-            downloaded_pictures(dataset_named("mnist"), 32, 1, None)
+            downloaded_pictures(catalogue()["mnist"], 32, 1, None)
         assert time.perf_counter() - began < 3
         assert list((data_folder / "mnist").iterdir()) == []
 
