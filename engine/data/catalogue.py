@@ -7,7 +7,7 @@ from typing import Literal
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, Normalisation, catalogue, embedded_alternative
-from torchtty.engine.data.download import Cancelled, Progress, RemoteFile, fetch
+from torchtty.engine.data.download import RemoteFile, fetch
 from torchtty.engine.data.embedded import embedded_text
 from torchtty.engine.data.normalise import normalise_items, normalise_text
 from torchtty.engine.data.text import Corpus, Unit, decode_text, detect_unit, item_lines, read_bytes
@@ -18,8 +18,6 @@ def load_corpus(
     *,
     unit: Literal["auto", "items", "text"] = "auto",
     normalisation: Normalisation | None = None,
-    progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
 ) -> Corpus:
     """Load and clean a text corpus.
 
@@ -27,7 +25,7 @@ def load_corpus(
     the catalogue is treated as that dataset. `unit="auto"` takes the catalogue's word, or looks at the lines
     (`detect_unit`).
     `normalisation=None` is the catalogue's own for a dataset called by its name, and none for a path.
-    `progress` and `cancelled` are those of `download.fetch`. Raises a `UserError`.
+    Raises a `UserError`.
     """
     entry = catalogue().get(dataset)
     called_by_name = entry is not None
@@ -38,7 +36,7 @@ def load_corpus(
         text, notes = decode_text(data, str(path))
         name, source = path.stem, str(path)
     else:
-        text, notes = _text_of(entry, progress, cancelled)
+        text, notes = _text_of(entry)
         name, source = entry.name, entry.title
     if entry and entry.skip_lines:
         text = "\n".join(text.split("\n")[entry.skip_lines :])
@@ -62,7 +60,7 @@ def remote_file(dataset: Dataset) -> RemoteFile:
     return RemoteFile(dataset.file, dataset.address, dataset.size, dataset.sha256)
 
 
-def _text_of(entry: Dataset, progress: Progress | None, cancelled: Cancelled | None) -> tuple[str, tuple[str, ...]]:
+def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
     if entry.kind == "images":
         raise UserError(f"{entry.name} holds pictures, and this model learns from text. Choose a text dataset.")
     if entry.embedded:
@@ -71,7 +69,7 @@ def _text_of(entry: Dataset, progress: Progress | None, cancelled: Cancelled | N
         f"Choose {embedded_alternative(entry.kind).name}, which needs no network, "
         f"or set TORCHTTY_MIRROR to a folder that holds {entry.file}."
     )
-    path = fetch(remote_file(entry), instead=instead, progress=progress, cancelled=cancelled)
+    path = fetch(remote_file(entry), instead=instead)
     return decode_text(read_bytes(path), str(path))
 
 

@@ -1,6 +1,6 @@
-"""Fetching a file over the network: with progress, cancelling, resuming, a hash and a mirror.
+"""Downloads: a file of the network is fetched into the data folder, checked by its hash, and resumed where a connection broke.
 
-Written on requests and not on pooch, which can neither be cancelled nor go on where a connection broke off.
+Written on requests and not on pooch, which starts again from the first byte after a break.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BufferedRandom, BufferedReader
@@ -24,20 +23,11 @@ from torchtty.engine.contract.paths import data_folder
 if TYPE_CHECKING:
     import requests
 
-Progress = Callable[[int, int], None]
-"""Called with the bytes so far and the bytes in all."""
-Cancelled = Callable[[], bool]
-"""Asked between two pieces; a true answer ends the download."""
-
 ATTEMPTS = 3
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 _PIECE = 2**16
 _ABANDONED_SECONDS = 86_400
-
-
-class DownloadCancelled(UserError):
-    """The person cancelled the download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +63,6 @@ def fetch(
     remote: RemoteFile,
     *,
     instead: str = "",
-    progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
     connect_seconds: float = CONNECT_SECONDS,
     read_seconds: float = READ_SECONDS,
 ) -> Path:
@@ -83,7 +71,7 @@ def fetch(
     `TORCHTTY_MIRROR` takes the place of the file's address: a folder, read in place, or a base URL. There the file is looked
     up as `remote.file`, without its folder, then under the last part of its address. `instead` ends the message of a failure:
     what to do without this file. A broken connection is taken up again where it stopped. Nothing half-written remains.
-    Raises a `UserError`, or `DownloadCancelled`.
+    Raises a `UserError`.
     """
     target = data_folder() / remote.file
     if _is_whole(target, remote):
@@ -91,7 +79,7 @@ def fetch(
     mirror = os.environ.get("TORCHTTY_MIRROR", "")
     if mirror and "://" not in mirror:
         return _in_folder(Path(mirror).expanduser(), remote, instead)
-    transfer = _Transfer(remote, instead, progress, cancelled, (connect_seconds, read_seconds))
+    transfer = _Transfer(remote, instead, (connect_seconds, read_seconds))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
@@ -197,8 +185,6 @@ class _Transfer:
 
     remote: RemoteFile
     instead: str
-    progress: Progress | None
-    cancelled: Cancelled | None
     timeout: tuple[float, float]
     received: int = 0
     announced: int = 0  # bytes in all, by the server's word
@@ -216,7 +202,7 @@ class _Transfer:
     def _from(self, address: str, file: BufferedRandom) -> None:
         reason = ""
         for attempt in range(ATTEMPTS):
-            self._pause(0.3 * attempt)
+            time.sleep(0.3 * attempt)
             before = self.received
             try:
                 self._receive(address, file)
@@ -247,15 +233,12 @@ class _Transfer:
                 self._check_status(response, file)
                 size = self.remote.size or self.announced
                 while not size or self.received < size + 1:
-                    self._check_cancelled()
                     # read1 returns what is there; read would wait for a whole piece on a slow line.
                     piece = response.raw.read1(_PIECE)
                     if not piece:
                         break
                     file.write(piece)
                     self.received += len(piece)
-                    if self.progress:
-                        self.progress(min(self.received, size or self.received), size)
         except requests.ConnectTimeout:
             raise _BrokeOff(f"it could not be reached within {self.timeout[0]:g} seconds") from None
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
@@ -293,17 +276,6 @@ class _Transfer:
         file.truncate()
         self.received = 0
         self.resumed = False
-
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        self._check_cancelled()
-        while time.monotonic() < end:
-            time.sleep(0.05)
-            self._check_cancelled()
-
-    def _check_cancelled(self) -> None:
-        if self.cancelled and self.cancelled():
-            raise DownloadCancelled(f"The download of {self.remote.file} was cancelled. Nothing of it was kept.")
 
     def _fail(self, address: str, reason: str) -> None:
         host = urlsplit(address).hostname or address

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.data.download import Cancelled, Progress, RemoteFile, fetch
+from torchtty.engine.data.download import RemoteFile, fetch
 from torchtty.engine.data.text import read_text
 from torchtty.engine.data.tokenizers.base import damaged, read_json, stored_flag
 from torchtty.engine.data.tokenizers.byte_level import ByteLevelTokenizer
@@ -51,9 +51,7 @@ class GPT2Tokenizer(ByteLevelTokenizer):
         return self._ranks
 
     @classmethod
-    def load(
-        cls, path: Path | str = "", *, progress: Progress | None = None, cancelled: Cancelled | None = None
-    ) -> "GPT2Tokenizer":
+    def load(cls, path: Path | str = "") -> "GPT2Tokenizer":
         """Load GPT-2's tokenizer.
 
         From the folder `path` if given, else from tiktoken's cache, the data folder or a mirror, else from the network
@@ -64,10 +62,7 @@ class GPT2Tokenizer(ByteLevelTokenizer):
         cached = _tiktoken_cache()
         if cached:
             return cls.from_files(*cached)
-        return cls.from_files(
-            fetch(MERGES, instead=_INSTEAD, progress=progress, cancelled=cancelled),
-            fetch(VOCABULARY, instead=_INSTEAD, progress=progress, cancelled=cancelled),
-        )
+        return cls.from_files(fetch(MERGES, instead=_INSTEAD), fetch(VOCABULARY, instead=_INSTEAD))
 
     @classmethod
     def from_folder(cls, folder: Path) -> "GPT2Tokenizer":

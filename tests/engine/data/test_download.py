@@ -14,7 +14,7 @@ import pytest
 
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.data.catalogue import load_corpus
-from torchtty.engine.data.download import DownloadCancelled, RemoteFile, fetch
+from torchtty.engine.data.download import RemoteFile, fetch
 
 CONTENT = random.Random(0).randbytes(400_000)
 
@@ -92,13 +92,10 @@ def nothing_remains(folder: Path) -> bool:
     return not folder.exists() or list(folder.iterdir()) == []
 
 
-def test_a_file_is_fetched_once_with_progress_and_kept(server: Server, remote: RemoteFile, data_folder: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    path = fetch(remote, progress=lambda done, total: seen.append((done, total)))
+def test_a_file_is_fetched_once_and_kept(server: Server, remote: RemoteFile, data_folder: Path) -> None:
+    path = fetch(remote)
     assert path.read_bytes() == CONTENT
     assert list(data_folder.iterdir()) == [data_folder / "corpus.txt"]
-    assert seen == sorted(seen)
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert fetch(remote) == path
     assert server.requests == [("/raw/input.txt", None)]
 
@@ -171,32 +168,6 @@ def test_a_silent_server_is_not_waited_for(
         fetch(remote, read_seconds=0.3)
     assert time.perf_counter() - started < 5
     assert nothing_remains(data_folder)
-
-
-def test_a_download_can_be_cancelled_half_way(server: Server, remote: RemoteFile, data_folder: Path) -> None:
-    done = 0
-
-    def progress(so_far: int, total: int) -> None:
-        nonlocal done
-        done = so_far
-
-    with pytest.raises(DownloadCancelled, match="was cancelled"):
-        fetch(remote, progress=progress, cancelled=lambda: done > 0)
-    assert 0 < done < len(CONTENT)
-    assert nothing_remains(data_folder)
-
-
-def test_a_slow_line_can_be_cancelled_between_its_drops(server: Server, remote: RemoteFile) -> None:
-    def drip(handler: Handler, number: int) -> None:
-        handler.start(200, len(CONTENT))
-        while not server.silence_ends.wait(0.02):
-            handler.wfile.write(b"x")
-
-    server.behave = drip
-    started = time.perf_counter()
-    with pytest.raises(DownloadCancelled):
-        fetch(remote, cancelled=lambda: time.perf_counter() - started > 0.5)
-    assert time.perf_counter() - started < 3
 
 
 def test_a_damaged_copy_is_replaced(server: Server, remote: RemoteFile, data_folder: Path) -> None:
