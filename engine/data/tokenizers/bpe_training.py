@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 
-from torchtty.engine.data.tokenizers.byte_level import SPLIT_PATTERN
+from torchtty.engine.data.tokenizers.byte_level import SPLIT_PATTERN, valid_unicode
 
 Pair = tuple[int, int]
 
@@ -27,7 +27,7 @@ def learn_merges(texts: Iterable[str], vocab_size: int) -> list[Pair]:
     words: list[list[int]] = []
     counts: list[int] = []
     for piece, count in counted.items():
-        data = piece.encode("utf-8", "replace")
+        data = valid_unicode(piece).encode()
         for start in range(0, len(data), _LONGEST_WORD):
             words.append(list(data[start : start + _LONGEST_WORD]))
             counts.append(count)

@@ -22,11 +22,16 @@ _LONGEST_SPACE = 10_000
 _LONG_SPACE = re.compile(rf"(?<!\s)\s{{{_LONGEST_SPACE},}}")
 
 
+def valid_unicode(text: str) -> str:
+    """Return a text with U+FFFD in place of lone surrogates, which no UTF encodes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class ByteLevelTokenizer(Tokenizer):
     """Base of tokenizers whose tokens are byte strings; every text can be encoded.
 
     `ranks` are the tokens in order of merging: a token's place is its id. After them comes the terminator, if any.
-    Round trip: `decode(encode(text)) == text` for any text that is valid Unicode.
+    Round trip: `decode(encode(text)) == text` for any text that is valid Unicode; a lone surrogate is encoded as U+FFFD.
     """
 
     terminator_text = "<|endoftext|>"
@@ -51,11 +56,15 @@ class ByteLevelTokenizer(Tokenizer):
         )
 
     def encode(self, text: str) -> list[int]:
-        # The terminator's name inside a text is text like any other.
-        return [token_id for part in self._parts(text) for token_id in self.encoding.encode_ordinary(part)]
+        ids: list[int] = self.encode_array(text).tolist()
+        return ids
 
     def encode_array(self, text: str) -> Ids:
-        encoded = [self.encoding.encode_to_numpy(part, disallowed_special=()) for part in self._parts(text)]
+        # With nothing disallowed, the terminator's name inside a text is text like any other.
+        try:
+            encoded = [self.encoding.encode_to_numpy(part, disallowed_special=()) for part in self._parts(text)]
+        except UnicodeEncodeError:
+            return self.encode_array(valid_unicode(text))
         return np.concatenate(encoded).astype(np.int64)
 
     @staticmethod

@@ -18,7 +18,7 @@ class BytePairTokenizer(ByteLevelTokenizer):
     `merges[i]` are the two ids that id 256 + i consists of.
     """
 
-    kind: ClassVar[str] = "bpe"
+    kind: ClassVar[str] = "byte-pair"
 
     def __init__(self, merges: Iterable[Sequence[int]], terminator: bool = False) -> None:
         self.merges: tuple[Pair, ...] = tuple((int(first), int(second)) for first, second in merges)

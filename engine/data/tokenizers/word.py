@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, check_id, damaged, stored_flag, stored_strings
-from torchtty.engine.data.tokenizers.joining import space_between
 
 Split = Literal["whitespace", "punctuation"]
 
 PAD, UNKNOWN = "<pad>", "<unk>"
+_NO_SPACE_BEFORE = frozenset(".,;:!?…)]}»%")
+_NO_SPACE_AFTER = frozenset("([{«¿¡")
 
 # A word keeps the apostrophes and dashes inside it; any other sign is a word of its own.
 _WORD_OR_SIGN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
@@ -20,6 +21,11 @@ def split_words(text: str, split: Split, lower_case: bool) -> list[str]:
     if lower_case:
         text = text.lower()
     return text.split() if split == "whitespace" else _WORD_OR_SIGN.findall(text)
+
+
+def space_between(before: str, word: str) -> str:
+    """Return the space between two words of a text that is put together again, or nothing beside such a mark."""
+    return "" if word in _NO_SPACE_BEFORE or before in _NO_SPACE_AFTER else " "
 
 
 class WordTokenizer(Tokenizer):

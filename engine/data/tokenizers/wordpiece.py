@@ -16,7 +16,7 @@ from torchtty.engine.data.tokenizers.base import (
     stored_flag,
     stored_strings,
 )
-from torchtty.engine.data.tokenizers.joining import space_between
+from torchtty.engine.data.tokenizers.word import space_between
 
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100
@@ -36,7 +36,8 @@ _CHINESE = (
 def basic_words(text: str, lower_case: bool) -> list[str]:
     """BERT's basic tokenization (Devlin et al. 2019, tokenization.py).
 
-    Controls go, white space and punctuation divide, Chinese characters stand alone; `lower_case` also strips accents.
+    Control and format characters go (categories Cc and Cf; unassigned ones stay), white space and punctuation divide, Chinese
+    characters stand alone; `lower_case` also strips accents.
     """
     characters = []
     for character in text:
@@ -44,7 +45,7 @@ def basic_words(text: str, lower_case: bool) -> list[str]:
             characters.append(f" {character} ")
         elif character in "\t\n\r" or unicodedata.category(character) == "Zs":
             characters.append(" ")
-        elif character not in "\0\ufffd" and not unicodedata.category(character).startswith("C"):
+        elif character not in "\0\ufffd" and unicodedata.category(character) not in ("Cc", "Cf"):
             characters.append(character)
     text = "".join(characters)
     if lower_case:

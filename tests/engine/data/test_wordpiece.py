@@ -27,12 +27,20 @@ def test_every_text_is_cut_as_the_tokenizers_library_cuts_it(vocabulary: Path, l
     ours = WordPieceTokenizer.from_file(vocabulary, lower_case)
     oracle = BertWordPieceTokenizer(str(vocabulary), lowercase=lower_case)
 
-    @given(st.text(alphabet="abcdefghij,.!$' \n\tÀéCAFÉ日本\u00ad\u2003#[]", max_size=30))
+    @given(st.text(alphabet="abcdefghij,.!$' \n\tÀéCAFÉ日本\u00ad\u2003#[]\U0001fae8\u0378", max_size=30))
     @settings(max_examples=300, deadline=None)
     def equal(text: str) -> None:
         assert ours.encode(text) == oracle.encode(text, add_special_tokens=False).ids
 
     equal()
+
+
+@pytest.mark.parametrize("character", ["\U0001fae8", "\u0378", "\ue000"])
+def test_unassigned_and_private_characters_are_unknown_and_not_dropped(vocabulary: Path, character: str) -> None:
+    tokenizer = WordPieceTokenizer.from_file(vocabulary)
+    assert tokenizer.encode(f"a {character}") == [*tokenizer.encode("a"), tokenizer.unknown_id]
+    assert tokenizer.unknown(character) == {character}
+    assert tokenizer.encode("a\u200b\x07") == tokenizer.encode("a")  # format and control characters are dropped
 
 
 def test_pieces_are_joined_and_unknown_words_reported(vocabulary: Path) -> None:
