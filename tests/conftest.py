@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# Before anything of torchtty is imported: no test may touch the runs, downloads or locks of whoever runs it.
+# Before anything of torchtty is imported: no test may touch the runs, downloads, locks or settings of whoever runs it.
 _HOME = Path(tempfile.mkdtemp(prefix="torchtty-tests-"))
-for _name in ("RUNS", "STATE", "DATA"):
+for _name in ("RUNS", "STATE", "DATA", "CONFIG"):
     os.environ[f"TORCHTTY_{_name}"] = str(_HOME / _name.lower())
 os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
 os.environ.pop("TORCHTTY_MIRROR", None)
@@ -32,9 +32,10 @@ def corpora() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test keeps its runs and locks for itself. Returns the folder of its runs."""
+    """Each test keeps its runs, locks and settings for itself. Returns the folder of its runs."""
     monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("TORCHTTY_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TORCHTTY_CONFIG", str(tmp_path / "config"))
     return tmp_path / "runs"
 
 

@@ -1,4 +1,4 @@
-"""Where things are kept: runs, downloads, and the state that workers on one machine share."""
+"""The folders of runs, downloads, the state that workers on one machine share, and a person's settings."""
 
 import os
 from pathlib import Path
@@ -28,9 +28,18 @@ def data_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Return the folder of locks and preferences shared by all torchttys of this user: `TORCHTTY_STATE` or the user's."""
+    """Return the folder of device locks and of what the app remembers: `TORCHTTY_STATE` or the user's state folder."""
     if chosen := os.environ.get("TORCHTTY_STATE"):
         return Path(chosen).expanduser().absolute()
     from platformdirs import user_state_path
 
     return user_state_path("torchtty")
+
+
+def config_folder() -> Path:
+    """Return the folder of the settings that a person writes: `TORCHTTY_CONFIG` or the user's configuration folder."""
+    if chosen := os.environ.get("TORCHTTY_CONFIG"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_config_path
+
+    return user_config_path("torchtty")

@@ -13,6 +13,7 @@ from torchtty.tui.app import TorchttyApp
 from torchtty.tui.shell.gauges import GIB, Reading
 from torchtty.tui.shell.help import KeysHelp
 from torchtty.tui.shell.key_bar import KeyBar
+from torchtty.tui.shell.preferences import keys_path
 from torchtty.tui.shell.quit import QuitDialog
 from torchtty.tui.shell.too_small import TooSmall
 from torchtty.tui.train.screen import TrainScreen
@@ -93,9 +94,13 @@ async def test_a_chosen_theme_is_remembered(torchtty: Any) -> None:
         assert app.theme == "nord"
 
 
-async def test_keys_can_be_changed_in_a_file(torchtty: Any, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "keys.toml").write_text('"train.start" = "f5"\n')
+@pytest.mark.parametrize("folder", ["config", "state"])
+async def test_keys_can_be_changed_in_a_file(torchtty: Any, tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "keys.toml").write_text('"train.start" = "f5"\n')
+    assert (
+        keys_path().parent == tmp_path / folder
+    )  # the help shows the file that is read, also the one of earlier versions
     async with torchtty() as (app, pilot):
         assert "f5 train" in shown_keys(app)
         await pilot.press("f5")
@@ -105,7 +110,9 @@ async def test_keys_can_be_changed_in_a_file(torchtty: Any, tmp_path: Path) -> N
 
 async def test_a_broken_file_of_keys_is_told_and_the_usual_keys_hold(torchtty: Any, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "keys.toml").write_text("[[[")
+    (tmp_path / "state" / "keys.toml").write_text('"train.start" = "f5"\n')
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "keys.toml").write_text("[[[")
     async with torchtty() as (app, _pilot):
         assert "keys.toml cannot be read" in app.told[0]
         assert "^t train" in shown_keys(app)

@@ -40,6 +40,7 @@ class Surroundings:
             "COLORTERM": "truecolor",
             "TORCHTTY_RUNS": str(self.runs),
             "TORCHTTY_STATE": str(self.path / "state"),
+            "TORCHTTY_CONFIG": str(self.path / "config"),
             "TORCHTTY_DATA": str(data_folder()),
             "TORCHTTY_IDLE_SECONDS": "2",
         }

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchtty.engine.contract.client.workers import WarmWorker
-from torchtty.engine.contract.paths import data_folder, runs_folder, state_folder
+from torchtty.engine.contract.paths import config_folder, data_folder, runs_folder, state_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.cli.console import Exit, messages, output, print_json, speaks_unicode
 from torchtty.tui.cli.version import installed
@@ -69,7 +69,12 @@ def _python() -> dict[str, Any]:
 
 
 def _folders() -> dict[str, dict[str, Any]]:
-    places: dict[str, Callable[[], Path]] = {"runs": runs_folder, "data": data_folder, "state": state_folder}
+    places: dict[str, Callable[[], Path]] = {
+        "runs": runs_folder,
+        "data": data_folder,
+        "state": state_folder,
+        "config": config_folder,
+    }
     return {name: _folder(place()) for name, place in places.items()}
 
 

@@ -1,11 +1,11 @@
-"""What the app remembers between two starts, in the state folder: the theme, and keys that a person changed."""
+"""Preferences: the theme chosen last, in the state folder, and keys that a person changed, in the configuration folder."""
 
 import json
 import tomllib
 from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.paths import state_folder
+from torchtty.engine.contract.paths import config_folder, state_folder
 from torchtty.engine.contract.run.files import write_atomically
 
 KEYS_FILE = "keys.toml"
@@ -33,7 +33,9 @@ def remember_theme(name: str) -> None:
 
 
 def keys_path() -> Path:
-    return state_folder() / KEYS_FILE
+    """Return the file of changed keys: the one in the state folder, where earlier versions had it, only if it is the only one."""
+    path, earlier = config_folder() / KEYS_FILE, state_folder() / KEYS_FILE
+    return earlier if earlier.is_file() and not path.exists() else path
 
 
 def changed_keys() -> dict[str, str]:

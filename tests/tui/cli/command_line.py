@@ -38,6 +38,7 @@ class Shell:
             "TORCHTTY_RUNS": str(self.folder / "runs"),
             "TORCHTTY_STATE": str(self.folder / "state"),
             "TORCHTTY_DATA": str(self.folder / "data"),
+            "TORCHTTY_CONFIG": str(self.folder / "config"),
             "TORCHTTY_IDLE_SECONDS": "120",
             "OMP_NUM_THREADS": "1",
             "TERM": "xterm-256color",

@@ -20,7 +20,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 @pytest.fixture
 def here(shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
     """Run a command in this process: the same code without a second to start Python, for commands that start nothing."""
-    for name in ("TORCHTTY_RUNS", "TORCHTTY_STATE", "TORCHTTY_DATA"):
+    for name in ("TORCHTTY_RUNS", "TORCHTTY_STATE", "TORCHTTY_DATA", "TORCHTTY_CONFIG"):
         monkeypatch.setenv(name, shell.environment[name])
     monkeypatch.chdir(shell.folder)
     monkeypatch.delenv("LINES", raising=False)
