@@ -13,6 +13,7 @@ _HOME = Path(tempfile.mkdtemp(prefix="torchtty-tests-"))
 for _name in ("RUNS", "STATE", "DATA", "CONFIG"):
     os.environ[f"TORCHTTY_{_name}"] = str(_HOME / _name.lower())
 os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
+os.environ["TORCHTTY_IMAGES"] = "blocks"  # whichever terminal the tests run in
 os.environ.pop("TORCHTTY_MIRROR", None)
 os.environ.pop("NO_COLOR", None)
 

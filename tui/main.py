@@ -23,7 +23,10 @@ def main() -> None:
 
 
 def _app() -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+    in_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if not in_terminal and not os.environ.get(
+        "TEXTUAL_DRIVER"
+    ):  # set by textual-serve, which shows the app in a browser
         sys.stderr.write(WITHOUT_TERMINAL)
         return 2
     # Two things that together take a tenth of the start: plugins of pydantic, looked for in the metadata of every installed
@@ -31,9 +34,7 @@ def _app() -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
     from torchtty.tui.app import run_app
-    from torchtty.tui.images.protocol import prepare
 
-    prepare()  # asks terminals that show graphics, which is no longer possible once the app owns the terminal
     return run_app()
 
 

@@ -20,7 +20,16 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.terminal import PATIENCE, TimedOut
 
 WARM_UP = 120.0  # seconds that importing torch may take on a busy machine
-_PERSONAL = {"NO_COLOR", "SSH_CONNECTION", "TMUX", "TEXTUAL", "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS", "TORCHTTY_THREADS"}
+_PERSONAL = {
+    "NO_COLOR",
+    "TORCHTTY_IMAGES",
+    "SSH_CONNECTION",
+    "TMUX",
+    "TEXTUAL",
+    "TEXTUAL_FPS",
+    "TEXTUAL_ANIMATIONS",
+    "TORCHTTY_THREADS",
+}
 
 
 def python(module: str, *arguments: str) -> list[str]:

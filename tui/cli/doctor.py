@@ -19,7 +19,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.cli.console import Exit, messages, output, print_json, speaks_unicode
 from torchtty.tui.cli.version import installed
 from torchtty.tui.cli.wording import size
-from torchtty.tui.images.protocol import Protocol, demanded, suggested
+from torchtty.tui.images.protocol import Protocol, chosen
 
 PATIENCE = 90.0  # seconds that a worker gets to import torch: a cold disk takes its time
 PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image", "tiktoken", "safetensors")
@@ -53,8 +53,8 @@ def _terminal() -> dict[str, Any]:
 
 
 def images_protocol(environment: Mapping[str, str]) -> str:
-    """Guess from its environment how a terminal shows pictures; only asking the terminal itself would be certain."""
-    protocol = demanded(environment) or suggested(environment)
+    """Return how the app shows pictures in a terminal of this environment."""
+    protocol = chosen(environment)
     return "half blocks" if protocol is Protocol.BLOCKS else protocol.value
 
 
@@ -165,7 +165,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("terminal", f"{kind}, {width}x{height}{through}"),
         ("colours", terminal["colours"] + (" (NO_COLOR is set)" if terminal["no_color"] else "")),
         ("UTF-8", "yes" if terminal["utf8"] else "no: charts are drawn in ASCII"),
-        ("pictures", f"{terminal['images']} (a guess from the environment)"),
+        ("pictures", f"{terminal['images']} (TORCHTTY_IMAGES chooses another way)"),
         ("Python", f"{python['version']}, {python['executable']}"),
         ("system", f"{python['system']}, {python['cores']} cores"),
         ("packages", ", ".join(f"{name} {version or 'missing'}" for name, version in python["packages"].items())),

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.look import terminal_shows_unicode
 from torchtty.tui.images.blocks import Line, half_blocks, shades
-from torchtty.tui.images.protocol import Protocol, chosen
+from torchtty.tui.images.protocol import Protocol, chosen, graphics_widget
 from torchtty.tui.images.sheet import Unreadable, sheet, tiles
 
 CELL = (10, 20)  # pixels of a cell where the terminal does not say
@@ -51,14 +51,11 @@ class Picture(Widget):
         self._strips: list[Strip] = []
 
     def compose(self) -> ComposeResult:
-        if self.protocol is Protocol.SIXEL:
-            from textual_image.widget import SixelImage
-
-            yield SixelImage(id="graphics")
-        elif self.protocol is Protocol.KITTY:
-            from textual_image.widget import TGPImage
-
-            yield TGPImage(id="graphics")
+        if self.protocol in (Protocol.SIXEL, Protocol.KITTY):
+            if graphics := graphics_widget(self.protocol):
+                yield graphics(id="graphics")
+            else:
+                self.protocol = Protocol.BLOCKS
 
     @property
     def path(self) -> Path | None:

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 from torchtty.tui.images.blocks import half_blocks, shades
-from torchtty.tui.images.protocol import Protocol, demanded, suggested
+from torchtty.tui.images.protocol import Protocol, chosen
 from torchtty.tui.images.sheet import Unreadable, layout, sheet, tiles
 
 
@@ -105,12 +105,18 @@ class TestProtocol:
             ({"TERM": "xterm-256color", "ITERM_SESSION_ID": "w0"}, Protocol.SIXEL),
             ({"TERM": "foot"}, Protocol.SIXEL),
             ({"TERM": "tmux-256color", "TMUX": "/tmp/x", "KITTY_WINDOW_ID": "1"}, Protocol.BLOCKS),
+            # Started from a terminal with graphics, and none itself.
+            ({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode", "ITERM_SESSION_ID": "w0"}, Protocol.BLOCKS),
+            ({"TERM": "alacritty", "ALACRITTY_WINDOW_ID": "1", "KITTY_WINDOW_ID": "1"}, Protocol.BLOCKS),
+            ({"TERM": "xterm-kitty", "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver"}, Protocol.BLOCKS),
         ],
     )
-    def test_the_environment_suggests_it(self, environment: dict[str, str], protocol: Protocol) -> None:
-        assert suggested(environment) is protocol
+    def test_the_environment_names_it(self, environment: dict[str, str], protocol: Protocol) -> None:
+        assert chosen(environment) is protocol
 
     def test_a_person_has_the_last_word(self) -> None:
-        assert demanded({"TORCHTTY_IMAGES": "Sixel"}) is Protocol.SIXEL
-        assert demanded({"TORCHTTY_IMAGES": "auto"}) is None
-        assert demanded({"TORCHTTY_IMAGES": "nonsense"}) is None
+        kitty = {"TERM": "xterm-kitty"}
+        assert chosen(kitty | {"TORCHTTY_IMAGES": "Sixel"}) is Protocol.SIXEL
+        assert chosen(kitty | {"TORCHTTY_IMAGES": "off", "TMUX": "/tmp/x"}) is Protocol.OFF
+        assert chosen(kitty | {"TORCHTTY_IMAGES": "auto"}) is Protocol.KITTY
+        assert chosen(kitty | {"TORCHTTY_IMAGES": "nonsense"}) is Protocol.KITTY
