@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-COMMAND = [sys.executable, "-P", "-m", "torchtty.tui.main"]
+COMMAND = [sys.executable, "-P", "-m", "torchtty"]
 PATIENCE = 100.0  # seconds; a busy machine with two cores imports torch slowly
 
 
