@@ -1,5 +1,7 @@
 """Choosing the device and the precision."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,22 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: on a GPU torch has an error of its own for it, on a CPU its allocator raises a plain one."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+@contextmanager
+def out_of_memory_means(advice: str) -> Iterator[None]:
+    """Turn a lack of memory into a `UserError` with this sentence.
+
+    On a GPU torch has an error of its own for it; on a CPU its allocator raises a plain `RuntimeError`.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        named = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not named and "can't allocate memory" not in str(error):
+            raise
+        raise UserError(advice) from None
+
+
+def random_state_kept() -> AbstractContextManager[None]:
+    """Leave torch's global generators, those of all GPUs in use included, as they are when this begins."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    return torch.random.fork_rng(devices=devices)

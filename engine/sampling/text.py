@@ -8,7 +8,7 @@ from torch import nn
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import symbol_name
 from torchtty.engine.data.prepared import PreparedText
-from torchtty.engine.devices import is_out_of_memory
+from torchtty.engine.devices import out_of_memory_means
 from torchtty.engine.sampling.decoder import decode
 from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
 from torchtty.engine.sampling.settings import NOT_A_NUMBER, Choice
@@ -22,15 +22,12 @@ def sample_text(
     Samples of items end at the terminator. Raises `UserError` if nothing of the prompt is in the vocabulary, if the model's
     predictions are no numbers, or if there is not enough memory.
     """
-    try:
+    advice = (
+        f"There is not enough memory for {request.count:,} samples at once: take a smaller count (--count), or a smaller "
+        "max_tokens (--max-tokens). Nothing else is affected."
+    )
+    with out_of_memory_means(advice):
         yield from _sample_text(model, data, request, result, device)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(
-            f"There is not enough memory for {request.count:,} samples at once: take a smaller count (--count), "
-            "or a smaller max_tokens (--max-tokens). Nothing else is affected."
-        ) from None
 
 
 def _sample_text(

@@ -10,12 +10,13 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.contract.settings.training import LARGEST_GRID
 from torchtty.engine.data.images import Pictures, glance, load_pictures
+from torchtty.engine.devices import out_of_memory_means
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
-from torchtty.engine.training.task import Facts, Task
+from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 from torchtty.engine.training.threads import use_threads_for
 
 SHARE_OF_MEMORY = 0.5  # of the device's free memory that the pictures may take
@@ -70,16 +71,9 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         self.model.train()
 
     @classmethod
-    def build(
-        cls,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,  # noqa: ARG003 - pictures have no tokens
-        architecture: dict[str, Any] | None = None,  # noqa: ARG003 - the configuration has it all
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
+    def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         assert isinstance(configuration, AdversarialConfiguration)
-        if data_may_be_gone:  # reading thousands of pictures would only keep whoever asks for a few waiting
+        if source.data_may_be_gone:  # reading thousands of pictures would only keep whoever asks for a few waiting
             return cls(configuration, None)
         model, data = configuration.model, configuration.data
         return cls(configuration, load_pictures(data.dataset, model.image_size, model.channels, data.limit))
@@ -174,7 +168,8 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
 
     @torch.no_grad()
     def _pictures_of(self, noise: Tensor) -> Any:
-        with evaluation_mode(self.model):
+        advice = f"There is not enough memory to draw {len(noise):,} pictures: take a smaller count (--count)."
+        with out_of_memory_means(advice), evaluation_mode(self.model):
             parts = [self.generator(part.to(self.device)) for part in noise.split(DRAWN_AT_ONCE)]
         return to_bytes(torch.cat(parts))
 

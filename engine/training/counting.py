@@ -14,7 +14,7 @@ from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
 from torchtty.engine.sampling.text import sample_text
-from torchtty.engine.training.task import Facts, Task
+from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
 CHUNK = 4096  # windows a forward pass
 
@@ -33,17 +33,10 @@ class CountingTask:
         self.facts = Facts(0, data.tokenizer.vocab_size, data.token_counts, data.references(), data.notes)
 
     @classmethod
-    def build(
-        cls,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,
-        architecture: dict[str, Any] | None = None,  # noqa: ARG003 - the configuration has it all
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
+    def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         assert isinstance(configuration, CountingConfiguration)
         section, tokens = configuration.data, configuration.tokenizer
-        return cls(configuration, read_text(section, tokens, tokenizer, may_be_gone=data_may_be_gone))
+        return cls(configuration, read_text(section, tokens, source.tokenizer, may_be_gone=source.data_may_be_gone))
 
     @classmethod
     def for_timing(cls, configuration: Configuration) -> tuple[Task, float]:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.models.families import resolve
-from torchtty.engine.training.task import Task, TaskClass
+from torchtty.engine.training.task import Task, TaskClass, TaskSource
 
 
 def task_class(configuration: Configuration) -> TaskClass:
@@ -24,4 +24,4 @@ def build_task(
 
     With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
     """
-    return task_class(configuration).build(configuration, tokenizer, architecture, data_may_be_gone=data_may_be_gone)
+    return task_class(configuration).build(configuration, TaskSource(tokenizer, architecture, data_may_be_gone))

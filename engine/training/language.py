@@ -19,7 +19,7 @@ from torchtty.engine.training.losses import objective
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
-from torchtty.engine.training.task import Facts, Task
+from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 from torchtty.engine.training.threads import use_threads_for
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
@@ -73,17 +73,10 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         self.model.train()
 
     @classmethod
-    def build(
-        cls,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,
-        architecture: dict[str, Any] | None = None,  # noqa: ARG003 - the configuration has it all
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
+    def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         assert isinstance(configuration, LanguageConfiguration)
         section, tokens = configuration.data, configuration.tokenizer
-        return cls(configuration, read_text(section, tokens, tokenizer, may_be_gone=data_may_be_gone))
+        return cls(configuration, read_text(section, tokens, source.tokenizer, may_be_gone=source.data_may_be_gone))
 
     def build_network(self) -> nn.Module:
         return build_model(self.configuration.model, self.data.tokenizer.vocab_size)

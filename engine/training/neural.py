@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
@@ -12,12 +13,12 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.optimizer import Optimizer, Schedule
 from torchtty.engine.contract.settings.training import TrainingBase
-from torchtty.engine.devices import check_precision, choose_device
-from torchtty.engine.training.backends.choice import Choice, Workload, choose
+from torchtty.engine.devices import check_precision, choose_device, random_state_kept
+from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.schedules import rate_factor
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
-from torchtty.engine.training.task import Facts, Task
+from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
 BACKENDS = (Traced(),)
 CHOOSE_AFTER = (
@@ -62,20 +63,13 @@ class NeuralTask(ABC, Generic[Sections]):
         check_precision(training.precision, self.device)
         torch.manual_seed(training.seed)
         self.model = self.build_network().to(self.device)
-        self.choice: Choice | None = None
+        self.choice: BackendChoice | None = None
         self._steps_here = 0  # steps of this process
         self._trial_batches: deque[Batch] = deque(maxlen=TRIAL_BATCHES)
 
     @classmethod
     @abstractmethod
-    def build(
-        cls,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,
-        architecture: dict[str, Any] | None = None,
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
+    def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         """Build a task, as `TaskClass` describes."""
 
     @classmethod
@@ -180,20 +174,13 @@ class NeuralTask(ABC, Generic[Sections]):
         self.model.load_state_dict(weights, strict=False)
 
 
-class evaluation_mode:
-    """Puts a model into evaluation mode, and back with torch's global generators as they were."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        self._was_training = self._model.training
-        self._fork = torch.random.fork_rng(
-            devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-        )
-        self._fork.__enter__()
-        self._model.eval()
-
-    def __exit__(self, *exception: Any) -> None:
-        self._model.train(self._was_training)
-        self._fork.__exit__(*exception)
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and back with torch's global generators as they were."""
+    was_training = model.training
+    with random_state_kept():
+        model.eval()
+        try:
+            yield
+        finally:
+            model.train(was_training)

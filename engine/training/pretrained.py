@@ -16,7 +16,7 @@ from torchtty.engine.models.gpt2_architecture import written_architecture
 from torchtty.engine.models.gpt2_hub import PUBLISHED, VOCABULARY, waits_for_download
 from torchtty.engine.models.gpt2_weights import export_folder, pretrained
 from torchtty.engine.training.language import LanguageTask
-from torchtty.engine.training.task import Facts, Task
+from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
 
 class PretrainedTask(LanguageTask):
@@ -32,18 +32,11 @@ class PretrainedTask(LanguageTask):
         super().__init__(configuration, data)
 
     @classmethod
-    def build(
-        cls,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,
-        architecture: dict[str, Any] | None = None,
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
+    def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         assert isinstance(configuration, LanguageConfiguration)
         section, tokens = configuration.data, _vocabulary(_model(configuration), configuration.tokenizer)
-        data = read_text(section, tokens, tokenizer, may_be_gone=data_may_be_gone)
-        return cls(configuration, data, architecture)
+        data = read_text(section, tokens, source.tokenizer, may_be_gone=source.data_may_be_gone)
+        return cls(configuration, data, source.architecture)
 
     @classmethod
     def preview(cls, configuration: Configuration) -> Facts | None:

@@ -15,7 +15,7 @@ from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.neural import evaluation_mode
 from torchtty.engine.training.step import Batch
-from torchtty.engine.training.task import Task
+from torchtty.engine.training.task import NEW, Task, TaskSource
 
 SMOOTHING = 0.999  # weight of the past in `smoothed_sum`, as usual for noisy losses of one window
 
@@ -49,20 +49,13 @@ class RecurrentTask(LanguageTask):
         self.tokens_per_step = configuration.training.batch_size * self._width
 
     @classmethod
-    def build(
-        cls,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,
-        architecture: dict[str, Any] | None = None,
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
+    def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         """Build a task; windows drawn at random are learnt from by a `LanguageTask`, as by other models."""
         assert isinstance(configuration, LanguageConfiguration)
         assert isinstance(configuration.model, RNNModel)
         if configuration.model.carry_state:
-            return super().build(configuration, tokenizer, architecture, data_may_be_gone=data_may_be_gone)
-        return LanguageTask.build(configuration, tokenizer, architecture, data_may_be_gone=data_may_be_gone)
+            return super().build(configuration, source)
+        return LanguageTask.build(configuration, source)
 
     def _cut_into_rows(self, split: str) -> Rows:
         stream = torch.as_tensor(self.data.stream(split), dtype=torch.int64, device=self.device)

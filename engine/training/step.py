@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from torchtty.engine.devices import random_state_kept
 from torchtty.engine.training.optimizers import (
     Optimizers,
     clip_gradients,
@@ -105,8 +106,7 @@ class EagerStep:
         The optimizers must have stepped before, so that what they remember is there.
         """
         before = [(tensor, tensor.detach().clone()) for tensor in self.tensors()]
-        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-        with torch.random.fork_rng(devices=devices):
+        with random_state_kept():
             try:
                 yield
             finally:

@@ -51,21 +51,26 @@ class Task(Protocol):
         """Take over what `training_state` returned."""
 
 
+@dataclass(frozen=True)
+class TaskSource:
+    """What a task is built with beside its configuration: the tokenizer and architecture of a checkpoint, if there is one.
+
+    With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
+    """
+
+    tokenizer: dict[str, Any] | None = None
+    architecture: dict[str, Any] | None = None
+    data_may_be_gone: bool = False
+
+
+NEW = TaskSource()
+
+
 class TaskClass(Protocol):
     """What builds the tasks of a family."""
 
-    def build(
-        self,
-        configuration: Configuration,
-        tokenizer: dict[str, Any] | None = None,
-        architecture: dict[str, Any] | None = None,
-        *,
-        data_may_be_gone: bool = False,
-    ) -> Task:
-        """Build a task, with the tokenizer and architecture of a checkpoint if given; raise `UserError`.
-
-        With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
-        """
+    def build(self, configuration: Configuration, source: TaskSource = NEW) -> Task:
+        """Build a task; raise `UserError`."""
 
     def for_timing(self, configuration: Configuration) -> tuple[Task, float]:
         """Build a task to look at and time; return it with what the time of its steps is to be multiplied by.

@@ -9,7 +9,7 @@ from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
-from torchtty.engine.devices import is_out_of_memory, synchronise
+from torchtty.engine.devices import out_of_memory_means, synchronise
 from torchtty.engine.training.factory import task_class
 from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task
 
@@ -41,7 +41,9 @@ def _estimate(configuration: Configuration) -> dict[str, Any]:
     task, scale = trained.for_timing(configuration)
     answer = _described(task.facts, configuration)
     if isinstance(task, ExposesModel):
-        answer["seconds_per_step"] = _seconds_per_step(task, task.device) * scale
+        advice = "training.batch_size is too large: a step does not fit into memory. Halve it, or take a smaller model."
+        with out_of_memory_means(advice):
+            answer["seconds_per_step"] = _seconds_per_step(task, task.device) * scale
     return answer
 
 
@@ -61,21 +63,7 @@ def _described(facts: Facts, configuration: Configuration) -> dict[str, Any]:
 
 
 def _seconds_per_step(task: Task, device: torch.device) -> float:
-    """Time a few real steps on a throw-away model; raise `UserError` about the batch size if they do not fit into memory.
-
-    The first is left out, as it pays for what later ones find ready.
-    """
-    try:
-        return _timed_steps(task, device)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(
-            "training.batch_size is too large: a step does not fit into memory. Halve it, or take a smaller model."
-        ) from None
-
-
-def _timed_steps(task: Task, device: torch.device) -> float:
+    """Time a few real steps on a throw-away model; the first is left out, as it pays for what later ones find ready."""
     task.train_step(0)
     synchronise(device)
     steps, began = 0, time.perf_counter()

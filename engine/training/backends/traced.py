@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
-from torchtty.engine.training.backends.choice import Unsuitable, Workload
+from torchtty.engine.training.backends.selection import Unsuitable, Workload
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Loss, Metrics
 
 SMALL = 1e8  # floating-point operations a step above which the kernels take nearly all of the time

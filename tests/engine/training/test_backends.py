@@ -15,8 +15,8 @@ from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
 from torchtty.engine.contract.settings.optimizer import SGD, AdamW, Muon, OptimizerBase
 from torchtty.engine.models.families import build_model
 from torchtty.engine.training import neural
-from torchtty.engine.training.backends import choice, traced
-from torchtty.engine.training.backends.choice import Backend, Choice, Unsuitable, Workload, choose, differs
+from torchtty.engine.training.backends import selection, traced
+from torchtty.engine.training.backends.selection import Backend, BackendChoice, Unsuitable, Workload, choose, differs
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.losses import objective
@@ -243,16 +243,16 @@ def test_a_backend_that_fails_is_passed_over_and_the_choice_says_why() -> None:
     backends: tuple[Backend, ...] = (Candidate("building"), Candidate("state"))
     step, chosen = choose(eager, backends, SMALL_WORK, batches(eager.descents[0].network), RATES)
     assert step is eager
-    assert chosen == Choice("eager", "candidate: no kernel for this; candidate differs in weights")
+    assert chosen == BackendChoice("eager", "candidate: no kernel for this; candidate differs in weights")
 
 
 @pytest.mark.parametrize("quicker", ["eager", "candidate"])
 def test_the_quickest_of_equal_backends_is_taken(quicker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     eager = eager_step(model_of(MLPModel(n_hidden=16)))
-    monkeypatch.setattr(choice, "timed", lambda _, steps, *__: {name: float(name != quicker) for name in steps})
+    monkeypatch.setattr(selection, "timed", lambda _, steps, *__: {name: float(name != quicker) for name in steps})
     step, chosen = choose(eager, (Candidate(),), SMALL_WORK, batches(eager.descents[0].network), RATES)
     assert (step is eager) == (quicker == "eager")
-    assert chosen == Choice(
+    assert chosen == BackendChoice(
         quicker, "the quickest of eager, candidate", {"eager": quicker != "eager", "candidate": quicker == "eager"}
     )
 
@@ -272,7 +272,7 @@ def test_training_takes_the_same_way_whether_traced_or_not_and_through_a_resume(
     flags: dict[str, Any] = {"training__max_steps": 40, "training__log_interval": 1, "optimizer__momentum": 0.9}
     usual = loop_for("mlp", **flags)
     finish(usual)
-    monkeypatch.setattr(choice, "timed", lambda _, steps, *__: {name: float(name != "traced") for name in steps})
+    monkeypatch.setattr(selection, "timed", lambda _, steps, *__: {name: float(name != "traced") for name in steps})
     monkeypatch.setattr(neural, "CHOOSE_AFTER", 4)
     monkeypatch.setattr(traced, "WORTH_TRACING", 10)
     broken = loop_for("mlp", **flags)

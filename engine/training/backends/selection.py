@@ -45,7 +45,7 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendChoice:
     """Which backend computes a run's steps, and why."""
 
     backend: str
@@ -55,7 +55,7 @@ class Choice:
 
 def choose(
     eager: EagerStep, backends: Iterable[Backend], workload: Workload, batches: Sequence[Batch], rates: Rates
-) -> tuple[Step, Choice]:
+) -> tuple[Step, BackendChoice]:
     """Return the quickest step among the eager one and the backends that are equal to it, and why it was taken."""
     steps: dict[str, Step] = {EAGER: eager}
     reasons: list[str] = []
@@ -75,11 +75,11 @@ def choose(
             # the eager step that follows, and is reported there.
             reasons.append(f"{backend.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     if len(steps) == 1:
-        return eager, Choice(EAGER, "; ".join(reasons) or "there is no other backend")
+        return eager, BackendChoice(EAGER, "; ".join(reasons) or "there is no other backend")
     seconds = timed(eager, steps, workload.device, batches[0], rates)
     quickest = min(seconds, key=lambda name: seconds[name])
     reasons.append(f"the quickest of {', '.join(steps)}")
-    return steps[quickest], Choice(quickest, "; ".join(reasons), seconds)
+    return steps[quickest], BackendChoice(quickest, "; ".join(reasons), seconds)
 
 
 def differs(eager: EagerStep, candidate: Step, batches: Sequence[Batch], rates: Rates) -> str:
