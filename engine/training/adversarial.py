@@ -104,9 +104,17 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         return self._draw_noise(count, self._noise), self._draw_real(count, self._batches)
 
     def example_batch(self) -> Batch:
-        count, seed = self.configuration.training.batch_size, self.configuration.training.seed
-        noise, batches = (torch.Generator(self.device).manual_seed(seed) for _ in range(2))
-        return self._draw_noise(count, noise), self._draw_real(count, batches)
+        """Return noise (B, n_latent) and real pictures (B, C, H, W): noise as well where the task only draws, and has none."""
+        config, count = self.configuration.model, self.configuration.training.batch_size
+        noise, batches = (
+            torch.Generator(self.device).manual_seed(self.configuration.training.seed + number) for number in range(2)
+        )
+        latent = self._draw_noise(count, noise)
+        if self.pictures is not None:
+            return latent, self._draw_real(count, batches)
+        shape = (count, config.channels, config.image_size, config.image_size)
+        grey = torch.rand(shape, generator=batches, device=self.device) * 2 - 1
+        return latent, grey.contiguous(memory_format=torch.channels_last)
 
     def _draw_real(self, count: int, generator: torch.Generator) -> Tensor:
         """Return `count` pictures (B, C, H, W) between -1 and 1, drawn with replacement."""

@@ -104,6 +104,11 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         return self._batches.next()
 
     def example_batch(self) -> Batch:
+        """Return the first windows of the training split; raise `UserError` where the text is gone."""
+        if "train" not in self.windows:
+            raise UserError(
+                f"{self.configuration.data.dataset} cannot be read any more, so there is no text to look at."
+            )
         windows = self.windows["train"]
         count = min(self.configuration.training.batch_size, len(windows))
         return windows.cut(torch.arange(count, device=self.device))

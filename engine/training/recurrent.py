@@ -40,7 +40,7 @@ class RecurrentTask(LanguageTask):
         self._width: int = self.model.block_size  # type: ignore[assignment]
         chance = self._width * math.log(data.tokenizer.vocab_size)
         self._smoothed = torch.tensor(chance, device=self.device)
-        if self._rows["train"].length < self._width:
+        if "train" in self._rows and self._rows["train"].length < self._width:
             batch_size = configuration.training.batch_size
             raise UserError(
                 f"training.batch_size of {batch_size} cuts the text into rows shorter than model.block_size of "
@@ -75,9 +75,6 @@ class RecurrentTask(LanguageTask):
         batch = rows.cut(self._position, self._width)
         self._position += self._width
         return batch
-
-    def example_batch(self) -> Batch:
-        return self._rows["train"].cut(0, self._width)
 
     def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]

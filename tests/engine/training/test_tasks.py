@@ -1,9 +1,15 @@
 """What each family's task offers, and that a model can be looked into without training noticing."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import FAMILIES, starting_tree, with_flags
+from torchtty.engine.sampling.requests import SampleResult
 from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.task import CarriesArchitecture, DrawsPictures, ExposesModel, Task, WritesText
 
@@ -15,9 +21,12 @@ SMALL = {
 }
 
 
-def task_of(kind: str, **flags: str) -> Task:
+def task_of(
+    kind: str, *, tokenizer: dict[str, Any] | None = None, data_may_be_gone: bool = False, **flags: str
+) -> Task:
     settings = SMALL.get(kind, {}) | ({"training.device": "cpu"} if kind != "ngram" else {})
-    return build_task(with_flags(starting_tree(kind), settings | {k.replace("__", "."): v for k, v in flags.items()}))
+    settings |= {name.replace("__", "."): value for name, value in flags.items()}
+    return build_task(with_flags(starting_tree(kind), settings), tokenizer, data_may_be_gone=data_may_be_gone)
 
 
 def offers(task: Task) -> set[type]:
@@ -54,3 +63,30 @@ def test_an_example_batch_changes_nothing_in_training(kind: str) -> None:
         assert {name: float(value) for name, value in expected.items()} == {
             name: float(value) for name, value in found.items()
         }
+
+
+def test_an_example_without_its_data_is_noise_for_pictures_and_a_sentence_for_text(names_file: Path) -> None:
+    drawn = task_of("dcgan", data_may_be_gone=True)
+    assert isinstance(drawn, ExposesModel)
+    noise, pictures = drawn.example_batch()
+    assert drawn.model(noise, pictures)[1].shape == ()
+    written = task_of("gpt", data__dataset=str(names_file))
+    assert isinstance(written, WritesText)
+    names_file.unlink()
+    without = task_of("gpt", data__dataset=str(names_file), tokenizer=written.tokenizer_json(), data_may_be_gone=True)
+    assert isinstance(without, ExposesModel)
+    with pytest.raises(UserError, match="no text to look at"):
+        without.example_batch()
+
+
+def test_a_network_that_carries_its_state_writes_without_its_text(verse_file: Path) -> None:
+    flags = {"data__dataset": str(verse_file), "model__n_hidden": "8"}
+    trained = task_of("rnn", **flags)
+    assert isinstance(trained, WritesText)
+    verse_file.unlink()
+    served = task_of("rnn", **flags, tokenizer=trained.tokenizer_json(), data_may_be_gone=True)
+    assert isinstance(served, WritesText)
+    served.load_weights(trained.weights())
+    result = SampleResult()
+    list(served.sample(replace(served.automatic_sample(), max_tokens=5), result))
+    assert len(result.texts[0]) == 5
