@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.training import EvaluatedTraining, PeriodicSampling, TrainingBase
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog
@@ -31,6 +33,33 @@ class Requests(Protocol):
         """Draw the samples that a run draws by itself."""
 
 
+@dataclass(frozen=True)
+class Intervals:
+    """Steps between what is done beside training; 0 where it is never done."""
+
+    log: int = 1
+    evaluation: int = 0
+    checkpoint: int = 0
+    sampling: int = 0
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "Intervals":
+        sections = configuration.sections()
+        training, sampling = sections["training"], sections.get("sampling")
+        return cls(
+            log=training.log_interval if isinstance(training, TrainingBase) else 1,
+            evaluation=training.eval_interval if isinstance(training, EvaluatedTraining) else 0,
+            checkpoint=training.checkpoint_interval if isinstance(training, TrainingBase) else 0,
+            sampling=sampling.interval if isinstance(sampling, PeriodicSampling) else 0,
+        )
+
+
+def steps_of(configuration: Configuration) -> int:
+    """Return after how many steps training ends: a model that counts is done after one."""
+    training = configuration.sections()["training"]
+    return training.max_steps if isinstance(training, TrainingBase) else 1
+
+
 class Loop:
     """Trains a task until its last step, a request, or a failure. `train()` may be called again after it has returned."""
 
@@ -39,6 +68,7 @@ class Loop:
     ) -> None:
         self.task, self.configuration, self.writer, self.requests = task, configuration, writer, requests
         self.run, self.family = writer.run, family_of(configuration.kind)
+        self._intervals = Intervals.of(configuration)
         self.step = 0
         self.max_steps = max_steps
         self._weights_only = False  # whether what was restored is not enough to train from
@@ -51,7 +81,7 @@ class Loop:
         self.writer.state(RunState.RUNNING)
         if self.step == 0:
             self._evaluate()
-            if self._sampling_interval():  # what the untrained model gives, so that there is something to compare with
+            if self._intervals.sampling:  # what the untrained model gives, so that there is something to compare with
                 self.requests.draw_automatically()
         while self.step < self.max_steps:
             self.requests.look()
@@ -59,22 +89,21 @@ class Loop:
                 return self._end(RunState.STOPPED)
             metrics = self.task.train_step(self.step)
             self.step += 1
-            self.metrics.collect(self.step, metrics, self._training("log_interval", 1))
-            interval = self._training("eval_interval", 0)
+            self.metrics.collect(self.step, metrics, self._intervals.log)
             last = self.step == self.max_steps
-            if interval and (self.step % interval == 0 or last):
+            if (every := self._intervals.evaluation) and (self.step % every == 0 or last):
                 self._evaluate()
             if last:
                 break
-            if (every := self._training("checkpoint_interval", 0)) and self.step % every == 0:
+            if (every := self._intervals.checkpoint) and self.step % every == 0:
                 self.checkpoint()
-            if (every := self._sampling_interval()) and self.step % every == 0:
+            if (every := self._intervals.sampling) and self.step % every == 0:
                 self.requests.draw_automatically()
         return self._end(RunState.FINISHED)
 
     def _end(self, state: RunState) -> RunState:
         if state is RunState.FINISHED:
-            if not self._training("eval_interval", 0):
+            if not self._intervals.evaluation:
                 self._evaluate()
             self.metrics.log_rest()
         self.checkpoint()
@@ -137,19 +166,12 @@ class Loop:
             self.configuration = parse(with_value(tree, path, value))
         except ConfigurationError as error:
             raise UserError(f"The change was refused: {error}.") from None
+        self._intervals = Intervals.of(self.configuration)
         self.task.configure(self.configuration)
         if path == "training.max_steps":
-            self.max_steps = max(self._training("max_steps", self.max_steps), self.step)
+            self.max_steps = max(steps_of(self.configuration), self.step)
         self.note()
         self.writer.event(Edited(path=path, value=value, old=tree[section][field]))
-
-    def _training(self, name: str, default: int) -> int:
-        value: int = getattr(getattr(self.configuration, "training", None), name, default)
-        return value
-
-    def _sampling_interval(self) -> int:
-        interval: int = getattr(getattr(self.configuration, "sampling", None), "interval", 0)
-        return interval
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 

@@ -20,10 +20,11 @@ from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
+from torchtty.engine.contract.settings.training import TrainingBase
 from torchtty.engine.devices import choose_device
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
 from torchtty.engine.training.factory import build_task
-from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
@@ -116,8 +117,8 @@ class Session:
             saved = read_checkpoint(self.run, step, with_training=self.mode is Mode.RESUME)
         else:
             saved = None
-        section = getattr(configuration, "training")  # noqa: B009 - every configuration has one
-        device = str(choose_device(getattr(section, "device", "cpu")))
+        training = configuration.sections()["training"]
+        device = str(choose_device(training.device if isinstance(training, TrainingBase) else "cpu"))
         self.writer.note(device=device)
         self._device_lock = DeviceLock(device)
         if self.mode is not Mode.SERVE and not self._acquire_device():
@@ -130,7 +131,7 @@ class Session:
             data_may_be_gone=self.mode is Mode.SERVE,
         )
         self._complete_meta(device)
-        max_steps = getattr(section, "max_steps", 1)
+        max_steps = steps_of(configuration)
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)

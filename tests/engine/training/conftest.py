@@ -10,7 +10,7 @@ from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_flags
 from torchtty.engine.training.factory import build_task
-from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.run_writer import RunWriter, new_status
 from torchtty.engine.worker.requests import Dispatcher
 
@@ -63,8 +63,7 @@ def loop_for(names_file: Path) -> Callable[..., Loop]:
         run = run or create(configuration)
         task = build_task(configuration)
         requests = Dispatcher(RunWriter(run, new_status(20)), lambda: True, lambda: None)
-        max_steps = getattr(configuration.training, "max_steps", 1)
-        loop = Loop(task, configuration, requests.writer, requests, max_steps=max_steps)
+        loop = Loop(task, configuration, requests.writer, requests, max_steps=steps_of(configuration))
         requests.attach(loop)
         return loop
 
