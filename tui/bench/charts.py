@@ -12,8 +12,8 @@ from textual.app import App, ComposeResult
 from torchtty.tui.bench.figure import Bar, Figure, span
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.frame import FrameBuilder
-from torchtty.tui.charts.picture import Picture, Reference
 from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.spec import ChartSpec, Reference
 
 SIZE = (120, 30)
 TICK = 0.001  # seconds between two looks whether the UI thread is free
@@ -62,13 +62,13 @@ def build_cost(width: int, height: int, series: list[Series], smoothing: float =
     import plotext  # noqa: F401  (not counted)
 
     end = max(len(one) for one in series)
-    picture = Picture(
+    spec = ChartSpec(
         width, height, "loss", tuple(series), (Reference("chance", 3.5),), x_max=end * 1.25, smoothing=smoothing
     )
     builder, times = FrameBuilder(), []
     for _ in range(frames):
         began = time.thread_time()
-        builder.build(picture)
+        builder.build(spec)
         times.append((time.thread_time() - began) * 1e3)
         for one in series:
             one.append(one.x(len(one) - 1) + 1, 1.5)
@@ -88,9 +88,9 @@ class _Growing(App[None]):
         """Append a point to every curve and wait until a frame with it has been painted."""
         before = self.chart.frame
         self.step += 1
-        for number, series in enumerate(self.chart.picture.series):
+        for number, series in enumerate(self.chart.spec.series):
             self.chart.append(series.name, self.step, 1.5 + number * 0.3 + 0.01 * (self.step % 7))
-        self.chart._schedule(at_once=True)
+        self.chart.draw_at_once()
         while self.chart.frame is before:
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
@@ -100,7 +100,7 @@ async def ui_cost(points: int, number: int, frames: int) -> Cost:
     """Measure what a frame takes of the UI thread: appending, scheduling, comparing, rendering, everything."""
     app = _Growing(losses(points, number))
     async with app.run_test(size=SIZE):
-        while not app.chart.frame.lines or app.chart._building:
+        while not app.chart.frame.lines or not app.chart.is_up_to_date:
             await asyncio.sleep(0.05)
 
         async def processor_time() -> float:

@@ -88,7 +88,7 @@ async def _feed(view: RunView, run: RunDirectory, updates: int) -> None:
         write_status(run, RunState.RUNNING, step + ROWS, ANEW * ROWS)
         for _ in range(200):
             await asyncio.sleep(0.005)
-            chart._schedule(at_once=True)
+            chart.draw_at_once()
             if chart.frame is not before:
                 break
 

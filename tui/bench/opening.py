@@ -10,7 +10,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.figure import Bar, Figure, span
 from torchtty.tui.bench.written import begin, metric_lines
 from torchtty.tui.charts.frame import FrameBuilder
-from torchtty.tui.charts.picture import Picture
+from torchtty.tui.charts.spec import ChartSpec
 from torchtty.tui.run.follower import RunFollower
 
 STEPS, METRICS = 50_000, 20
@@ -43,5 +43,5 @@ def open_run(run: RunDirectory, steps: int) -> tuple[float, float]:
     assert news is not None
     assert len(follower.series["train_loss"]) == steps, "every point has arrived"
     series = tuple(follower.series[name] for name in SHOWN)
-    FrameBuilder().build(Picture(90, 24, "loss", series, x_max=float(steps), smoothing=0.01 * steps))
+    FrameBuilder().build(ChartSpec(90, 24, "loss", series, x_max=float(steps), smoothing=0.01 * steps))
     return read - began, time.perf_counter() - read

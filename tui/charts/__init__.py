@@ -1,1 +1,1 @@
-"""Curves in a terminal: series that grow, axes that hold still, frames, and the widget that shows them."""
+"""Charts in a terminal: growing curves, axes with stable limits, frames of styled text, and the widget that shows them."""

@@ -1,4 +1,4 @@
-"""Axes: nice numbers, ticks and labels, linear and logarithmic."""
+"""Axes, linear and logarithmic: their ticks at nice numbers, and limits that change as seldom as possible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +36,26 @@ class Axis:
         """Return the borders of equal columns, `columns` + 1 of them, the ends exact."""
         inner = (self.value(i / columns) for i in range(1, columns))
         return [self.low, *inner, self.high]
+
+
+@dataclass(frozen=True)
+class PlotArea:
+    """Where in a frame the curves lie, in cells, and the axes they are drawn against."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    x: Axis
+    y: Axis
+
+    def column(self, fraction: float) -> int:
+        """Return the column of the frame at a place on the x axis, the nearest one for places outside."""
+        return self.left + min(max(int(fraction * self.width), 0), self.width - 1)
+
+    def row(self, fraction: float) -> int:
+        """Return the row of the plot area, counted from its top, at a place on the y axis."""
+        return self.height - 1 - min(max(int(fraction * self.height), 0), self.height - 1)
 
 
 @dataclass(frozen=True)
@@ -88,65 +108,72 @@ def _log_positions(axis: Axis, most: int) -> list[float]:
         inside = inside[::stride]
     if len(inside) >= 2:
         return inside
-    # Less than a decade: nice linear positions are the readable choice.
+    # Less than a decade: nice linear positions are more readable.
     step = nice_step(axis.high - axis.low, max(1, most))
     return [i * step for i in range(ceil(axis.low / step), floor(axis.high / step) + 1)]
 
 
-def decimal_label(value: float, step: float) -> str:
-    """Write a number with the decimals that tell it from the next tick: 1.5, 0.25, 3e-4, 12k."""
-    if abs(value) < step * 1e-6:
-        return "0"
-    if abs(value) >= 10_000:
-        return count_label(value, step)
-    if max(abs(value), step) < 1e-2:
-        return _scientific(value)
-    decimals = max(0, -floor(log10(step) + 1e-9))
-    return f"{value:.{decimals}f}"
+EMPTY_SHARE = 0.6
+"""Limits are narrowed only when at least this share of the axis has become empty."""
+
+MARGIN = 0.4
+"""The margin added where values have left the axis, as a share of their spread."""
 
 
-def _scientific(value: float) -> str:
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+class AxisLimits:
+    """The limits of the y axis, at nice numbers and changed as seldom as possible."""
+
+    def __init__(self, log: bool = False) -> None:
+        self.log = log
+        self._axis: Axis | None = None
+
+    def include(self, low: float, high: float) -> Axis:
+        """Return an axis that shows everything from low to high (both above zero for a logarithmic one)."""
+        assert low <= high
+        axis = self._axis
+        if axis is None or low < axis.low or high > axis.high or self._used(axis, low, high) < 1 - EMPTY_SHARE:
+            axis = self._axis = _decades(low, high) if self.log else _snapped(*_with_margin(axis, low, high))
+        return axis
+
+    def _used(self, axis: Axis, low: float, high: float) -> float:
+        return axis.fraction(high) - axis.fraction(low)
 
 
-def count_label(value: float, step: float) -> str:
-    """Write a count with k, M, G or T: 500, 1.5k, 10M."""
-    for power, suffix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if abs(value) >= 10**power:
-            scaled = value / 10**power
-            decimals = max(0, min(3, -floor(log10(step / 10**power) + 1e-9)))
-            text = f"{scaled:.{decimals}f}"
-            return (text.rstrip("0").rstrip(".") if "." in text else text) + suffix
-    if value == int(value):
-        return str(int(value))
-    return f"{value:.{max(0, -floor(log10(step) + 1e-9))}f}"
+class GrowingLimit:
+    """The upper limit of an x axis whose end is unknown: 1, 2 or 5 times a power of ten, which only grows."""
+
+    def __init__(self) -> None:
+        self._high = 0.0
+
+    def include(self, high: float) -> float:
+        """Return the limit of an axis that shows everything up to `high`."""
+        if high > self._high:
+            self._high = nice_step(high, 1)
+        return self._high or 1.0
 
 
-def seconds_label(value: float, step: float) -> str:
-    """Write a time since the start: 45s, 1m30, 2h, 1h15, 3d."""
-    whole = round(value)
-    if whole == 0:
-        return "0"
-    if step < 1 or value < 1:
-        return f"{value:.{max(0, -floor(log10(min(step, value)) + 1e-9))}f}s"
-    for size, unit, small, width in ((86400, "d", 3600, 1), (3600, "h", 60, 2), (60, "m", 1, 2)):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size}{unit}" + (f"{rest:0{width}d}" if rest else "")
-    return f"{whole}s"
+def _with_margin(axis: Axis | None, low: float, high: float) -> tuple[float, float]:
+    """Add a margin on the side where values have just left the axis: more will follow in that direction."""
+    if axis is None:
+        return low, high
+    margin = MARGIN * (high - low)
+    lower = low - margin if low < axis.low else low
+    # Losses, norms and speeds do not fall below zero, so neither does their axis.
+    return max(lower, min(low, 0.0)), high + margin if high > axis.high else high
 
 
-def value_text(value: float) -> str:
-    """Write a current value in about seven characters: 1.842, 27.31, 0.0421, 3.00e-4, 1.25M."""
-    if value != value:
-        return "–"
-    size = abs(value)
-    if size >= 1e15:
-        return f"{value:.0e}"
-    if size >= 100_000:
-        return count_label(value, 10 ** (floor(log10(size)) - 2))
-    if 0 < size < 1e-2:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:.{4 if 0 < size < 0.1 else 3 if size < 10 else 2 if size < 100 else 1 if size < 10_000 else 0}f}"
+def _snapped(low: float, high: float) -> Axis:
+    size = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * size, 1e-100):
+        # A single value lies in the middle, with room on both sides.
+        reach = size / 2 if size > 1e-99 else 1.0
+        low, high = low - reach, high + reach
+    step = nice_step(high - low, 5)
+    return Axis(floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step)
+
+
+def _decades(low: float, high: float) -> Axis:
+    """Round outwards to 1, 2 or 5 times a power of ten on both sides."""
+    below = max(m * 10.0 ** floor(log10(low)) for m in (1, 2, 5) if m * 10.0 ** floor(log10(low)) <= low * (1 + 1e-9))
+    above = nice_step(high, 1)
+    return Axis(below, above if above > below * (1 + 1e-9) else below * 2, log=True)

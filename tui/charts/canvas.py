@@ -1,7 +1,7 @@
-"""plotext as a canvas: dots, lines and a frame go in, rows of characters with the number of their style come out.
+"""The only adapter to plotext, which rasterises curves into braille and other markers and draws the axis frame.
 
-Everything that touches plotext is here. A canvas is used once: plotext's own figure is shared by the whole process and
-grows.
+Ticks, limits, decimation, labels and the legend are torchtty's own. A canvas is used for one frame: plotext's
+module-level figure is shared by the whole process and grows with every frame.
 """
 
 import re
@@ -12,36 +12,36 @@ from typing import Any
 
 BLANK = " "
 FIRST_COLOUR = 16
-"""Styles travel through plotext as colours of the 256-colour palette, beyond the 16 that plotext itself uses."""
+"""A style is passed through plotext as a number of the 256-colour palette, above the 16 that plotext itself uses."""
 
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
 @dataclass(frozen=True)
-class Grid:
-    """How many dots a cell holds: 2 x 4 for braille, one for every other marker."""
+class DotGrid:
+    """The dots of a cell: 2 x 4 for braille, one for every other marker."""
 
     columns: int
     rows: int
 
     @classmethod
-    def of(cls, marker: str) -> "Grid":
-        """Return the grid of a marker."""
+    def of(cls, marker: str) -> "DotGrid":
+        """Return the dots of a marker's cell."""
         return cls(2, 4) if marker == "braille" else cls(1, 1)
 
 
 @dataclass
 class Cells:
-    """Rows of characters and, beside each, the number of its style (-1: none)."""
+    """Rows of characters, each with the number of its style (-1: none)."""
 
     characters: list[list[str]] = field(default_factory=list)
     styles: list[list[int]] = field(default_factory=list)
 
-    def free(self, row: int, column: int, width: int, over: str = BLANK) -> bool:
-        """Say whether a stretch of a row holds nothing but the characters of `over`."""
+    def free(self, row: int, column: int, width: int) -> bool:
+        """Return whether a stretch of a row exists and is blank."""
         if not (0 <= row < len(self.characters) and column >= 0 and column + width <= len(self.characters[row])):
             return False
-        return all(character in over for character in self.characters[row][column : column + width])
+        return all(character == BLANK for character in self.characters[row][column : column + width])
 
     def write(self, row: int, column: int, text: str, style: int) -> None:
         """Write text of one cell a character."""
@@ -49,20 +49,20 @@ class Cells:
         self.styles[row][column : column + len(text)] = [style] * len(text)
 
     def line_across(self, row: int, left: int, width: int, character: str, style: int) -> None:
-        """Draw a horizontal line beneath what is there."""
+        """Draw a horizontal line over blank cells."""
         characters, styles = self.characters[row], self.styles[row]
         for column in range(left, left + width):
             if characters[column] == BLANK:
                 characters[column], styles[column] = character, style
 
-    def line_down(self, column: int, top: int, height: int, character: str, style: int, over: str = BLANK) -> None:
-        """Draw a vertical line beneath everything but the characters of `over`."""
+    def line_down(self, column: int, top: int, height: int, character: str, style: int) -> None:
+        """Draw a vertical line over blank cells."""
         for row in range(top, top + height):
-            if self.characters[row][column] in over:
+            if self.characters[row][column] == BLANK:
                 self.characters[row][column], self.styles[row][column] = character, style
 
     def underlay(self, other: "Cells", top: int, left: int) -> None:
-        """Show another picture wherever this one is blank."""
+        """Copy other cells to where these are blank."""
         for row, (characters, styles) in enumerate(zip(other.characters, other.styles, strict=True), start=top):
             mine, mine_styles = self.characters[row], self.styles[row]
             for column, character in enumerate(characters, start=left):
@@ -73,20 +73,20 @@ class Cells:
 
 @cache
 def _terminal() -> Any:
-    """Return what plotext takes for the terminal: a figure asks it for nothing but whether its size is limited."""
+    """Return a terminal for plotext whose only purpose is not to limit a figure's size."""
     import plotext
 
     return type(plotext.terminal)().limit(False, False)
 
 
 class Canvas:
-    """A fresh plotext figure of width x height cells; without ticks it is a bare field.
+    """A new plotext figure of width x height cells, without axes until `draw_axes`.
 
-    Positions are fractions: 0 is the left and the low border of the field, 1 the right and the high one.
+    Positions are fractions: 0 is the left and the low border of the plot area, 1 the right and the high one.
     """
 
     def __init__(self, width: int, height: int) -> None:
-        import plotext  # imported late: it takes 0.4 s
+        import plotext  # imported late: it takes 0.2 to 0.4 s
 
         self._plotext: Any = plotext
         self._figure: Any = type(plotext.figure)(parent=_terminal())
@@ -97,13 +97,15 @@ class Canvas:
         for name in ("x", "y"):
             self._figure.ruler(name).frequency(0).lim(0.0, 1.0).alignment(lim="edge")
 
-    def frame(self, x: Sequence[tuple[float, str]], y: Sequence[tuple[float, str]], gutter: int, style: int) -> None:
+    def draw_axes(
+        self, x: Sequence[tuple[float, str]], y: Sequence[tuple[float, str]], gutter: int, style: int
+    ) -> None:
         """Draw axes to the left and below with ticks (fraction, label): they take `gutter` + 1 columns and 2 rows."""
         self.width, self.height = self.width - gutter - 1, self.height - 2
         figure = self._figure
         figure.axes(True, pixel=FIRST_COLOUR + style, axis=[0, 1], side=0)
         figure.ruler(["x", "y"]).pixel(FIRST_COLOUR + style)
-        # An axis without ticks would have no room of its own: a blank label keeps the field where it is.
+        # plotext reserves no room for an axis without ticks: a blank label fixes the plot area.
         x_ticks, y_ticks = list(x) or [(0.0, BLANK)], list(y) or [(0.0, BLANK)]
         figure.ruler("x").ticks(
             [self._middle(at, self.width) for at, _ in x_ticks], labels=[text for _, text in x_ticks]
@@ -116,19 +118,19 @@ class Canvas:
 
     @staticmethod
     def _middle(fraction: float, cells: int) -> float:
-        """Return the middle of the cell that a fraction lies in, so that the borders' labels stay inside."""
+        """Return the middle of the cell that a fraction lies in, so that labels at the borders stay inside."""
         return (min(max(int(fraction * cells), 0), cells - 1) + 0.5) / cells
 
     def curve(self, points: Iterable[tuple[float, float, bool]], marker: str, style: int) -> None:
-        """Draw points (x fraction, y fraction, whether a line leads to it); what lies outside is moved to the border.
+        """Draw points (x fraction, y fraction, whether a line leads to it); points outside are moved to the border.
 
-        plotext's own `signal(xs, ys)` copies the marker and reads it back for each point: twice the time of the drawing.
+        plotext's own `signal(xs, ys)` copies the marker and reads it back for each point, which doubles the time.
         """
-        grid = Grid.of(marker)
+        grid = DotGrid.of(marker)
         columns, rows = self.width * grid.columns, self.height * grid.rows
         places = list(points)
-        # The kernel aborts the process when more points are appended than there is room for, so room is made for all of
-        # them. It also aborts now and then with lines of density "full": "simple" ones it counts exactly.
+        # plotext's kernel aborts the process when more points are appended than allocated, so all are allocated. It also
+        # aborts now and then with lines of density "full": "simple" ones it counts exactly.
         signal = type(self._figure.signal([], []))(len(places))
         symbol = self._plotext.marker(marker, pixel=FIRST_COLOUR + style)
         append, connect = signal._append_point, signal._set_connected
@@ -148,7 +150,7 @@ class Canvas:
             self._figure._signals._signal.append(signal)
 
     def cells(self) -> Cells:
-        """Draw everything; the canvas is spent afterwards."""
+        """Rasterise everything; the canvas must not be used afterwards."""
         cells = Cells()
         for line in self._figure.build().string().split("\n")[: self._figure.size()[1]]:
             characters: list[str] = []

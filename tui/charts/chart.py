@@ -1,35 +1,76 @@
-"""The chart widget: it collects points, has frames built off the UI thread and repaints the lines that changed."""
+"""The chart widget: it collects points, draws frames on the render thread and repaints the cells that changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from torchtty.tui.charts import cursor
-from torchtty.tui.charts.bindings import BINDINGS
-from torchtty.tui.charts.building import built
-from torchtty.tui.charts.choices import next_coordinate, next_smoothing, time_constant
 from torchtty.tui.charts.frame import Frame, FrameBuilder
-from torchtty.tui.charts.pacing import WIRE, Pace, frames_per_second
-from torchtty.tui.charts.palette import colour
-from torchtty.tui.charts.picture import Mark, Picture, Reference
+from torchtty.tui.charts.pacing import WIRE, Pace, frames_per_second, render
 from torchtty.tui.charts.repaint import Painting
-from torchtty.tui.charts.seeing import is_seen
 from torchtty.tui.charts.series import Series
-from torchtty.tui.charts.styling import look_of
+from torchtty.tui.charts.spec import ChartSpec, Mark, Reference, next_smoothing
+from torchtty.tui.charts.style import colour, style_of
+
+BINDINGS: list[BindingType] = [
+    Binding("l", "log_y", "Log y", id="chart.log_y", tooltip="Switch the y axis between linear and logarithmic"),
+    Binding("x", "next_x", "X axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
+    Binding("s", "smooth(-1)", "Smooth less", id="chart.smooth_less", tooltip="Smooth the curves less"),
+    Binding("S", "smooth(1)", "Smooth more", id="chart.smooth_more", tooltip="Smooth the curves more"),
+    Binding(
+        "left",
+        "cursor(-1)",
+        "Cursor",
+        id="chart.cursor_left",
+        tooltip="Move the cursor to an earlier step; the legend shows the values there",
+    ),
+    Binding(
+        "right",
+        "cursor(1)",
+        "Cursor right",
+        show=False,
+        id="chart.cursor_right",
+        tooltip="Move the cursor to a later step",
+    ),
+    Binding(
+        "home",
+        "cursor_end(0)",
+        "First step",
+        show=False,
+        id="chart.cursor_home",
+        tooltip="Move the cursor to the first step",
+    ),
+    Binding(
+        "end",
+        "cursor_end(1)",
+        "Last step",
+        show=False,
+        id="chart.cursor_end",
+        tooltip="Move the cursor to the last step",
+    ),
+    Binding(
+        "escape",
+        "no_cursor",
+        "No cursor",
+        show=False,
+        id="chart.no_cursor",
+        tooltip="Hide the cursor",
+    ),
+]
 
 
 class Chart(Widget, can_focus=True):
-    """Curves that grow, on axes that hold still.
+    """Curves that grow, on axes whose limits change seldom.
 
-    Points may be appended as fast as they come, from the UI thread; frames follow at a rate that the terminal and the
-    processor can bear.
+    Points may be appended at any rate, from the UI thread; frames follow at a rate that the terminal and the processor
+    can sustain.
     """
 
     COMPONENT_CLASSES = {
@@ -58,7 +99,7 @@ class Chart(Widget, can_focus=True):
 
     @dataclass
     class CursorMoved(Message):
-        """The cursor stands at another step, or is gone (None)."""
+        """The cursor has moved to another step, or was hidden (None)."""
 
         chart: "Chart"
         step: float | None
@@ -83,13 +124,13 @@ class Chart(Widget, can_focus=True):
     ) -> None:
         """Make a chart.
 
-        `x_max` is the step the x axis ends at; `smoothing` the time constant as a part of the x axis, 0 for none;
-        `placeholder` says what will appear while there are no points.
+        `x_max` is the step at which the x axis ends; `smoothing` the time constant as a share of the x axis, 0 for none;
+        `placeholder` the text shown while there are no points.
         """
         super().__init__(name=name, id=id, classes=classes)
         self._series: dict[str, Series] = {}
         self._references: dict[str, Reference] = {}
-        self._picture = Picture(0, 0, title, x_max=x_max, log_y=log_y, placeholder=placeholder)
+        self._spec = ChartSpec(0, 0, title, x_max=x_max, log_y=log_y, placeholder=placeholder)
         self._smoothing = smoothing
         self._builder = FrameBuilder()
         self._frame = Frame(0, ())
@@ -98,11 +139,11 @@ class Chart(Widget, can_focus=True):
         self._stale = True
         self._urgent = False
         self._timer: Timer | None = None
-        self._building = False
+        self._rendering = False
         for one in series:
             self.add_series(one)
 
-    # what the chart is told
+    # content
 
     @property
     def frame(self) -> Frame:
@@ -110,9 +151,19 @@ class Chart(Widget, can_focus=True):
         return self._frame
 
     @property
-    def picture(self) -> Picture:
-        """What the next frame will show."""
-        return self._picture
+    def smoothing(self) -> float:
+        """The time constant of the smoothing, in steps."""
+        return self._spec.time_constant(self._smoothing)
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the frame on display shows everything and no other is being drawn."""
+        return not self._stale and not self._rendering
+
+    @property
+    def spec(self) -> ChartSpec:
+        """The specification of the next frame, without its size and style."""
+        return self._spec
 
     def add_series(self, series: Series) -> Series:
         """Show a series, last in the legend and on top; one without a colour gets the palette's next."""
@@ -123,16 +174,16 @@ class Chart(Widget, can_focus=True):
         return series
 
     def remove_series(self, name: str) -> None:
-        """Take a series away; the others keep their colours."""
+        """Remove a series; the others keep their colours."""
         self._series.pop(name, None)
         self._change(series=tuple(self._series.values()))
 
     def series(self, name: str) -> Series:
-        """Return the series of a name, made if there is none."""
+        """Return the series of a name, created if there is none."""
         return self._series[name] if name in self._series else self.add_series(Series(name))
 
     def append(self, name: str, step: float, value: float, **coordinates: float) -> None:
-        """Append a point to a series; `seconds` and `tokens` may be given to count along x by them."""
+        """Append a point to a series; `seconds` and `tokens` may be given for the x axis to count."""
         self.series(name).append(step, value, **coordinates)
         self.points_changed()
 
@@ -148,12 +199,12 @@ class Chart(Widget, can_focus=True):
         self.points_changed()
 
     def points_changed(self) -> None:
-        """Say that a series has new points, for those who append to a `Series` themselves."""
+        """Report that points were appended to a `Series` directly."""
         self._stale = True
         self._schedule()
 
     def set_reference(self, title: str, value: float | None) -> None:
-        """Draw a horizontal line at a value, or take it away (None)."""
+        """Draw a horizontal line at a value, or remove it (None)."""
         if value is None:
             self._references.pop(title, None)
         else:
@@ -162,34 +213,34 @@ class Chart(Widget, can_focus=True):
 
     def mark(self, step: float, title: str = "") -> None:
         """Draw a vertical line at a step where something was changed."""
-        self._change(marks=(*self._picture.marks, Mark(step, title)))
+        self._change(marks=(*self._spec.marks, Mark(step, title)))
 
     def set_x_max(self, x_max: float | None) -> None:
         """Let the x axis end at a step, or follow the data (None)."""
         self._change(x_max=x_max)
 
     def clear(self) -> None:
-        """Forget all points and marks, as for a new run; series, references and settings stay."""
+        """Remove all points and marks, as for a new run; series, references and settings stay."""
         for series in self._series.values():
             series.clear()
         self._builder = FrameBuilder()
         self._change(marks=(), cursor=None)
 
     def _change(self, **changes: object) -> None:
-        changed = replace(self._picture, **changes)  # type: ignore[arg-type]
-        if changed != self._picture:
-            self._picture = changed
+        changed = replace(self._spec, **changes)  # type: ignore[arg-type]
+        if changed != self._spec:
+            self._spec = changed
             self.points_changed()
 
-    # when frames are built
+    # scheduling frames
 
     def _schedule(self, *, at_once: bool = False) -> None:
-        """See to it that a frame is built if there is something new and somebody to see it.
+        """Schedule a frame if something is new and the chart is visible.
 
-        `at_once`, for what a person does, waits for nothing but the frame that is being built.
+        `at_once`, for a key or the mouse, ignores the pace and waits only for the frame that is being drawn.
         """
         self._urgent = self._urgent or at_once
-        if self._building or not self._stale or not is_seen(self):
+        if self._rendering or not self._stale or not _is_visible(self):
             return
         if self._timer is not None:
             if not self._urgent:
@@ -204,18 +255,18 @@ class Chart(Widget, can_focus=True):
 
     def _start(self) -> None:
         self._timer = None
-        if self._stale and not self._building and is_seen(self):
+        if self._stale and not self._rendering and _is_visible(self):
             self._stale = self._urgent = False
-            self._building = True
-            # A worker, so that an error in a frame ends the app with its traceback instead of freezing the chart.
-            self.run_worker(self._build, name="frame", group="frames")  # type: ignore[arg-type]
+            self._rendering = True
+            # In a worker an error ends the app with its traceback; in a task it would freeze the chart silently.
+            self.run_worker(self._render_frame, name="frame", group="frames")  # type: ignore[arg-type]
 
-    async def _build(self) -> None:
+    async def _render_frame(self) -> None:
         began = monotonic()
         try:
-            frame, seconds = await built(self._builder, self._sized_picture())
+            frame, seconds = await render(self._builder, self._sized_spec())
         finally:
-            self._building = False
+            self._rendering = False
         size = 0
         if frame.width == self.size.width and len(frame.lines) == self.size.height:
             size = self._show(frame)
@@ -224,17 +275,21 @@ class Chart(Widget, can_focus=True):
         self._pace.spend(began, seconds, size)
         self._schedule(at_once=frame.width != self.size.width)
 
-    def _sized_picture(self) -> Picture:
+    def _sized_spec(self) -> ChartSpec:
         width, height = self.size
-        smoothing = time_constant(self._smoothing, self._picture)
-        return replace(self._picture, width=width, height=height, look=look_of(self), smoothing=smoothing)
+        return replace(self._spec, width=width, height=height, style=style_of(self), smoothing=self.smoothing)
 
-    # what is on display
+    def draw_at_once(self) -> None:
+        """Draw a frame with the newest points now, whatever the pace."""
+        self._stale = True
+        self._schedule(at_once=True)
+
+    # painting
 
     def _show(self, frame: Frame) -> int:
-        """Take a frame over and repaint what differs; return about how many bytes that takes."""
+        """Display a frame and repaint the cells that differ; return about how many bytes that takes."""
         self._frame = frame
-        change = self._painting.take(frame)
+        change = self._painting.replace(frame)
         if change.regions is None:
             self.refresh()
         elif change.regions:
@@ -249,15 +304,14 @@ class Chart(Widget, can_focus=True):
         return line.adjust_cell_length(self.size.width).apply_style(self.rich_style)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Render as every widget does; being painted is also how a chart learns that it can be seen again."""
-        if self._stale and not self._building and self._timer is None:
+        """Render the lines, and schedule a frame if one is due: a hidden chart is painted when it becomes visible again."""
+        if self._stale and not self._rendering and self._timer is None:
             self.call_later(self._schedule)
         return super().render_lines(crop)
 
     def on_resize(self) -> None:
-        """Draw the new size at once."""
-        self._stale = True
-        self._schedule(at_once=True)
+        """Draw a frame of the new size at once."""
+        self.draw_at_once()
 
     def notify_style_update(self) -> None:
         """Draw in the new theme's colours."""
@@ -268,49 +322,59 @@ class Chart(Widget, can_focus=True):
     # keys and mouse
 
     def action_log_y(self) -> None:
-        """Switch the logarithmic y axis."""
-        self._set(log_y=not self._picture.log_y)
+        """Switch the y axis between linear and logarithmic."""
+        self._set(log_y=not self._spec.log_y)
 
     def action_next_x(self) -> None:
-        """Count along x by the next coordinate that every series has."""
-        self._set(coordinate=next_coordinate(self._picture))
+        """Let the x axis count the next coordinate that every series has."""
+        self._set(coordinate=self._spec.next_coordinate())
 
     def action_smooth(self, by: int) -> None:
         """Smooth less (-1) or more (1)."""
         self._smoothing = next_smoothing(self._smoothing, by)
-        self._stale = True
-        self._schedule(at_once=True)
+        self.draw_at_once()
 
     def action_cursor(self, by: int) -> None:
-        """Move the cursor by a column, and at least by a point."""
-        self._move_cursor(cursor.moved(self._picture, self._frame, by))
+        """Move the cursor by a column, and by at least a point."""
+        self._move_cursor(self._spec.moved_cursor(by, self._frame.area, self._frame.coordinate))
 
     def action_cursor_end(self, end: int) -> None:
         """Move the cursor to the first (0) or the last (1) step."""
-        self._move_cursor(cursor.end(self._picture, end))
+        self._move_cursor(self._spec.end_step(end))
 
     def action_no_cursor(self) -> None:
-        """Take the cursor away."""
+        """Hide the cursor."""
         self._move_cursor(None)
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is."""
-        step = cursor.at_column(self._picture, self._frame, event.x)
+        """Move the cursor to the step that was clicked."""
+        step = self._spec.step_at(event.x, self._frame.area, self._frame.coordinate)
         if step is not None:
             self._move_cursor(step)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Let escape through to others while there is no cursor to take away."""
-        return not (action == "no_cursor" and self._picture.cursor is None)
+        """Pass escape on while there is no cursor to hide."""
+        return not (action == "no_cursor" and self._spec.cursor is None)
 
     def _move_cursor(self, step: float | None) -> None:
-        if step != self._picture.cursor:
+        if step != self._spec.cursor:
             self._set(cursor=step)
             self.refresh_bindings()
             self.post_message(self.CursorMoved(self, step))
 
     def _set(self, **changes: object) -> None:
-        """Change what is shown on a person's wish: at once."""
-        self._picture = replace(self._picture, **changes)  # type: ignore[arg-type]
-        self._stale = True
-        self._schedule(at_once=True)
+        """Change the specification and draw it at once."""
+        self._spec = replace(self._spec, **changes)  # type: ignore[arg-type]
+        self.draw_at_once()
+
+
+def _is_visible(widget: Widget) -> bool:
+    """Return whether a widget is on the screen, and no opaque screen lies above its own."""
+    if not (widget.is_attached and widget.size):
+        return False
+    # Not `Screen.is_current`: that is also true of a screen beneath an opaque one.
+    stack = widget.app.screen_stack
+    if widget.screen not in stack:
+        return False
+    above = stack[stack.index(widget.screen) + 1 :]
+    return all(screen.styles.background.a < 1 for screen in above) and widget.is_on_screen

@@ -1,96 +1,141 @@
-"""One picture of a chart, as lines of styled text; it needs no app and may be built in any thread."""
+"""A frame of a chart as lines of styled text: the legend above, the drawing below. It needs no running app."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment, Segments
 from rich.style import Style
 
-from torchtty.tui.charts.axes import value_text
-from torchtty.tui.charts.drawing import Drawing, HeldAxes
-from torchtty.tui.charts.legend import Line, legend, printable
-from torchtty.tui.charts.look import as_ascii
-from torchtty.tui.charts.palette import colour
-from torchtty.tui.charts.picture import Field, Picture
+from torchtty.engine.contract.printable import printable_line
+from torchtty.tui.charts.axes import PlotArea
+from torchtty.tui.charts.drawing import ChartLimits, Drawing
 from torchtty.tui.charts.series import STEP
+from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.style import Line, Run, as_ascii, colour
+from torchtty.tui.format import number
 
 NULL = Style.null()
+
+GAP = 2
+"""Cells between two entries of the legend."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Lines of (text, style), each exactly `width` cells; `field` is None where nothing is drawn."""
+    """Lines of (text, style), each exactly `width` cells; `area` is None where no curve is drawn."""
 
     width: int
     lines: tuple[Line, ...]
-    field: Field | None = None
+    area: PlotArea | None = None
     coordinate: str = STEP
 
     def __rich__(self) -> Segments:
-        """Let Rich print the frame, as the command line does."""
+        """Return the frame for Rich to print, as the command line does."""
         newline = Segment("\n")
         return Segments([part for line in self.lines for part in (*(Segment(*run) for run in line), newline)])
 
 
 class FrameBuilder:
-    """Builds the frames of one chart and remembers its axes, so that they hold still from frame to frame."""
+    """Builds the frames of one chart and stores its axis limits, so that they change seldom from frame to frame."""
 
     def __init__(self) -> None:
-        self._axes = HeldAxes()
+        self._limits = ChartLimits()
 
-    def build(self, picture: Picture) -> Frame:
-        """Return a frame of exactly the picture's size."""
-        width, height = max(0, picture.width), max(0, picture.height)
+    def build(self, spec: ChartSpec) -> Frame:
+        """Return a frame of exactly the size that the specification states."""
+        width, height = max(0, spec.width), max(0, spec.height)
         if not width or not height:
-            return Frame(width, ((),) * height, None, picture.coordinate)
-        x_axis = self._axes.x_axis(picture) if any(len(series) for series in picture.series) else None
-        drawn = Drawing.of(self._axes, picture, x_axis) if x_axis and height > 1 else None
-        if x_axis is None or drawn is None:
-            return Frame(width, _without_points(picture, width, height), None, picture.coordinate)
-        lines = [_legend(picture, width), *drawn.lines()]
-        if not picture.look.unicode:
+            return Frame(width, ((),) * height, None, spec.coordinate)
+        x_axis = self._limits.x_axis(spec) if any(len(series) for series in spec.series) else None
+        drawing = Drawing.of(self._limits, spec, x_axis) if x_axis and height > 1 else None
+        if drawing is None:
+            lines, area = _empty(spec, width, height), None
+        else:
+            legend, labels_cursor = _legend(spec, width)
+            lines, area = [legend, *drawing.lines(labels_cursor=not labels_cursor)], drawing.area
+        if not spec.style.unicode:
             lines = [tuple((as_ascii(text), style) for text, style in line) for line in lines]
-        return Frame(width, tuple(lines), drawn.field, picture.coordinate)
+        return Frame(width, tuple(lines), area, spec.coordinate)
 
 
-def _legend(picture: Picture, width: int) -> Line:
-    look = picture.look
+def _legend(spec: ChartSpec, width: int) -> tuple[Line, bool]:
+    """Return the legend, and whether it names the step of the cursor.
+
+    The step gives way where it would displace a curve or a reference.
+    """
+    title = (spec.title, spec.style.title)
+    entries = _entries(spec)
+    if spec.cursor is not None:
+        with_step: list[Line] = [((f"step {spec.cursor:,.0f}", spec.style.cursor),), *entries]
+        if _fitting(title, with_step, width) > _fitting(title, entries, width):
+            return _laid_out(title, with_step, width), True
+    return _laid_out(title, entries, width), False
+
+
+def _entries(spec: ChartSpec) -> list[Line]:
+    """List the curves with their latest values, or those at the cursor, and the references."""
+    style = spec.style
     entries: list[Line] = []
-    if picture.cursor is not None:
-        entries.append(((f"step {picture.cursor:,.0f}", look.cursor),))
-    for index, series in enumerate(picture.series):
+    for index, series in enumerate(spec.series):
         if not len(series):
             continue
-        style = look.curve(series.colour or colour(index))
-        time_constant = picture.smoothing if series.smooth else 0.0
-        if picture.cursor is None:
+        time_constant = spec.smoothing if series.smooth else 0.0
+        if spec.cursor is None:
             value = series.latest(time_constant)
         else:
-            at = series.nearest(picture.cursor)
+            at = series.nearest(spec.cursor)
             value = series.value(at, time_constant) if at is not None else nan
-        # A chart of one curve does not say its name twice.
-        name = "" if series.title == picture.title else printable(series.title) + " "
-        text = name + value_text(value)
-        entries.append(((look.sample(index) + " ", style), (text, look.label)))
-    for reference in picture.references:
-        text = f"{printable(reference.title)} {value_text(reference.value)}"
-        entries.append((("┈┈ ", look.reference), (text, look.label)))
-    return legend((picture.title, look.title), entries, width)
+        # A chart of a single curve names it once.
+        name = "" if series.title == spec.title else printable_line(series.title) + " "
+        sample = (style.sample(index) + " ", style.curve(series.colour or colour(index)))
+        entries.append((sample, (name + number(value), style.label)))
+    for reference in spec.references:
+        text = f"{printable_line(reference.title)} {number(reference.value)}"
+        entries.append((("┈┈ ", style.reference), (text, style.label)))
+    return entries
 
 
-def _without_points(picture: Picture, width: int, height: int) -> tuple[Line, ...]:
-    """Return a frame that says what will appear."""
-    empty: Line = ((" " * width, NULL),)
-    quiet = replace(picture, references=(), cursor=None)
-    lines = [_legend(quiet, width)] + [empty] * (height - 1)
-    text = printable(picture.placeholder)
-    if text and height > 1 and not any(len(series) for series in picture.series):
-        size = cell_len(text)
-        if size <= width:
-            before = (width - size) // 2
-            after = width - size - before
-            lines[1 + (height - 2) // 2] = ((" " * before, NULL), (text, picture.look.label), (" " * after, NULL))
-    if not picture.look.unicode:
-        lines = [tuple((as_ascii(part), style) for part, style in line) for line in lines]
-    return tuple(lines)
+def _fitting(title: Run, entries: Sequence[Line], width: int) -> int:
+    """Return how many entries fit beside the title."""
+    used = cell_len(printable_line(title[0]))
+    for place, entry in enumerate(entries):
+        used += _gap(used, place) + sum(cell_len(text) for text, _ in entry)
+        if used > width:
+            return place
+    return len(entries)
+
+
+def _gap(used: int, place: int) -> int:
+    return (GAP if place else GAP + 1) if used else 0
+
+
+def _laid_out(title: Run, entries: Sequence[Line], width: int) -> Line:
+    """Lay out the title and the entries, exactly `width` cells wide; the first that does not fit ends the line."""
+    name, style = printable_line(title[0]), title[1]
+    if cell_len(name) > width:
+        return ((set_cell_size(name, width), style),)
+    runs: list[Run] = [(name, style)] if name else []
+    used = cell_len(name)
+    for place, entry in enumerate(entries[: _fitting(title, entries, width)]):
+        if gap := _gap(used, place):
+            runs.append((" " * gap, NULL))
+        runs.extend(entry)
+        used += gap + sum(cell_len(text) for text, _ in entry)
+    if used < width:
+        runs.append((" " * (width - used), NULL))
+    return tuple(runs)
+
+
+def _empty(spec: ChartSpec, width: int, height: int) -> list[Line]:
+    """Return a frame without curves, with the placeholder in the middle if there are no points."""
+    legend, _ = _legend(replace(spec, references=(), cursor=None), width)
+    lines: list[Line] = [legend, *[((" " * width, NULL),)] * (height - 1)]
+    text = printable_line(spec.placeholder)
+    size = cell_len(text)
+    if text and size <= width and height > 1 and not any(len(series) for series in spec.series):
+        before = (width - size) // 2
+        after = width - size - before
+        lines[1 + (height - 2) // 2] = ((" " * before, NULL), (text, spec.style.label), (" " * after, NULL))
+    return lines

@@ -1,4 +1,4 @@
-"""Which cells have to be painted again when a frame takes the place of another."""
+"""Which cells to repaint when a frame replaces another."""
 
 from dataclasses import dataclass
 
@@ -9,32 +9,32 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from torchtty.tui.charts.frame import Frame
-from torchtty.tui.charts.legend import Line
+from torchtty.tui.charts.style import Line
 
 BLANK = Style.null()
 
 
 @dataclass(frozen=True)
 class Change:
-    """What differs between two frames, None standing for everything, and about how many bytes it takes to paint."""
+    """The regions in which two frames differ (None: everywhere), and about how many bytes it takes to paint them."""
 
     regions: list[Region] | None
     size: int
 
 
 class Painting:
-    """The lines on display, made anew where a frame differs from the one before."""
+    """The lines on display as strips; only lines that differ from the frame before are converted."""
 
     def __init__(self) -> None:
         self._lines: tuple[Line, ...] = ()
         self._strips: list[Strip] = []
 
     def line(self, y: int) -> Strip | None:
-        """Return a line, None beneath the last."""
+        """Return a line, None below the last."""
         return self._strips[y] if y < len(self._strips) else None
 
-    def take(self, frame: Frame) -> Change:
-        """Take a frame over and say what has to be painted."""
+    def replace(self, frame: Frame) -> Change:
+        """Replace the frame on display; return what has to be painted."""
         before, self._lines = self._lines, tuple(frame.lines)
         if len(before) != len(self._lines):
             self._strips = [strip(line) for line in self._lines]
@@ -51,7 +51,7 @@ class Painting:
 
 
 def strip(line: Line) -> Strip:
-    """Return a line as Textual shows it."""
+    """Convert a line for Textual."""
     return Strip([Segment(text, style) for text, style in line])
 
 
@@ -83,7 +83,7 @@ def painted_bytes(line: Line, stop: int) -> int:
 
 
 def _cells(line: Line) -> list[tuple[str, Style]]:
-    """Spread a line over its cells; a wide character takes two, and blanks are alike: no style here has a background."""
+    """List the cells of a line; a wide character has two, and blanks have no style, since no style here has a background."""
     cells: list[tuple[str, Style]] = []
     for text, style in line:
         if text.isascii() or cell_len(text) == len(text):

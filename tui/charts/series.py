@@ -1,23 +1,66 @@
-"""A curve that grows: points by step, by seconds or by tokens, thinned to what a screen can show."""
+"""A curve that grows: its points by step, by seconds or by tokens, smoothed and decimated to what a screen can show."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
-from math import isfinite, nan
+from math import exp, isfinite, nan
 from operator import lt
 from typing import NamedTuple
 
-from torchtty.tui.charts.extremes import Extremes
-from torchtty.tui.charts.smoothing import Smoothing
+from torchtty.tui.charts.decimation import MinMaxPyramid
 
 STEP = "step"
 
 
+class Smoothing:
+    """An exponential moving average over unevenly spaced points, whose time constant is in steps.
+
+    A point d steps back weighs exp(-d / time_constant). The sum is divided by the sum of its weights, which removes the
+    bias towards the first point (the bias correction of Adam: Kingma and Ba 2015, section 3). Each value depends on
+    earlier points only, so a curve that has been drawn never changes.
+    """
+
+    def __init__(self, time_constant: float) -> None:
+        assert time_constant > 0
+        self.time_constant = time_constant
+        self._last_step = nan
+        self._sum = 0.0
+        self._weight = 0.0
+
+    def extend(self, steps: Iterable[float], values: Iterable[float]) -> list[float]:
+        """Return one smoothed value a point; a value that is not finite gives NaN and is left out of the average."""
+        out: list[float] = []
+        add = out.append
+        last, total, weight = self._last_step, self._sum, self._weight
+        distance, keep = nan, 0.0
+        for step, value in zip(steps, values, strict=True):
+            if not isfinite(value):
+                add(nan)
+                continue
+            if last == last:
+                if step - last != distance:
+                    distance = step - last
+                    keep = exp(-distance / self.time_constant)
+                if not weight:
+                    # The first point's weight depends on how far points lie apart, known only at the second.
+                    weight = 1.0 - keep
+                    total *= weight
+                total = keep * total + (1.0 - keep) * value
+                weight = keep * weight + (1.0 - keep)
+                add(total / weight if weight else value)
+            else:
+                total = value
+                add(value)
+            last = step
+        self._last_step, self._sum, self._weight = last, total, weight
+        return out
+
+
 class Point(NamedTuple):
-    """One thinned point; `connected` says whether a line leads to it from the point before."""
+    """One decimated point; `connected` says whether a line leads to it from the point before."""
 
     x: float
     y: float
@@ -25,22 +68,22 @@ class Point(NamedTuple):
 
 
 class _Data:
-    """The points of a series; replaced whole when points are taken back, so that no reader is surprised."""
+    """The points of a series. Removing points replaces the whole object, so that a reader's copy stays consistent."""
 
     def __init__(self, coordinates: Sequence[str] = ()) -> None:
         self.x: dict[str, array[float]] = {STEP: array("d")} | {name: array("d") for name in coordinates}
-        self.y = Extremes()
+        self.y = MinMaxPyramid()
         self.length = 0
-        """Points that readers may look at: raised last, after everything about them is stored."""
+        """The number of points that readers may use: raised last, once everything about them is stored."""
 
 
 class _Smoothed:
     def __init__(self, data: _Data, time_constant: float) -> None:
         self.data = data
         self.filter = Smoothing(time_constant)
-        self.y = Extremes()
+        self.y = MinMaxPyramid()
 
-    def catch_up(self, length: int) -> Extremes:
+    def catch_up(self, length: int) -> MinMaxPyramid:
         done = len(self.y.values)
         if done < length:
             steps, values = self.data.x[STEP][done:length], self.data.y.values[done:length]
@@ -51,7 +94,8 @@ class _Smoothed:
 class Series:
     """A named curve with a title and a colour, appended to by one thread and read by at most one other.
 
-    `colour` is a colour as Rich reads it; None leaves the choice to the chart. Values that are not finite are gaps.
+    `colour` is a colour in Rich's notation; None takes the next of the chart's palette. Values that are not finite are
+    gaps.
     """
 
     def __init__(self, name: str, title: str | None = None, colour: str | None = None, *, smooth: bool = True) -> None:
@@ -62,14 +106,14 @@ class Series:
         """Whether the chart's smoothing applies: a validation loss has few points and no noise worth smoothing."""
         self._data = _Data()
         self._smoothed: _Smoothed | None = None
-        self._seen: dict[tuple[str, float], dict[tuple[int, int], tuple[int, int] | None]] = {}
+        self._min_max_cache: dict[tuple[str, float], dict[tuple[int, int], tuple[int, int] | None]] = {}
 
     def __len__(self) -> int:
         return self._data.length
 
     @property
     def coordinates(self) -> tuple[str, ...]:
-        """What the points can be drawn against: always "step", and what else every point was given with."""
+        """What the x axis can count: always "step", and every other coordinate that all points have."""
         return tuple(self._data.x)
 
     def append(self, step: float, value: float, **coordinates: float) -> None:
@@ -81,7 +125,8 @@ class Series:
     ) -> None:
         """Append points: steps, values and each further coordinate have the same length.
 
-        A step that is not beyond the last one takes the series back to it, as after a resume from an older checkpoint.
+        A step that is not beyond the last one first removes the points from that step on, as after a resume from an older
+        checkpoint.
         """
         extra = dict(coordinates or {})
         assert len(steps) == len(values)
@@ -94,14 +139,14 @@ class Series:
         if not data.length:
             data = self._data = _Data(tuple(extra))
         elif steps[0] <= data.x[STEP][-1]:
-            data = self._data = _taken_back(data, steps[0])
+            data = self._data = _points_before(data, steps[0])
         for name in [name for name in data.x if name != STEP]:
             if name in extra:
-                # A clock that starts again after a resume must not fold the curve back over itself.
+                # The clock restarts after a resume; without this the curve would run backwards.
                 before = data.x[name][-1:]
                 data.x[name].extend(list(accumulate(chain(before, extra[name]), max))[len(before) :])
             else:
-                data.x = {kept: xs for kept, xs in data.x.items() if kept != name}
+                data.x = {other: xs for other, xs in data.x.items() if other != name}
         data.x[STEP].extend(steps)
         data.y.extend(values)
         data.length = len(data.y.values)
@@ -115,13 +160,6 @@ class Series:
         data = self._data
         xs = data.x.get(coordinate)
         return (xs[0], xs[data.length - 1]) if xs and data.length else None
-
-    def least_positive(self, coordinate: str = STEP) -> float | None:
-        """Return the smallest x above zero, where a logarithmic axis can begin."""
-        data = self._data
-        xs = data.x.get(coordinate, array("d"))
-        at = bisect_right(xs, 0.0, 0, data.length)
-        return xs[at] if at < data.length else None
 
     def latest(self, time_constant: float = 0.0) -> float:
         """Return the last finite value (smoothed with a time constant above zero), or NaN without one."""
@@ -149,20 +187,20 @@ class Series:
         data = self._data
         return self._curve(data, data.length, time_constant).values[index]
 
-    def _curve(self, data: _Data, length: int, time_constant: float) -> Extremes:
+    def _curve(self, data: _Data, length: int, time_constant: float) -> MinMaxPyramid:
         if not (self.smooth and time_constant > 0):
             return data.y
         smoothed = self._smoothed
         if smoothed is None or smoothed.data is not data or smoothed.filter.time_constant != time_constant:
             smoothed = self._smoothed = _Smoothed(data, time_constant)
-            self._seen.clear()
+            self._min_max_cache.clear()
         return smoothed.catch_up(length)
 
-    def thin(self, edges: Sequence[float], coordinate: str = STEP, time_constant: float = 0.0) -> list[Point]:
+    def decimate(self, edges: Sequence[float], coordinate: str = STEP, time_constant: float = 0.0) -> list[Point]:
         """Return at most two points a column, its minimum and maximum in the order they occurred.
 
         `edges` holds the columns' borders, rising: one more than there are columns; the last column includes its right
-        border. Columns whose points have not changed since the last call are remembered.
+        border. The extremes of columns whose points have not changed since the last call are cached.
         """
         data = self._data
         length = data.length
@@ -171,7 +209,7 @@ class Series:
             return []
         curve = self._curve(data, length, time_constant)
         key = (coordinate, time_constant if self.smooth else 0.0)
-        seen, now = self._seen.get(key, {}), {}
+        cached, current = self._min_max_cache.get(key, {}), {}
         points: list[Point] = []
         previous, previous_column = -1, -2
         start = bisect_left(xs, edges[0], 0, length)
@@ -182,8 +220,8 @@ class Series:
             if stop == start:
                 continue
             bounds = (start, stop)
-            found = seen[bounds] if bounds in seen else curve.extremes(start, stop)
-            now[bounds] = found
+            found = cached[bounds] if bounds in cached else curve.min_max(start, stop)
+            current[bounds] = found
             start = stop
             if found is None:
                 continue
@@ -192,19 +230,19 @@ class Series:
                 connected = previous >= 0 and not _broken(curve, previous, index, column - previous_column)
                 points.append(Point(xs[index], curve.values[index], connected))
                 previous, previous_column = index, column
-        self._seen[key] = now
+        self._min_max_cache[key] = current
         return points
 
 
-def _broken(curve: Extremes, previous: int, index: int, columns: int) -> bool:
-    """Say whether a gap between two kept points shows: it is wider than a column, or all there is between them."""
+def _broken(curve: MinMaxPyramid, previous: int, index: int, columns: int) -> bool:
+    """Return whether a gap between two decimated points is visible: wider than a column, or all there is between them."""
     if not curve.gap_between(previous + 1, index):
         return False
-    return columns > 1 or curve.extremes(previous + 1, index) is None
+    return columns > 1 or curve.min_max(previous + 1, index) is None
 
 
 def _rising(steps: Sequence[float]) -> Iterator[slice]:
-    """Cut steps into slices that rise strictly; a step that is not finite is left out."""
+    """Split steps into strictly increasing slices; a step that is not finite is left out."""
     if all(map(isfinite, steps)) and all(map(lt, steps, steps[1:])):
         if len(steps):
             yield slice(0, len(steps))
@@ -218,7 +256,7 @@ def _rising(steps: Sequence[float]) -> Iterator[slice]:
             start = i if finite else i + 1
 
 
-def _taken_back(data: _Data, step: float) -> _Data:
+def _points_before(data: _Data, step: float) -> _Data:
     """Return the points before a step."""
     keep = bisect_left(data.x[STEP], step)
     kept = _Data(tuple(name for name in data.x if name != STEP))

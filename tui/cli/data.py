@@ -17,7 +17,7 @@ from torchtty.engine.contract.printable import printable_line, symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
 from torchtty.tui.cli.choices import close_names
 from torchtty.tui.cli.console import Exit, output, print_json
-from torchtty.tui.cli.wording import count, size
+from torchtty.tui.format import count, size
 
 KINDS = {"items": "list", "text": "text", "images": "pictures"}
 

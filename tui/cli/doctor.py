@@ -18,7 +18,7 @@ from torchtty.engine.contract.paths import config_folder, data_folder, runs_fold
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.cli.console import Exit, messages, output, print_json, speaks_unicode
 from torchtty.tui.cli.version import installed
-from torchtty.tui.cli.wording import size
+from torchtty.tui.format import size
 from torchtty.tui.images.protocol import Protocol, chosen
 
 PATIENCE = 90.0  # seconds that a worker gets to import torch: a cold disk takes its time

@@ -13,7 +13,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.cli.answering import Answers, answering
 from torchtty.tui.cli.console import Exit, print_json, say
 from torchtty.tui.cli.follow import Interruptions, counting_interrupts
-from torchtty.tui.cli.wording import count
+from torchtty.tui.format import count
 
 
 def export(name: str, folder: str, *, as_json: bool) -> int:

@@ -11,8 +11,7 @@ from torchtty.engine.contract.printable import printable
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.tui.cli.console import messages, output
-from torchtty.tui.cli.wording import count, duration
-from torchtty.tui.run.figures import loss, rate
+from torchtty.tui.format import count, duration, loss, rate
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where nothing can be drawn in place
 

@@ -13,8 +13,7 @@ from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.tui.cli.console import Exit, output, print_json, say
 from torchtty.tui.cli.summary import latest_figures
-from torchtty.tui.cli.wording import STATE_COLOURS, ago, count, loss
-from torchtty.tui.run.figures import measures
+from torchtty.tui.format import STATE_LOOKS, ago, count, loss, measures
 
 FIGURES = {"step", "val loss", "best", "started"}
 GIVE_WAY = (
@@ -64,12 +63,12 @@ def _row(run: RunDirectory) -> dict[str, Text]:
     steps = count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
     return {
         "run": Text(printable_line(run.name), "bold"),
-        "state": Text(status.state.value, STATE_COLOURS[status.state]),
+        "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
         "model": Text(model),
         "data": Text(dataset),
         "step": Text(steps if status.max_steps > 1 else "–"),
-        "val loss": Text(measures(summarised) if len(summarised) > 1 else loss(status.metrics.get("val_loss"))),
-        "best": Text(loss(status.best)),
+        "val loss": Text(measures(summarised) if len(summarised) > 1 else loss(status.metrics.get("val_loss"), 4)),
+        "best": Text(loss(status.best, 4)),
         "started": Text(ago(_created(run)), "dim"),
     }
 

@@ -15,7 +15,7 @@ from torchtty.engine.contract.settings.configuration import difference, starting
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.cli.console import Exit, output, print_json
 from torchtty.tui.cli.summary import figures, numbers, print_chart, print_headline, print_samples
-from torchtty.tui.cli.wording import ago, count
+from torchtty.tui.format import ago, count
 
 
 def show(name: str, *, as_json: bool) -> int:

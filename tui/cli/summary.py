@@ -2,7 +2,9 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from itertools import chain, zip_longest
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
@@ -16,12 +18,15 @@ from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.families import family_of, metric_named
 from torchtty.engine.contract.settings.family import Family
-from torchtty.tui.cli.chart import legend, loss_chart
+from torchtty.tui.charts.frame import FrameBuilder
+from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import speaks_unicode
-from torchtty.tui.cli.wording import STATE_COLOURS, count, duration, loss
-from torchtty.tui.run.figures import rate
+from torchtty.tui.format import STATE_LOOKS, count, duration, loss, number, rate
 
 SAMPLE_LINES = 5
+SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
 
 
 def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Status) -> None:
@@ -37,7 +42,7 @@ def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Stat
 
 def print_headline(console: Console, run: RunDirectory, status: Status) -> None:
     """Print the run's name, its state and how far it came."""
-    parts = [Text(run.name, "bold"), Text(status.state.value, STATE_COLOURS[status.state])]
+    parts = [Text(run.name, "bold"), Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style)]
     if status.max_steps > 1:
         parts.append(Text(f"{count(status.step)} of {count(status.max_steps)} steps"))
     if status.seconds:
@@ -57,21 +62,21 @@ def figures(status: Status, log: RunLog) -> Table:
     family = family_of(str(log.settings()["model"]["kind"]))
     for name in dict.fromkeys(chain(*family.headline)):
         if name in status.metrics or name == family.watched:
-            text = Text(loss(status.metrics.get(name)), "bold" if name == family.headline[0][0] else "")
+            text = Text(loss(status.metrics.get(name), 4), "bold" if name == family.headline[0][0] else "")
             if (
                 name == family.watched
                 and status.best is not None
                 and status.best_step is not None
                 and status.max_steps > 1
             ):
-                text.append(f"  best {loss(status.best)} at step {count(status.best_step)}")
+                text.append(f"  best {loss(status.best, 4)} at step {count(status.best_step)}")
             table.add_row(metric_named(name).description, text)
     for name, value in (log.facts.summary.metrics if log.facts.summary else {}).items():
         if name not in {*chain(*family.headline), "train_eval_loss"}:
-            table.add_row(Text(printable_line(name).replace("_", " ")), f"{value:,.4f}")
+            table.add_row(Text(printable_line(name).replace("_", " ")), number(value))
     references = log.facts.references
     if references:
-        compared = [f"{printable_line(str(name))} {value:.4f}" for name, value in references.items()]
+        compared = [f"{printable_line(str(name))} {loss(value, 4)}" for name, value in references.items()]
         table.add_row("to compare with", Text(" · ".join(compared)))
     device = f" on {printable_line(status.device)}" if status.device else ""
     table.add_row("parameters", Text(f"{count(status.parameters)}{device}"))
@@ -79,20 +84,27 @@ def figures(status: Status, log: RunLog) -> Table:
 
 
 def print_chart(console: Console, log: RunLog, height: int) -> None:
-    """Print both losses over the steps, if there is a line to draw."""
-    unicode = speaks_unicode(sys.stdout)
-    lines = loss_chart(
-        log.metrics.points("train_loss"),
-        log.metrics.points("val_loss"),
+    """Print both losses over the steps, if there are two steps or more to draw."""
+    curves = (
+        (Series("train", colour=TRAIN), log.metrics.points("train_loss")),
+        (Series("validation", colour=VALID, smooth=False), log.metrics.points("val_loss")),
+    )
+    steps = {step for _, points in curves for step, value in points if isfinite(value)}
+    if len(steps) < 2 or console.width < 30:
+        return
+    for series, points in curves:
+        series.extend([step for step, _ in points], [value for _, value in points])
+    style = ChartStyle(colour=console.color_system is not None, unicode=speaks_unicode(sys.stdout))
+    spec = ChartSpec(
         min(console.width, 120),
         height,
-        unicode=unicode,
+        "loss in nats",
+        tuple(series for series, _ in curves),
+        x_max=max(steps),
+        style=style,
     )
-    if lines:
-        console.print()
-        for line in lines:
-            console.print(line, no_wrap=True, crop=True)
-        console.print(Text(" " * 8) + legend(unicode))
+    console.print()
+    console.print(FrameBuilder().build(replace(spec, smoothing=spec.time_constant(SMOOTHING))), end="")
 
 
 def print_samples(console: Console, sample: SampleRecord | None, most: int) -> None:

@@ -18,6 +18,7 @@ from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.edited_line import EditedLine, face_of_choice
 from torchtty.tui.form.row import FieldRow
+from torchtty.tui.format import size
 
 NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # no name begins with it
 A_FILE = f"{NOT_A_NAME}file"  # stands for "a file", and is no dataset's name
@@ -182,4 +183,4 @@ def datasets(draft: Draft) -> list[tuple[str, str]]:
 
 
 def _title(entry: Dataset) -> str:
-    return entry.name if entry.embedded else f"{entry.name}  ↓ {entry.download_size / 1e6:.1f} MB"
+    return entry.name if entry.embedded else f"{entry.name}  ↓ {size(entry.download_size)}"

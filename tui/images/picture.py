@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.charts.look import terminal_shows_unicode
+from torchtty.tui.charts.style import terminal_shows_unicode
 from torchtty.tui.images.blocks import Line, half_blocks, shades
 from torchtty.tui.images.protocol import Protocol, chosen, graphics_widget
 from torchtty.tui.images.sheet import Unreadable, sheet, tiles

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from torchtty.tui.charts.look import as_ascii, terminal_shows_unicode
+from torchtty.tui.charts.style import as_ascii, terminal_shows_unicode
 
 
 class Scrubber(Widget):

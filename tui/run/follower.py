@@ -14,8 +14,8 @@ from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.tui.charts.palette import TRAIN, VALID
 from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.style import TRAIN, VALID
 
 LOOK_FOR_PROCESS = 1.0  # seconds between two looks whether the worker still exists
 COLOURS = {"train": TRAIN, "val": VALID, "": None}

@@ -5,7 +5,7 @@ from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.snapshot import RunSnapshot
-from torchtty.tui.run.states import LOOKS
+from torchtty.tui.format import STATE_LOOKS
 
 NO_RUN = Content.assemble(("no run yet", "bold"), ("  ctrl+t starts one with the settings shown", "$foreground 65%"))
 
@@ -36,7 +36,7 @@ def opening(name: str) -> Content:
 def headline(snapshot: RunSnapshot, pending: str) -> Content:
     """Write the headline of a run; `pending` is what was asked of it and has not happened yet."""
     status = snapshot.status
-    look = LOOKS[status.state]
+    look = STATE_LOOKS[status.state]
     word = f"{look.word}, {pending}" if pending else look.word
     if status.waiting_for:
         word += f" behind {printable_line(status.waiting_for)}"

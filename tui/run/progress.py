@@ -5,7 +5,7 @@ from textual.widgets import Static
 
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.run.figures import duration, loss, measures, rate
+from torchtty.tui.format import duration, loss, measures, rate
 
 FULL, HALF = "━", "╸"
 

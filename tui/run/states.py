@@ -1,29 +1,6 @@
-"""How the states of a run are shown: each by a sign, a word and a colour, so that none of the three is needed."""
-
-from dataclasses import dataclass
+"""Why a run is in its state."""
 
 from torchtty.engine.contract.run.status import RunState, Status
-
-
-@dataclass(frozen=True)
-class StateLook:
-    """A state's sign (one cell), its word, and the theme's colour for both."""
-
-    sign: str
-    word: str
-    colour: str
-
-
-LOOKS: dict[RunState, StateLook] = {
-    RunState.STARTING: StateLook("◌", "starting", "$text-accent"),
-    RunState.QUEUED: StateLook("◷", "queued", "$text-accent"),
-    RunState.RUNNING: StateLook("●", "running", "$text-success"),
-    RunState.PAUSED: StateLook("‖", "paused", "$text-warning"),
-    RunState.FINISHED: StateLook("✓", "finished", "$text-primary"),
-    RunState.STOPPED: StateLook("■", "stopped", "$foreground 65%"),
-    RunState.FAILED: StateLook("✗", "failed", "$text-error"),
-    RunState.LOST: StateLook("?", "lost", "$text-error"),
-}
 
 
 def explanation(status: Status, *, resumable: bool) -> str:

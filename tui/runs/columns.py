@@ -7,8 +7,7 @@ from textual.content import Content
 
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.family import Metric
-from torchtty.tui.run.figures import count, duration, loss, measures, moment, rate
-from torchtty.tui.run.states import LOOKS
+from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, moment, rate, short_count
 from torchtty.tui.runs.row import RunRow
 
 
@@ -26,7 +25,7 @@ class Column:
 def _state(row: RunRow) -> Content:
     if row.problem:
         return Content.styled("! broken", "$text-error")
-    look = LOOKS[row.status.state]
+    look = STATE_LOOKS[row.status.state]
     return Content.styled(f"{look.sign} {look.word}", look.colour)
 
 
@@ -41,7 +40,7 @@ def _figure(write: Callable[[RunRow], str], width: int) -> Callable[[RunRow], Co
 
 def _steps(row: RunRow) -> str:
     status = row.status
-    return f"{status.step:,}/{count(status.max_steps)}" if status.max_steps else f"{status.step:,}"
+    return f"{status.step:,}/{short_count(status.max_steps)}" if status.max_steps else f"{status.step:,}"
 
 
 def _speed(row: RunRow) -> str:
@@ -68,7 +67,7 @@ COLUMNS = (
     Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.run.name)),
     Column("model", "model", 12, 5, lambda row: _text(row.model)),
     Column("dataset", "dataset", 14, 6, lambda row: _text(row.dataset)),
-    _figures("parameters", "params", 7, 7, lambda row: count(row.status.parameters)),
+    _figures("parameters", "params", 7, 7, lambda row: short_count(row.status.parameters)),
     _figures("step", "step", 13, 2, _steps),
     _figures(VAL, "val", 6, 1, _loss),
     _figures("best", "best", 6, 3, lambda row: loss(row.status.best)),

@@ -19,8 +19,8 @@ from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.tasks import VAL_LOSS
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.charts.palette import colour
-from torchtty.tui.run.figures import loss, measures
+from torchtty.tui.charts.style import colour
+from torchtty.tui.format import loss, measures
 from torchtty.tui.run.follower import RunFollower
 from torchtty.tui.runs.row import RunRow
 

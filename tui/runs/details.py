@@ -15,7 +15,7 @@ from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.configuration import to_toml
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Family
-from torchtty.tui.run.figures import duration, loss
+from torchtty.tui.format import duration, loss
 from torchtty.tui.runs.row import RunRow
 
 

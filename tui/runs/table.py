@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable
 
-from torchtty.tui.charts.palette import colour
+from torchtty.tui.charts.style import colour
 from torchtty.tui.runs.columns import MARK_WIDTH, NAME, Column, fitting, name_width
 from torchtty.tui.runs.row import RunRow
 

@@ -1,5 +1,6 @@
 """The line under the form: what the settings amount to, as the warm worker tells, and the button that starts them."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from textual import work
@@ -80,8 +81,6 @@ class StartLine(Horizontal):
             self.app.call_from_thread(self._show, draft, configuration, answer, fallback)
 
     def _show(self, draft: "Draft", configuration: "Configuration", answer: dict[str, Any], fallback: str) -> None:
-        from torchtty.tui.train.estimate import estimate_line
-
         problems = {} if fallback else {str(path): str(message) for path, message in answer.get("problems", [])}
         if draft is self._draft:
             if problems:
@@ -105,3 +104,19 @@ class StartLine(Horizontal):
         line = self.query_one("#estimate", Static)
         line.set_class(wrong, "-wrong")
         line.update(Content(text))
+
+
+def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
+    """Write the warm worker's estimate for a configuration: `48,637 params · 1 MB · ≈ 12 s`."""
+    from torchtty.tui.format import parameter_count, rough_duration, size  # late: it brings pydantic
+
+    parts = []
+    if parameters := answer.get("parameters"):
+        parts.append(f"{parameter_count(parameters)} params")
+    elif tokens := answer.get("tokens"):  # an n-gram has no parameters before it has counted
+        parts.append(f"{tokens['train']:,} tokens to count")
+    if memory := answer.get("memory"):
+        parts.append(size(max(1e6, round(memory, -6))))  # in whole megabytes: it is an estimate
+    if (step := answer.get("seconds_per_step")) is not None and max_steps:
+        parts.append(f"≈ {rough_duration(step * max_steps)}")
+    return " · ".join(parts)

@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 
 from torchtty.tui.charts.axes import (
     Axis,
-    count_label,
-    decimal_label,
+    AxisLimits,
+    GrowingLimit,
     nice_step,
-    seconds_label,
     seconds_step,
     ticks,
-    value_text,
 )
-from torchtty.tui.charts.holding import GrowingRange, HeldRange
+from torchtty.tui.format import count_label, decimal_label, number, seconds_label
 
 
 @given(st.floats(1e-9, 1e12), st.integers(1, 12))
@@ -52,7 +50,7 @@ def test_labels_read_as_people_write_them():
     times = ticks(Axis(0, 150), 5, seconds_label, seconds_step)
     assert [tick.label for tick in times] == ["0", "30s", "1m", "1m30", "2m", "2m30"]
     assert [seconds_label(s, 3600) for s in (3600, 5400, 86400, 97200)] == ["1h", "1h30", "1d", "1d3"]
-    assert [value_text(v) for v in (1.8421, 27.314, 3e-4, 0.0, 1_250_000, float("nan"))] == [
+    assert [number(v) for v in (1.8421, 27.314, 3e-4, 0.0, 1_250_000, float("nan"))] == [
         "1.842", "27.31", "3.00e-4", "0.000", "1.25M", "–",
     ]  # fmt: skip
 
@@ -65,21 +63,21 @@ def test_a_logarithmic_axis_of_any_reach_can_be_labelled(low, ratio, most):
 
 
 def test_a_held_range_seldom_moves_under_noise():
-    rng, held, axes = random.Random(0), HeldRange(), []
+    rng, held, axes = random.Random(0), AxisLimits(), []
     low, high = 9.0, 0.0
     for i in range(2000):
         value = 1.5 + 2 * 0.998**i + rng.gauss(0, 0.05)
         low, high = min(low, value), max(high, value)
-        axes.append(held.hold(low, high))
+        axes.append(held.include(low, high))
     changes = sum(one != other for one, other in pairwise(axes[10:]))
     assert changes <= 6, "from 3.5 down to 1.4 the range may be widened a few times, not with every point"
 
 
 @given(st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(0, 1e9)), min_size=1, max_size=30))
 def test_a_held_range_always_shows_everything(spans):
-    held = HeldRange()
+    held = AxisLimits()
     for low, span in spans:
-        axis = held.hold(low, low + span)
+        axis = held.include(low, low + span)
         # Less than a billionth of the axis outside cannot be seen.
         assert axis.fraction(low) >= -1e-8
         assert axis.fraction(low + span) <= 1 + 1e-8
@@ -87,20 +85,20 @@ def test_a_held_range_always_shows_everything(spans):
 
 @given(st.lists(st.tuples(st.floats(1e-9, 1e9), st.floats(1, 1e6)), min_size=1, max_size=30))
 def test_a_held_logarithmic_range_always_shows_everything(spans):
-    held = HeldRange(log=True)
+    held = AxisLimits(log=True)
     for low, ratio in spans:
-        axis = held.hold(low, low * ratio)
+        axis = held.include(low, low * ratio)
         assert axis.low <= low * (1 + 1e-9)
         assert low * ratio <= axis.high * (1 + 1e-9)
 
 
 def test_a_held_range_shrinks_only_when_most_of_it_is_empty():
-    held = HeldRange()
-    wide = held.hold(0, 10)
-    assert held.hold(0, 5) == wide
-    assert held.hold(0, 3).high < 5
+    held = AxisLimits()
+    wide = held.include(0, 10)
+    assert held.include(0, 5) == wide
+    assert held.include(0, 3).high < 5
 
 
 def test_an_open_x_axis_grows_in_few_steps():
-    growing = GrowingRange()
-    assert [growing.hold(x) for x in (0, 1, 3, 80, 99, 101, 400, 50)] == [1, 1, 5, 100, 100, 200, 500, 500]
+    growing = GrowingLimit()
+    assert [growing.include(x) for x in (0, 1, 3, 80, 99, 101, 400, 50)] == [1, 1, 5, 100, 100, 200, 500, 500]

@@ -10,13 +10,21 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from torchtty.tui.charts.building import THREAD
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.charts.choices import time_constant
-from torchtty.tui.charts.pacing import BURST, LONGEST, SHARE, WIRE_BURST, WIRE_RATE, Budget, Pace, frames_per_second
-from torchtty.tui.charts.palette import PALETTE
+from torchtty.tui.charts.pacing import (
+    LONGEST_DELAY,
+    RENDER_BURST,
+    RENDER_SHARE,
+    RENDER_THREAD,
+    WIRE_BURST,
+    WIRE_RATE,
+    Pace,
+    TokenBucket,
+    frames_per_second,
+)
 from torchtty.tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
 from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.style import PALETTE
 
 
 class OneChart(App[None]):
@@ -46,7 +54,7 @@ async def until(condition, what: str) -> None:
 
 
 async def settled(chart: Chart) -> None:
-    await until(lambda: not chart._stale and not chart._building, "the chart to settle")
+    await until(lambda: chart.is_up_to_date, "the chart to settle")
 
 
 async def test_a_chart_grows_and_repaints_only_the_changed_cells():
@@ -85,13 +93,13 @@ async def test_keys_and_mouse_move_the_cursor_and_change_the_axes():
         seconds = [i * 0.1 for i in range(1000)]
         chart.extend("train", range(1000), [3.0 - i / 500 for i in range(1000)], {"seconds": seconds})
         chart.focus()
-        await until(lambda: chart.frame.field is not None, "a frame")
+        await until(lambda: chart.frame.area is not None, "a frame")
         await pilot.press("right")
         await until(lambda: "step 999" in shown(chart), "the cursor at the last step")
         await pilot.press("home")
         await until(lambda: "step 0  ── train 3.000" in shown(chart), "the cursor at the first step")
         await pilot.press("right")
-        field = chart.frame.field
+        field = chart.frame.area
         assert field is not None
         await until(lambda: len(app.moved) == 3, "three messages")
         assert app.moved[2] == pytest.approx(1000 / field.width * 1.5, abs=2), "a column further"
@@ -101,7 +109,7 @@ async def test_keys_and_mouse_move_the_cursor_and_change_the_axes():
         await until(
             lambda: chart.frame.coordinate == "seconds" and "s" in shown(chart).splitlines()[-1], "seconds along x"
         )
-        await until(lambda: chart.frame.field is not None and chart.frame.field.y.log, "a logarithmic y axis")
+        await until(lambda: chart.frame.area is not None and chart.frame.area.y.log, "a logarithmic y axis")
         await pilot.press("escape")
         await until(lambda: app.moved[-1] is None and "step" not in shown(chart), "the cursor to go")
 
@@ -116,27 +124,29 @@ async def test_smoothing_keys_change_the_time_constant_in_steps():
         await until(
             lambda: "0.5" in chart.render_line(0).text or "0.4" in chart.render_line(0).text, "a smoothed value"
         )
-        assert time_constant(chart._smoothing, chart.picture) == 5.0
+        assert chart.smoothing == 5.0
         await pilot.press("s", "s", "s")
-        assert time_constant(chart._smoothing, chart.picture) == 0.0
+        assert chart.smoothing == 0.0
 
 
-async def test_a_key_pressed_while_a_frame_is_built_does_not_wait_for_the_budget():
+async def test_a_key_pressed_while_a_frame_is_drawn_does_not_wait_for_the_bytes_of_others(monkeypatch):
+    wire = TokenBucket(WIRE_RATE, WIRE_BURST)
+    monkeypatch.setattr("torchtty.tui.charts.chart.WIRE", wire)
     app = OneChart()
     async with app.run_test(size=(80, 24)):
         chart = app.chart
         chart.extend("train", range(1, 100), [float(i) for i in range(1, 100)])
-        await until(lambda: chart.frame.field is not None, "a frame")
-        chart._pace.spend(monotonic(), 60.0, 0)
-        THREAD.submit(sleep, 0.2)  # the frame's turn comes after this
+        await until(lambda: chart.frame.area is not None, "a frame")
+        wire.spend(monotonic(), 10**9)
+        RENDER_THREAD.submit(sleep, 0.2)  # the frame is drawn after this
         chart.append("train", 100, 100.0)
-        chart._schedule(at_once=True)
+        chart.draw_at_once()
         await asyncio.sleep(0.05)
-        assert chart._building
+        assert not chart.is_up_to_date
         began = monotonic()
         chart.action_log_y()
-        await until(lambda: chart.frame.field is not None and chart.frame.field.y.log, "the logarithmic axis")
-        assert monotonic() - began < LONGEST / 2
+        await until(lambda: chart.frame.area is not None and chart.frame.area.y.log, "the logarithmic axis")
+        assert monotonic() - began < LONGEST_DELAY / 2
 
 
 async def test_a_chart_follows_its_size_at_once():
@@ -185,7 +195,7 @@ async def test_a_new_run_starts_from_an_empty_chart():
 def test_series_get_the_palettes_colours_in_order_and_keep_them():
     chart = Chart(series=[Series("train"), Series("val"), Series("own", colour="#ffffff")])
     chart.append("fourth", 0, 1.0)
-    assert [s.colour for s in chart.picture.series] == [PALETTE[0], PALETTE[1], "#ffffff", PALETTE[3]]
+    assert [s.colour for s in chart.spec.series] == [PALETTE[0], PALETTE[1], "#ffffff", PALETTE[3]]
     chart.remove_series("train")
     assert chart.series("val").colour == PALETTE[1]
 
@@ -197,29 +207,29 @@ def test_frames_come_slower_over_ssh():
 
 @pytest.mark.parametrize(("seconds", "size"), [(0.02, 0), (0.001, 2000), (0.02, 2000)])
 def test_frames_stay_within_the_budgets_of_time_and_bytes_and_use_them(seconds, size):
-    now, frames, pace = 0.0, 0, Pace(10, Budget(WIRE_RATE, WIRE_BURST))
+    now, frames, pace = 0.0, 0, Pace(10, TokenBucket(WIRE_RATE, WIRE_BURST))
     while now < 60:
         now += pace.delay(now)
         pace.spend(now, seconds, size)
         frames += 1
-    assert frames * seconds <= (60 * SHARE + BURST) * 1.02 + seconds
+    assert frames * seconds <= (60 * RENDER_SHARE + RENDER_BURST) * 1.02 + seconds
     assert frames * size <= (60 * WIRE_RATE + WIRE_BURST) * 1.02 + size
-    most = min(600, 60 * SHARE / seconds, 60 * WIRE_RATE / size if size else 600)
+    most = min(600, 60 * RENDER_SHARE / seconds, 60 * WIRE_RATE / size if size else 600)
     assert frames >= most * 0.95
 
 
 def test_charts_share_one_budget_of_bytes():
-    wire = Budget(WIRE_RATE, WIRE_BURST)
+    wire = TokenBucket(WIRE_RATE, WIRE_BURST)
     one, other = Pace(10, wire), Pace(10, wire)
     one.spend(0.0, 0.0, int(WIRE_BURST + WIRE_RATE))
     assert other.delay(0.0) == pytest.approx(1.0)
 
 
 def test_the_first_frame_is_due_at_once_and_a_dear_one_does_not_stop_the_chart():
-    pace = Pace(10, Budget(WIRE_RATE, WIRE_BURST))
+    pace = Pace(10, TokenBucket(WIRE_RATE, WIRE_BURST))
     assert pace.delay(100.0) == 0
     pace.spend(100.0, 60.0, 10**9)
-    assert 0.1 < pace.delay(100.0) <= LONGEST
+    assert 0.1 < pace.delay(100.0) <= LONGEST_DELAY
 
 
 def test_the_bytes_of_a_line_grow_with_its_runs_and_end_at_the_last_changed_cell():

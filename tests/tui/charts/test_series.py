@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torchtty.tui.charts.axes import Axis
-from torchtty.tui.charts.extremes import Extremes
-from torchtty.tui.charts.series import Series
-from torchtty.tui.charts.smoothing import Smoothing
+from torchtty.tui.charts.decimation import MinMaxPyramid
+from torchtty.tui.charts.series import Series, Smoothing
 
 FINITE = st.floats(-1e6, 1e6)
 VALUES = st.lists(FINITE | st.sampled_from([nan, inf, -inf]), min_size=1, max_size=400)
@@ -27,7 +26,7 @@ def test_thinning_keeps_each_columns_minimum_and_maximum_in_order_and_at_most_tw
     series.extend(steps, values)
     edges = Axis(1.0, len(values) + 1.0, log=log).edges(columns)
 
-    thinned = series.thin(edges)
+    thinned = series.decimate(edges)
 
     everything: dict[int, list[float]] = {}
     for step, value in zip(steps, values, strict=True):
@@ -51,19 +50,19 @@ def test_a_series_that_grew_looks_like_one_that_was_there_at_once(parts, columns
     start = 0
     for part in parts:
         grown.extend(range(start, start + len(part)), part)
-        grown.thin(edges)
+        grown.decimate(edges)
         start += len(part)
     whole.extend(range(len(everything)), everything)
-    assert grown.thin(edges) == whole.thin(edges)
+    assert grown.decimate(edges) == whole.decimate(edges)
 
 
 @given(st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 2**32))
 def test_extremes_of_any_stretch_are_found_across_blocks(one, other, seed):
     values = [float((i * 2654435761 + seed) % 10007) for i in range(9000)]
-    extremes = Extremes()
+    extremes = MinMaxPyramid()
     extremes.extend(values)
     start, stop = sorted((one, other))
-    found = extremes.extremes(start, stop)
+    found = extremes.min_max(start, stop)
     if start == stop:
         assert found is None
     else:
@@ -94,26 +93,26 @@ def test_smoothing_is_the_weighted_mean_of_what_came_before():
 def test_a_gap_breaks_the_line_where_it_can_be_seen():
     series = Series("loss")
     series.extend(range(6), [1.0, 1.0, nan, nan, 2.0, 2.0])
-    points = series.thin(Axis(0.0, 6.0).edges(6))
+    points = series.decimate(Axis(0.0, 6.0).edges(6))
     assert [(point.x, point.connected) for point in points] == [(0, False), (1, True), (4, False), (5, True)]
 
 
 def test_a_gap_narrower_than_a_column_leaves_the_line_whole():
     series = Series("loss")
     series.extend(range(1000), [nan if i % 100 == 50 else float(i % 7) for i in range(1000)])
-    points = series.thin(Axis(0.0, 1000.0).edges(5))
+    points = series.decimate(Axis(0.0, 1000.0).edges(5))
     assert [point.connected for point in points] == [False, *[True] * (len(points) - 1)]
 
 
 def test_a_step_logged_again_takes_the_series_back_to_it():
     series = Series("loss")
     series.extend(range(200), [1.0] * 200, {"seconds": [i * 0.5 for i in range(200)]})
-    series.thin(Axis(0.0, 300.0).edges(50), time_constant=10)
+    series.decimate(Axis(0.0, 300.0).edges(50), time_constant=10)
     series.append(100, 5.0, seconds=0.1)
     assert len(series) == 101
     assert series.bounds() == (0, 100)
     assert series.bounds("seconds") == (0, 49.5), "the clock does not run backwards"
-    assert max(point.y for point in series.thin(Axis(0.0, 300.0).edges(50))) == 5.0
+    assert max(point.y for point in series.decimate(Axis(0.0, 300.0).edges(50))) == 5.0
     assert 1.0 < series.latest(10) < 5.0
 
 
@@ -125,9 +124,9 @@ def test_steps_that_go_back_or_are_no_numbers_inside_one_batch_are_sorted_out():
 
 def test_a_series_without_finite_values_has_no_points_to_draw():
     series = Series("loss")
-    assert series.thin(Axis(0.0, 1.0).edges(4)) == []
+    assert series.decimate(Axis(0.0, 1.0).edges(4)) == []
     series.append(0, inf)
-    assert series.thin(Axis(0.0, 1.0).edges(4)) == []
+    assert series.decimate(Axis(0.0, 1.0).edges(4)) == []
     assert isnan(series.latest())
 
 

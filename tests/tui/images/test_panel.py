@@ -113,7 +113,7 @@ async def test_the_chart_s_cursor_chooses_the_pictures(digits: WrittenRun) -> No
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.query(Picture) and len(app.query_one(ImagePanel).history) == 3)
         panel, chart = app.query_one(ImagePanel), app.query_one("#chart-game", Chart)
-        await until(pilot, lambda: chart.frame.field)
+        await until(pilot, lambda: chart.frame.area)
         chart.focus()
         await pilot.press("home")
         await until(pilot, lambda: panel.shown and panel.shown.step == 0)

@@ -90,10 +90,10 @@ async def test_c_and_a_click_change_the_chart(write_run):
     app = Host(written.run)
     async with app.run_test(size=(80, 24)) as pilot:
         curves = app.query_one(Curves)
-        await until(pilot, lambda: len(curves.chart("loss").picture.series) == 2)
+        await until(pilot, lambda: len(curves.chart("loss").spec.series) == 2)
         await pilot.press("c", "c")
         assert curves.current.id == "gradient"
-        await until(pilot, lambda: len(curves.chart("gradient").picture.series[0]) == 10)
+        await until(pilot, lambda: len(curves.chart("gradient").spec.series[0]) == 10)
         await pilot.click("#tab-loss")
         assert curves.current.id == "loss"
 
@@ -110,7 +110,7 @@ async def test_another_run_takes_the_place_of_the_first_one_whole(write_run):
         app.view.show(second.run)
         await until(pilot, shows(app, "‖ paused"))
         assert "first" not in screen_text(app)
-        assert all(len(series) == 0 for series in app.query_one(Curves).chart("loss").picture.series)
+        assert all(len(series) == 0 for series in app.query_one(Curves).chart("loss").spec.series)
         app.view.show(None)
         await until(pilot, shows(app, "no run yet"))
         await until(pilot, lambda: app.statuses[-1] is None)

@@ -52,7 +52,7 @@ async def test_train_prompt_kill_prompt_and_resume(workers, release):
             return [record for record in panel.log_of_samples.records if record.done and not record.automatic]
 
         def curve():
-            return app.query_one(Curves).chart("loss").picture.series[0]
+            return app.query_one(Curves).chart("loss").spec.series[0]
 
         await until(pilot, lambda: view.status and view.status.state is RunState.RUNNING and len(curve()) > 3)
         await pilot.press("ctrl+s", *"mar", "enter")

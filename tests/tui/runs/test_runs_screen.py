@@ -221,18 +221,18 @@ async def test_marked_runs_share_a_chart_and_a_table_of_what_differs(three_runs)
         assert list(app.table.marks) == ["new-gpt", "old-gpt"]
         await pilot.press("o")
         chart = app.screen.query_one("#comparison-chart")
-        await until(pilot, lambda: sorted(len(series) for series in chart.picture.series) == [2, 2])
+        await until(pilot, lambda: sorted(len(series) for series in chart.spec.series) == [2, 2])
         await until(pilot, shows(app, "training.seed"))
         assert "training.batch_size" not in screen_text(app), "settings that are the same are left out"
-        colours = {series.name: series.colour for series in chart.picture.series}
+        colours = {series.name: series.colour for series in chart.spec.series}
         assert app.screen.pane == COMPARISON
         await pilot.press("c")
-        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [30, 30])
-        assert {series.name: series.colour for series in chart.picture.series} == colours
+        await until(pilot, lambda: [len(series) for series in chart.spec.series] == [30, 30])
+        assert {series.name: series.colour for series in chart.spec.series} == colours
         app.table.move_cursor(row=0)
         await pilot.press("space")
-        await until(pilot, lambda: [series.name for series in chart.picture.series] == ["old-gpt"])
-        assert chart.picture.series[0].colour == colours["old-gpt"], "a run keeps its colour when another one goes"
+        await until(pilot, lambda: [series.name for series in chart.spec.series] == ["old-gpt"])
+        assert chart.spec.series[0].colour == colours["old-gpt"], "a run keeps its colour when another one goes"
 
 
 async def test_runs_of_two_models_are_compared_by_their_own_losses(three_runs, write_run):
@@ -247,11 +247,11 @@ async def test_runs_of_two_models_are_compared_by_their_own_losses(three_runs, w
         await pilot.press("space", "space", "o")
         chart = app.screen.query_one("#comparison-chart")
         await until(pilot, shows(app, "discriminator's loss"))
-        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [5, 5])
+        await until(pilot, lambda: [len(series) for series in chart.spec.series] == [5, 5])
         await until(pilot, shows(app, "D 1.00 G 2.00"))
         await pilot.press("c")
         await until(pilot, shows(app, "generator's loss"))
-        await until(pilot, lambda: chart.picture.series and chart.picture.series[0].value(0) == 2.0)
+        await until(pilot, lambda: chart.spec.series and chart.spec.series[0].value(0) == 2.0)
 
 
 async def test_a_live_run_grows_in_the_comparison(three_runs):
@@ -260,10 +260,10 @@ async def test_a_live_run_grows_in_the_comparison(three_runs):
         await until(pilot, shows(app, "new-gpt"))
         await pilot.press("space", "o")
         chart = app.screen.query_one("#comparison-chart")
-        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [2])
+        await until(pilot, lambda: [len(series) for series in chart.spec.series] == [2])
         three_runs[2].metrics({"step": 300, "val_loss": 2.3})
         three_runs[2].status(RunState.RUNNING, step=310)
-        await until(pilot, lambda: [len(series) for series in chart.picture.series] == [3])
+        await until(pilot, lambda: [len(series) for series in chart.spec.series] == [3])
         assert app.screen.query_one(Comparison).metric == "val_loss"
 
 

@@ -13,8 +13,8 @@ from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.app import TorchttyApp
-from torchtty.tui.train.estimate import estimate_line
 from torchtty.tui.train.screen import TrainScreen
+from torchtty.tui.train.start_line import estimate_line
 from torchtty.tui.workers import WorkerPool
 
 

@@ -9,7 +9,7 @@ from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.tui.cli.progress import measures
-from torchtty.tui.run.figures import rate
+from torchtty.tui.format import rate
 from torchtty.tui.run.progress import line
 
 

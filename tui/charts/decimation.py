@@ -1,4 +1,4 @@
-"""Values that only grow, with the smallest and the largest of any stretch at hand."""
+"""The min-max pyramid of a curve: an array that grows and finds the extremes of any stretch quickly."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itertools import compress
 from math import inf, isfinite, nan
 
 BLOCK = 64
-"""Values a block of the first level sums up, and blocks of the first level that one of the second sums up."""
+"""Values in a block of the first level, and blocks of the first level in one of the second."""
 
 LARGEST = 1e100
 """The largest size of a number that can be drawn; training in 32-bit floats ends at 3.4e38."""
 
 
-class Extremes:
-    """An append-only array of numbers that finds the extremes of a stretch in O(BLOCK · log n).
+class MinMaxPyramid:
+    """An append-only array with the minimum and maximum of blocks of values and of blocks of blocks.
 
-    Numbers that are not finite are kept as gaps: they count as points, but never as an extreme. One thread may append
-    while another asks about points that were there before.
+    Numbers that are not finite are stored as gaps: they count as points, but never as an extreme. One thread may append
+    while another queries points that were there before.
     """
 
     def __init__(self) -> None:
@@ -38,9 +38,9 @@ class Extremes:
                 fresh[hole] = nan
             self._gaps.extend(start + hole for hole in holes)
         self.values.extend(fresh)
-        self._sum_up()
+        self._extend_levels()
 
-    def _sum_up(self) -> None:
+    def _extend_levels(self) -> None:
         lows, highs = self._lows[0], self._highs[0]
         for block in range(len(lows), len(self.values) // BLOCK):
             values = self._finite(block * BLOCK, block * BLOCK + BLOCK)
@@ -53,7 +53,7 @@ class Extremes:
             upper_lows.append(min(lows[part]))
 
     def gap_between(self, start: int, stop: int) -> bool:
-        """Say whether a point from start up to (not including) stop is a gap."""
+        """Return whether a point from start up to (not including) stop is a gap."""
         gaps = self._gaps
         if not gaps:
             return False
@@ -66,8 +66,8 @@ class Extremes:
             return array("d", compress(values, map(isfinite, values)))
         return values
 
-    def extremes(self, start: int, stop: int) -> tuple[int, int] | None:
-        """Return the indices of the first minimum and maximum in [start, stop), or None where all are gaps."""
+    def min_max(self, start: int, stop: int) -> tuple[int, int] | None:
+        """Return the indices of the first minimum and maximum in [start, stop), or None if all are gaps. O(BLOCK · log n)."""
         low, high, low_in, high_in = inf, -inf, (-1, 0, 0), (-1, 0, 0)
         for stretch in _stretches(start, stop):
             level, first, last = stretch
