@@ -1,4 +1,4 @@
-"""A run being composed: the values entered so far, what they came from, and what is wrong with them."""
+"""The draft of a run: the values entered so far, the values they started from, and their problems."""
 
 import re
 from collections.abc import Mapping
@@ -20,19 +20,22 @@ from torchtty.engine.contract.settings.recipes import Recipe
 
 
 class Draft:
-    """The settings of one model family on their way to a configuration.
+    """The settings of one model family, valid or not yet.
 
-    `base` is what the settings came from (a recipe, a model's own start, or a run) and what a reset returns to. A text that
-    is no value is kept beside the last good value, so that a person finds their own words again.
+    `base` holds the values the draft started from (a recipe's, a model's defaults, or a run's), to which a reset returns. A
+    text that is no valid value is stored beside the last valid one, so that it can be corrected.
     """
 
     def __init__(self, base: Tree, recipe: str | None = None) -> None:
-        self.base = deepcopy(base)  # what a live run was given becomes its base, and a recipe's tree is everybody's
+        self.base = deepcopy(base)  # live edits change it, and a recipe's tree is shared
         self.recipe = recipe
         self.tree: Tree = deepcopy(base)
-        self._wrong: dict[str, tuple[str, str]] = {}  # path -> (text, message)
-        self._reported: dict[str, str] = {}  # problems that only the worker can see, such as a missing file
-        self._left: dict[tuple[str, str], dict[str, Any]] = {}  # sections of the kinds that were left, to come back to
+        self._invalid: dict[str, tuple[str, str]] = {}  # path -> (text, message)
+        self._edited: list[str] = []  # paths in the order of their last change
+        self._reported: dict[str, str] = {}  # problems that only the worker can detect, such as a missing file
+        self._former: dict[
+            tuple[str, str], dict[str, Any]
+        ] = {}  # values of kinds chosen before, for choosing them again
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> "Draft":
@@ -40,7 +43,7 @@ class Draft:
 
     @classmethod
     def from_family(cls, family: str, before: "Draft | None" = None) -> "Draft":
-        """Start from a model's own defaults, on the dataset that was chosen before if the model can learn from that."""
+        """Start from a model's defaults, on the dataset of the draft before if the model can learn from it."""
         draft = cls(starting_tree(family))
         if before is not None and before.reads_text == draft.reads_text:
             draft.set("data.dataset", before.value("data.dataset"))
@@ -57,7 +60,7 @@ class Draft:
         return kind
 
     def specs(self) -> list[FieldSpec]:
-        """List the settings there are, given the kinds that are chosen; a section's choice of kind comes first."""
+        """List the settings of the chosen kinds; each section's choice of kind comes first."""
         found: list[FieldSpec] = []
         settings = specs(self.family, self.tree)
         for section in self.tree:
@@ -69,7 +72,7 @@ class Draft:
         return found
 
     def help(self, spec: FieldSpec) -> str:
-        """Explain a setting in a sentence; a kind is explained by what is chosen."""
+        """Explain a setting in a sentence; for a kind, explain the chosen one."""
         if spec.name != "kind":
             return spec.help
         chosen = variant(self.family, spec.section, self.tree[spec.section]["kind"])
@@ -80,7 +83,7 @@ class Draft:
         return self.tree[section][name]
 
     def start(self, path: str) -> Any:
-        """Return the value a reset brings back."""
+        """Return the value to which a reset returns."""
         section, _, name = path.partition(".")
         origin = self.base.get(section, {})
         if origin.get("kind") == self.tree[section].get("kind") and name in origin:
@@ -88,14 +91,14 @@ class Draft:
         return next(spec.default for spec in self.specs() if spec.path == path)
 
     def text(self, path: str) -> str:
-        """Return what the field shows: what was typed if that is no value, else the value; none is left empty."""
-        if path in self._wrong:
-            return self._wrong[path][0]
+        """Return the text of the field: an invalid text as it was typed, else the value; none is empty."""
+        if path in self._invalid:
+            return self._invalid[path][0]
         value = self.value(path)
         return "" if value is None else show(value)
 
     def is_modified(self, path: str) -> bool:
-        if path in self._wrong:
+        if path in self._invalid:
             return True
         if path.endswith(".kind"):
             section = path.partition(".")[0]
@@ -103,9 +106,10 @@ class Draft:
         return bool(self.value(path) != self.start(path))
 
     def set(self, path: str, value: Any) -> None:
-        """Change one value; changing a `kind` brings that kind's settings."""
+        """Change one value; changing a `kind` exchanges the settings of the section."""
         section, _, name = path.partition(".")
-        self._wrong.pop(path, None)
+        self._note_edit(path)
+        self._invalid.pop(path, None)
         self._reported.pop(path, None)
         if name == "kind":
             self._change_kind(section, value)
@@ -113,12 +117,13 @@ class Draft:
             self.tree[section][name] = value
 
     def enter(self, spec: FieldSpec, text: str) -> None:
-        """Take what a person typed: a value, or a text that is remembered as wrong with the reason."""
+        """Store a typed text: as a value, or as an invalid text with the reason."""
         try:
             value = spec.parse(text)
         except UserError:
+            self._note_edit(spec.path)
             self._reported.pop(spec.path, None)
-            self._wrong[spec.path] = (text, f"takes {spec.allowed()}")
+            self._invalid[spec.path] = (text, f"takes {spec.allowed()}")
         else:
             self.set(spec.path, value)
 
@@ -127,40 +132,56 @@ class Draft:
         self.set(path, self.base[section]["kind"] if name == "kind" else self.start(path))
 
     def report(self, problems: Mapping[str, str]) -> None:
-        """Remember what the worker found wrong; it replaces what it found before."""
+        """Store the problems that the worker reports, in place of its former ones."""
         self._reported = dict(problems)
 
     def problems(self) -> dict[str, str]:
-        """Return what is wrong, {path: message}, in the order of the form."""
-        found = {path: message for path, (_, message) in self._wrong.items()}
+        """Return the problems, {path: message}, in the order of the form.
+
+        A problem between several settings is shown at the one that was edited last.
+        """
+        found = {path: message for path, (_, message) in self._invalid.items()}
         try:
             parse(self.tree)
         except ConfigurationError as error:
             for problem in error.problems:
-                found.setdefault(problem.path, problem.message)
+                found.setdefault(*self._at_edited(problem.path, problem.message))
         for spec in self.specs():
             if spec.is_path and not spec.optional and self.value(spec.path) == "" != spec.default:
-                found.setdefault(spec.path, f"takes {spec.allowed()}: write its path")
+                found.setdefault(spec.path, "Type a path")
         for path, message in self._reported.items():
             found.setdefault(path, message)
         order = {spec.path: index for index, spec in enumerate(self.specs())}
         return {path: found[path] for path in sorted(found, key=lambda path: order.get(path, -1)) if path in order}
 
     def configuration(self) -> Configuration:
-        """Return the finished configuration; raise `ConfigurationError` while something is wrong."""
+        """Return the configuration; raise `ConfigurationError` if a value is invalid."""
         return parse(self.tree)
+
+    def _note_edit(self, path: str) -> None:
+        self._edited = [*(edited for edited in self._edited if edited != path), path]
+
+    def _at_edited(self, path: str, message: str) -> tuple[str, str]:
+        """Return where to show a problem and how to word it there.
+
+        Of the setting at `path` and those of its section that the message names, the one edited last has the problem.
+        """
+        section = path.partition(".")[0]
+        named = {path, *(f"{section}.{word}" for word in re.findall(r"\w+", message))}
+        culprit = next((edited for edited in reversed(self._edited) if edited in named), path)
+        return (path, message) if culprit == path else (culprit, f"{path} {message}")
 
     def _change_kind(self, section: str, kind: str) -> None:
         old = self.tree[section]
         if old["kind"] == kind:
             return
-        self._left[section, old["kind"]] = old
+        self._former[section, old["kind"]] = old
         prefix = f"{section}."
-        self._wrong = {path: entry for path, entry in self._wrong.items() if not path.startswith(prefix)}
-        remembered = self._left.get((section, kind))
+        self._invalid = {path: entry for path, entry in self._invalid.items() if not path.startswith(prefix)}
+        former = self._former.get((section, kind))
         origin = self.base[section]
-        if remembered is not None:
-            self.tree[section] = remembered
+        if former is not None:
+            self.tree[section] = former
         elif origin["kind"] == kind:
             self.tree[section] = deepcopy(origin)
         else:
@@ -170,7 +191,7 @@ class Draft:
 
 
 def sentence(path: str, message: str) -> str:
-    """Write a problem of a setting away from the setting: its path in front, unless the message names one itself."""
+    """Word a problem for another place than its field: with the path in front, unless the message begins with one."""
     if re.match(r"[a-z]+\.[a-z_]+\b", message):
         return message
     return f"{path}: {message}" if message[:1].isupper() else f"{path} {message}"

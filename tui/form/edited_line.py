@@ -1,34 +1,87 @@
-"""A line of the form that draws its value itself, and mounts the editor only when a person enters it.
+"""A line of the form that draws its value itself and mounts the editor only when the line gets the focus.
 
-Most settings are looked at and never touched, and an editor costs many times what a line of text does: with one for every
+Most settings are read and never edited, and an editor costs many times what a line of text does: with an editor for every
 setting the first screen would take twice as long.
 """
 
 from abc import abstractmethod
+from typing import ClassVar
 
-from textual.binding import Binding
+from textual.app import RenderResult
+from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import Focus, Key, MouseDown, Paste
+from textual.events import Click, Focus, Key, MouseDown, Paste
+from textual.message import Message
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Select
 
-from torchtty.tui.form.toggle import Toggle
-
 CHARACTERS = {"enter": "\r", "space": " "}
-OPENING = ("enter", "space", "up", "down")  # what opens a list, throws a switch and steps a number
+OPENING_KEYS = ("enter", "space", "up", "down")  # open a list, flip a switch and step a number
 ARROW_WIDTH = 3  # a list's arrow, with a space on either side
 
 
+class Toggle(Widget, can_focus=True):
+    """A yes or a no on one line, in words so that it reads without colours too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "space,enter,up,down",
+            "flip",
+            "yes/no",
+            id="form.toggle",
+            key_display="space",
+            tooltip="Switch between yes and no",
+        )
+    ]
+
+    on: reactive[bool] = reactive(False)
+
+    class Changed(Message):
+        """The switch was flipped."""
+
+        def __init__(self, toggle: "Toggle", on: bool) -> None:
+            super().__init__()
+            self.toggle = toggle
+            self.on = on
+
+        @property
+        def control(self) -> "Toggle":
+            return self.toggle
+
+    def __init__(self, on: bool) -> None:
+        super().__init__()
+        self.set_reactive(Toggle.on, on)
+
+    @staticmethod
+    def face(is_on: bool) -> str:
+        """Return how a switch reads."""
+        return "● yes" if is_on else "○ no"
+
+    def render(self) -> RenderResult:
+        return self.face(self.on)
+
+    def watch_on(self, on: bool) -> None:
+        self.post_message(self.Changed(self, on))
+
+    def action_flip(self) -> None:
+        self.on = not self.on
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.action_flip()
+
+
 class EditedLine(Widget, can_focus=True):
-    """Takes the focus in its editor's place until that is there."""
+    """A focusable line that passes the focus on to its editor once that is mounted."""
 
     EDITOR_AT = 0  # the column where the editor begins
-    # A key that was typed while the focus was still on its way is looked up here, where no editor has been mounted yet.
-    BINDINGS = [Binding(key, f"type_again('{key}')", show=False) for key in OPENING]
+    # A key pressed before the focus event has arrived is looked up here, where no editor has been mounted yet.
+    BINDINGS = [Binding(key, f"type_again('{key}')", show=False) for key in OPENING_KEYS]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._is_entering = False  # the editor has just been mounted, and what was meant for it still arrives here
+        self._is_entering = False  # the editor has just been mounted, and its first keys still arrive here
 
     @abstractmethod
     def make_editor(self) -> Widget:
@@ -40,7 +93,7 @@ class EditedLine(Widget, can_focus=True):
         return self.children[0] if self.children else None
 
     def focus_editor(self) -> None:
-        """Enter the line."""
+        """Move the focus into the line."""
         (self.editor or self).focus()
 
     async def on_focus(self, event: Focus) -> None:
@@ -52,21 +105,21 @@ class EditedLine(Widget, can_focus=True):
         self._is_entering = True
         if self.screen.focused is self:
             self.screen.set_focus(self.editor)
-        self.can_focus = False  # the editor is now what tab finds
+        self.can_focus = False  # tab finds the editor from now on
         self.call_later(self._entered)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return self.editor is None if action == "type_again" else True
 
     def action_type_again(self, key: str) -> None:
-        """Have a key typed once the editor is there."""
-        self.call_later(self._hand_on, Key(key, CHARACTERS.get(key)))
+        """Repeat a key once the editor is mounted."""
+        self.call_later(self._forward, Key(key, CHARACTERS.get(key)))
 
     def _entered(self) -> None:
         self._is_entering = False
 
     def on_mouse_down(self, event: MouseDown) -> None:
-        """Open a list or throw a switch with the click that enters the line, and enter it by a click on its name."""
+        """Open a list or flip a switch with the click that focuses the line; a click on the name focuses the editor."""
         editor = self.editor
         if self._is_entering and event.x >= self.EDITOR_AT:
             if isinstance(editor, Select):
@@ -77,19 +130,19 @@ class EditedLine(Widget, can_focus=True):
             editor.focus()
 
     def on_key(self, event: Key) -> None:
-        """Hand on what was typed while the editor was being mounted."""
+        """Forward keys pressed while the editor was being mounted."""
         if self._is_entering and self.editor is not None:
             event.stop()
             event.prevent_default()
-            self._hand_on(Key(event.key, event.character))
+            self._forward(Key(event.key, event.character))
 
-    def _hand_on(self, event: Key) -> None:
-        """Give the editor a key; what it does not take goes on to the bindings, which it would not as this line's own message."""
+    def _forward(self, event: Key) -> None:
+        """Forward a key to the editor. It bubbles to the bindings if unhandled, which a message of this line's own would not."""
         assert self.editor is not None
         self.editor._forward_event(event.set_sender(self.app))
 
     def on_paste(self, event: Paste) -> None:
-        """Hand on what was pasted while the editor was being mounted."""
+        """Forward text pasted while the editor was being mounted."""
         if self._is_entering and self.editor is not None:
             event.stop()
             event.prevent_default()
@@ -97,19 +150,19 @@ class EditedLine(Widget, can_focus=True):
 
 
 def face_of_text(text: str, placeholder: str, width: int, style: str = "") -> Content:
-    """Draw what an input of this width shows, in cells."""
+    """Draw an input that is not mounted, `width` cells wide."""
     shown = Content.styled(text, style) if text else Content.styled(placeholder, "$foreground 40%")
     return _boxed(shown, width - 2)
 
 
 def face_of_choice(text: str, width: int) -> Content:
-    """Draw what a closed list of this width shows, in cells."""
+    """Draw a closed list that is not mounted, `width` cells wide."""
     label = Content(text).truncate(width - 1 - ARROW_WIDTH, ellipsis=True, pad=True)
     return Content.assemble(" ", label, (" ▼ ", "$foreground 50%")).stylize("on $surface")
 
 
 def face_of_switch(is_on: bool, width: int) -> Content:
-    """Draw what a switch of this width shows, in cells."""
+    """Draw a switch that is not mounted, `width` cells wide."""
     return _boxed(Content(Toggle.face(is_on)), width - 2)
 
 

@@ -1,9 +1,9 @@
 """The form: pickers, the settings of the chosen model in sections, and a line of help.
 
-Rows are built once for each setting and then shown and hidden, since composing a form anew costs 150 ms.
+Each setting's row is built once and then shown and hidden, since composing a new form takes 150 ms.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, Picker, Pickers
 from torchtty.tui.form.row import FieldRow
 
 
-class Section(Vertical):
+class FormSection(Vertical):
     """The rows of one section under its name."""
 
     def __init__(self, name: str, rows: Iterable[FieldRow]) -> None:
@@ -32,7 +32,7 @@ class Section(Vertical):
 
 
 class Form(Vertical):
-    """Settings being composed for the next run, or the live ones of a run that trains."""
+    """The settings of the next run, or those of a running run that can change while it trains."""
 
     BINDING_GROUP_TITLE = "Settings"
 
@@ -58,7 +58,7 @@ class Form(Vertical):
             self.draft = draft
 
     class LiveEdit(Message):
-        """A live setting of the running run is to change."""
+        """Enter was pressed on a changed setting of the running run."""
 
         def __init__(self, path: str, value: bool | int | float | str | None) -> None:
             super().__init__()
@@ -69,10 +69,10 @@ class Form(Vertical):
         super().__init__()
         self.recipes = recipes
         self.draft = Draft.from_recipe(recipes[first])
-        self._drafts: dict[str, Draft] = {first: self.draft}  # what was composed stays when another recipe is looked at
+        self._drafts: dict[str, Draft] = {first: self.draft}  # a draft stays when another recipe is chosen
         self.live: Draft | None = None
         self.rows: dict[FieldSpec, FieldRow] = {}
-        self._sections: dict[str, Section] = {}
+        self._sections: dict[str, FormSection] = {}
         for name, specs in groupby(self._wanted(), lambda spec: spec.section):
             self._make_section(name, specs)
 
@@ -96,12 +96,12 @@ class Form(Vertical):
         return self.query_one(Pickers)
 
     def offer(self, recipes: Mapping[str, Recipe]) -> None:
-        """Replace the recipes to choose from; what is being composed stays."""
+        """Replace the recipes to choose from; the draft stays."""
         self.recipes = recipes
         self.pickers.offer(recipes)
 
     def visible_rows(self) -> list[FieldRow]:
-        """List the rows on the screen, in their order."""
+        """List the rows on the screen in their order."""
         return [self.rows[spec] for spec in self._wanted()]
 
     def row(self, path: str) -> FieldRow:
@@ -122,13 +122,21 @@ class Form(Vertical):
         self._arrange()
 
     def start_from(self, draft: Draft) -> None:
-        """Replace what is being composed, such as by the settings of an earlier run."""
+        """Replace the draft, such as by the settings of an earlier run."""
         self.draft = draft
         self.show_next()
         self.post_message(self.Changed(draft))
 
+    def choose_model(self, family: str) -> None:
+        """Show the draft of a model with its defaults, or as it was left."""
+        self._show_draft(f"model {family}", lambda: Draft.from_family(family, self.draft))
+
+    def choose_recipe(self, name: str) -> None:
+        """Show the draft of a recipe, or as it was left."""
+        self._show_draft(name, lambda: Draft.from_recipe(self.recipes[name]))
+
     def first_problem(self) -> tuple[str, str] | None:
-        """Mark everything that is wrong, focus the first of it, and return its path and message."""
+        """Mark all problems, focus the first one's field, and return its path and message."""
         problems = self.mark()
         if not problems:
             return None
@@ -140,7 +148,7 @@ class Form(Vertical):
         return path, message
 
     def mark(self) -> dict[str, str]:
-        """Mark every row: what differs from the start and what is wrong, all at once. Returns the problems."""
+        """Mark every row that is modified or has a problem. Returns the problems."""
         draft, problems = self.shown, self.shown.problems()
         for row in self.visible_rows():
             row.mark(modified=draft.is_modified(row.path), problem=problems.get(row.path, ""))
@@ -148,7 +156,7 @@ class Form(Vertical):
             self.pickers.mark(problems.get("data.dataset", ""))
         return problems
 
-    # What the person does.
+    # Input.
 
     def on_field_row_entered(self, event: FieldRow.Entered) -> None:
         event.stop()
@@ -199,59 +207,63 @@ class Form(Vertical):
         if event.picker.id == "data":
             if event.value == A_FILE:
                 self.pickers.ask_for_a_file()
-            else:
-                self.draft.set("data.dataset", event.value)
-                self.pickers.show(self.draft)
+                self._report_change()  # without marking: nothing has been typed yet
+                return
+            self.draft.set("data.dataset", event.value)
+            self.pickers.show(self.draft)
+            self._changed()
+        elif event.picker.id == "model" or event.value == OWN_DEFAULTS:
+            self.choose_model(self.draft.family if event.value == OWN_DEFAULTS else event.value)
         else:
-            self._switch(event.picker.id == "model", event.value)
+            self.choose_recipe(event.value)
         self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
-        self._changed()
 
     def action_section(self, direction: int) -> None:
-        """Go to the first setting of the next or the previous section."""
+        """Scroll a long description while a picker has the focus, else go to the next or the previous section."""
+        if self.pickers.has_focus_within and self.query_one(HelpLine).scroll_page(direction):
+            return
         firsts = [next(rows) for _, rows in groupby(self.visible_rows(), lambda row: row.spec.section)]
         here = [index for index, row in enumerate(firsts) if self._section_in_focus() == row.spec.section]
         index = here[0] + direction if here else (0 if direction > 0 else -1)
         if -len(firsts) <= index < len(firsts):
             firsts[index].focus_editor()
 
-    # What follows from it.
+    # Drafts and rows.
 
     def _enter(self, row: FieldRow, text: str) -> None:
         self.shown.enter(row.spec, text)
         if row.spec.name == "kind":
             self._arrange()
             self._explain(row.spec)
-        # While a person types nothing is called wrong yet, but what was wrong and is right now is told at once.
-        problem = self.shown.problems().get(row.path, "") if row.problem else ""
-        row.mark(modified=row is not self.pickers.file_row and self.shown.is_modified(row.path), problem=problem)
-        if not row.spec.choices:
-            self._tell()
-        else:
+        if row.spec.choices:
             self._changed()
+            return
+        # While a person types no field is marked as invalid, but marks that no longer apply are removed at once.
+        problems = self.shown.problems()
+        for other in {row, *(other for other in self.visible_rows() if other.problem)}:
+            modified = other is not self.pickers.file_row and self.shown.is_modified(other.path)
+            other.mark(modified=modified, problem=problems.get(other.path, "") if other.problem else "")
+        self._report_change()
 
     def _changed(self) -> None:
         self.mark()
-        self._tell()
+        self._report_change()
 
-    def _tell(self) -> None:
+    def _report_change(self) -> None:
         if self.live is None:
             self.post_message(self.Changed(self.draft))
 
-    def _switch(self, is_model: bool, name: str) -> None:
-        if is_model or name == OWN_DEFAULTS:
-            family = name if is_model else self.draft.family
-            self.draft = self._drafts.setdefault(f"model {family}", Draft.from_family(family, self.draft))
-        else:
-            self.draft = self._drafts.setdefault(name, Draft.from_recipe(self.recipes[name]))
+    def _show_draft(self, name: str, make: Callable[[], Draft]) -> None:
+        self.draft = self._drafts[name] if name in self._drafts else self._drafts.setdefault(name, make())
         self._arrange()
+        self._changed()
 
     def _wanted(self) -> list[FieldSpec]:
         draft = self.shown
         return [spec for spec in draft.specs() if (spec.live if self.live is not None else spec.path != "data.dataset")]
 
     def _arrange(self) -> None:
-        """Build the rows that are missing, show those that belong to the draft and hide the others."""
+        """Build missing rows, show those of the draft and hide the others."""
         draft, wanted = self.shown, self._wanted()
         with self.app.batch_update():
             for name, specs in groupby(wanted, lambda spec: spec.section):
@@ -261,7 +273,7 @@ class Form(Vertical):
             firsts = {name: next(specs) for name, specs in groupby(wanted, lambda spec: spec.section)}
             for name, box in self._sections.items():
                 box.display = name in firsts
-                # The line of the kind is a heading of its own.
+                # The row of the kind serves as the heading.
                 box.heading.display = name in firsts and firsts[name].name != "kind"
             for spec in wanted:
                 self.rows[spec].show_text(draft.text(spec.path))
@@ -283,10 +295,10 @@ class Form(Vertical):
                 box.mount(self.rows[spec], after=before)
             before = self.rows[spec]
 
-    def _make_section(self, name: str, specs: Iterable[FieldSpec]) -> Section:
+    def _make_section(self, name: str, specs: Iterable[FieldSpec]) -> FormSection:
         rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}
         self.rows |= rows
-        self._sections[name] = Section(name, rows.values())
+        self._sections[name] = FormSection(name, rows.values())
         return self._sections[name]
 
     def _section_in_focus(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The three choices at the top of the form: model, recipe and data."""
+"""The pickers at the top of the form: model, recipe and data."""
 
 from collections.abc import Mapping
 
@@ -20,11 +20,11 @@ from torchtty.tui.form.edited_line import EditedLine, face_of_choice
 from torchtty.tui.form.row import FieldRow
 from torchtty.tui.format import size
 
-NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # no name begins with it
-A_FILE = f"{NOT_A_NAME}file"  # stands for "a file", and is no dataset's name
-OWN_DEFAULTS = f"{NOT_A_NAME}defaults"  # stands for "no recipe"
+NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # begins a value that is no name of a recipe or dataset
+A_FILE = f"{NOT_A_NAME}file"
+OWN_DEFAULTS = f"{NOT_A_NAME}defaults"  # no recipe
 EDITOR_AT = 10  # the column where the list begins
-BEFORE_NAME = "   "  # between an entry's title and its name, for those who know it by that
+BEFORE_NAME = "   "  # between an entry's title and its name
 
 
 class Picker(EditedLine):
@@ -71,7 +71,7 @@ class Picker(EditedLine):
         return Content.assemble(label, face_of_choice(title, self.size.width - EDITOR_AT))
 
     def show_value(self, value: str) -> None:
-        """Show an entry without reporting it as picked."""
+        """Show an entry without posting `Picked`."""
         self._value = value
         self.refresh()
         for select in self.query(Select):
@@ -92,7 +92,7 @@ class Picker(EditedLine):
         self.refresh()
 
     def _listed(self) -> list[tuple[RenderableType, str]]:
-        """Write the entries as a list in which typing searches: Textual looks into Rich's texts, not into its own."""
+        """Return the entries as Rich texts, in which typing in the list searches: Textual does not search its own Content."""
         if not self._shows_names:
             return [(Text(title), name) for title, name in self._options]
         wide = max(len(title) for title, _ in self._options)
@@ -137,7 +137,7 @@ class Pickers(Vertical):
         return self.query_one(FieldRow)
 
     def show(self, draft: Draft) -> None:
-        """Show what a draft is made from."""
+        """Show the model, recipe and data of a draft."""
         self._draft = draft
         self.query_one("#model", Picker).show_value(draft.family)
         self.query_one("#recipe", Picker).show_value(draft.recipe or OWN_DEFAULTS)
@@ -155,7 +155,7 @@ class Pickers(Vertical):
         return [*titles, ("the model's own defaults", OWN_DEFAULTS)]
 
     def mark(self, problem: str) -> None:
-        """Show what is wrong with the data, if anything."""
+        """Show the problem of the data, if any."""
         is_file = self._dataset() == A_FILE
         self.file_row.mark(modified=False, problem=problem if is_file else "")
         line = self.query_one("#data-problem", Static)
@@ -163,7 +163,7 @@ class Pickers(Vertical):
         line.update(Content(problem))
 
     def ask_for_a_file(self) -> None:
-        """Let the person write a path."""
+        """Show and focus the field for a path."""
         self._draft.set("data.dataset", "")
         self.show(self._draft)
         self.file_row.focus_editor()
@@ -174,7 +174,7 @@ class Pickers(Vertical):
 
 
 def datasets(draft: Draft) -> list[tuple[str, str]]:
-    """List the datasets that a draft's model can learn from and the one it has, and last the way to a file of one's own."""
+    """List the datasets that suit a draft's model and the one it has, and last the entry for a file."""
     wanted = ("items", "text") if draft.reads_text else ("images",)
     chosen = draft.value("data.dataset")
     fitting = [entry for entry in catalogue().values() if entry.kind in wanted or entry.name == chosen]

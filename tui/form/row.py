@@ -1,4 +1,4 @@
-"""One setting on one line: a mark, its name, its value and its unit, and below it what is wrong."""
+"""The row of one setting: a mark, its name, its value and its unit, and its problem below."""
 
 import textwrap
 from typing import ClassVar
@@ -12,8 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Select
 
 from torchtty.engine.contract.settings.fields import FieldSpec
-from torchtty.tui.form.edited_line import EditedLine, face_of_choice, face_of_switch, face_of_text
-from torchtty.tui.form.toggle import Toggle
+from torchtty.tui.form.edited_line import EditedLine, Toggle, face_of_choice, face_of_switch, face_of_text
 from torchtty.tui.shell.inputs import UncutInput
 
 NAME_AT = 2  # the column where the name stands, after the mark
@@ -33,7 +32,7 @@ class FieldInput(UncutInput, inherit_bindings=False):
 
 
 class FieldRow(EditedLine):
-    """A setting's line in the form. It draws everything itself but the editor of a setting that was entered."""
+    """A setting's line in the form."""
 
     EDITOR_AT = EDITOR_AT
 
@@ -44,13 +43,11 @@ class FieldRow(EditedLine):
         Binding(
             "down", "step(-1)", "less", id="form.less", group=Binding.Group("step", compact=True), tooltip="Step down"
         ),
-        Binding(
-            "ctrl+z", "reset", "reset", id="form.reset", tooltip="Bring back the value of the recipe", priority=True
-        ),
+        Binding("ctrl+z", "reset", "reset", id="form.reset", tooltip="Reset to the value of the recipe", priority=True),
     ]
 
     class Entered(Message):
-        """The person changed what stands in the field."""
+        """The text of the field was changed."""
 
         def __init__(self, row: "FieldRow", text: str) -> None:
             super().__init__()
@@ -58,7 +55,7 @@ class FieldRow(EditedLine):
             self.text = text
 
     class Stepped(Message):
-        """The person asked for the next value up (1) or down (-1)."""
+        """The key for the next value up (1) or down (-1) was pressed."""
 
         def __init__(self, row: "FieldRow", direction: int) -> None:
             super().__init__()
@@ -66,7 +63,7 @@ class FieldRow(EditedLine):
             self.direction = direction
 
     class Reset(Message):
-        """The person wants the value back that the field started with."""
+        """The key for the initial value was pressed."""
 
         def __init__(self, row: "FieldRow") -> None:
             super().__init__()
@@ -80,7 +77,7 @@ class FieldRow(EditedLine):
             self.row = row
 
     class Focused(Message):
-        """The field was entered (or left, where `left`)."""
+        """The field got the focus, or lost it if `left`."""
 
         def __init__(self, row: "FieldRow", left: bool = False) -> None:
             super().__init__()
@@ -123,7 +120,7 @@ class FieldRow(EditedLine):
         return self.spec.path
 
     def show_text(self, text: str) -> None:
-        """Show a text without reporting it as entered."""
+        """Show a text without posting `Entered`."""
         if text == self.text:
             return
         self.text = text
@@ -142,7 +139,7 @@ class FieldRow(EditedLine):
                 editor.on = text == "yes"
 
     def mark(self, *, modified: bool, problem: str) -> None:
-        """Show whether the value differs from the start and what is wrong with it, if anything."""
+        """Show whether the value differs from the initial one, and its problem, if any."""
         if (modified, problem) == (self.modified, self.problem):
             return
         self.modified, self.problem = modified, problem
@@ -182,7 +179,7 @@ class FieldRow(EditedLine):
     def _label_style(self) -> str:
         if self.problem:
             return "$text-error"
-        return "$text-primary" if self.spec.name == "kind" else ""  # a kind's line is the heading of its section
+        return "$text-primary" if self.spec.name == "kind" else ""  # a kind's row is the heading of its section
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "step":
@@ -208,7 +205,7 @@ class FieldRow(EditedLine):
         self._take("yes" if event.on else "no")
 
     def _take(self, text: str) -> None:
-        if text != self.text:  # an editor also reports what it was made with
+        if text != self.text:  # an editor also reports its initial value
             self.text = text
             self.post_message(self.Entered(self, text))
 

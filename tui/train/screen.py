@@ -40,6 +40,7 @@ class TrainScreen(Screen[None]):
     AUTO_FOCUS = "#start"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "start", "train", id="train.start", tooltip="Start training with these settings"),
+        Binding("f8", "invalid", "invalid", id="train.invalid", show=False, tooltip="Go to the first invalid setting"),
         *STEERING,
         Binding("e", "edit_live", "edit live", id="train.edit", tooltip="Change settings of the run while it trains"),
         Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
@@ -136,6 +137,11 @@ class TrainScreen(Screen[None]):
 
         self._starting = True
         self._launch(partial(create, form.draft.configuration(), recipe=form.draft.recipe))
+
+    def action_invalid(self) -> None:
+        """Go to the first invalid setting of the form, if there is one."""
+        if self.is_furnished and self.form.first_problem() is not None:
+            self.remove_class("-drawer-shut")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

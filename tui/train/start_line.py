@@ -93,9 +93,8 @@ class StartLine(Horizontal):
         self.post_message(self.Reported(draft, problems))
 
     def _say_wrong(self, number: int) -> None:
-        self.say(
-            f"{number} setting{'s' * (number > 1)} cannot be right", wrong=True
-        )  # what is wrong stands beside each
+        what = "1 invalid setting (F8 goes to it)" if number == 1 else f"{number} invalid settings (F8: the first)"
+        self.say(what, wrong=True)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Show something else than an estimate."""

@@ -44,8 +44,19 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_form() -> None:
     draft.enter(spec(draft, "model.n_head"), "7")
     draft.enter(spec(draft, "optimizer.learning_rate"), "")
     problems = draft.problems()
-    assert list(problems) == ["model.n_embd", "optimizer.learning_rate", "training.batch_size"]
-    assert "must be a multiple of n_head (7)" in problems["model.n_embd"]
+    assert list(problems) == ["model.n_head", "optimizer.learning_rate", "training.batch_size"]
+    assert "model.n_embd must be a multiple of n_head (7)" in problems["model.n_head"]
+
+
+def test_a_problem_of_two_settings_is_shown_at_the_one_edited_last() -> None:
+    draft = names_gpt()
+    draft.enter(spec(draft, "model.n_head"), "3")
+    assert list(draft.problems()) == ["model.n_head"]
+    draft.enter(spec(draft, "model.n_embd"), "65")
+    assert list(draft.problems()) == ["model.n_embd"]
+    assert draft.problems()["model.n_embd"].startswith("must be a multiple of n_head (3)")
+    draft.enter(spec(draft, "model.n_embd"), "66")
+    assert draft.problems() == {}
 
 
 def test_another_kind_brings_its_settings_and_going_back_finds_ones_own_values() -> None:

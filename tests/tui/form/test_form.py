@@ -12,11 +12,11 @@ from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.recipes import shipped_recipes
 from torchtty.tui.app import TorchttyApp
 from torchtty.tui.form.draft import Draft
+from torchtty.tui.form.edited_line import Toggle
 from torchtty.tui.form.form import Form
 from torchtty.tui.form.help_line import HelpLine
 from torchtty.tui.form.pickers import A_FILE, Picker
 from torchtty.tui.form.row import FieldRow
-from torchtty.tui.form.toggle import Toggle
 
 
 class Host(App[None]):
@@ -120,13 +120,51 @@ async def test_fields_that_do_not_go_together_are_marked_all_at_once() -> None:
         await retype(pilot, "0")
         await pilot.press("tab")
         await pilot.pause()
-        assert "must be a multiple of n_head (7)" in form.row("model.n_embd").problem
+        assert "n_embd must be a multiple of n_head (7)" in form.row("model.n_head").problem
+        assert not form.row("model.n_embd").problem, "the field that was edited is marked, and no other"
         assert form.row("training.batch_size").problem
         path, message = form.first_problem() or ("", "")
         await pilot.pause()
-        assert path == "model.n_embd"
+        assert path == "model.n_head"
         assert "n_head" in message
-        assert form.app.focused is form.row("model.n_embd").editor
+        assert form.app.focused is form.row("model.n_head").editor
+
+
+async def test_a_mark_goes_as_soon_as_the_other_setting_resolves_the_problem() -> None:
+    async with a_form() as (form, pilot, _app):
+        await go_to(form, pilot, "model.n_head")
+        await retype(pilot, "3")
+        await go_to(form, pilot, "model.n_embd")
+        assert form.row("model.n_head").problem
+        await retype(pilot, "66")
+        assert not form.row("model.n_head").problem
+
+
+async def test_a_long_description_ends_in_an_ellipsis_and_can_be_scrolled_to_its_end() -> None:
+    async with a_form() as (form, pilot, _app):
+        line = form.query_one(HelpLine)
+        await pick(form, pilot, "recipe", "a6-losses")
+        line.styles.height = 4
+        await pilot.pause()
+        about = " ".join(form.recipes["a6-losses"].about.split())
+        assert str(line.render()).endswith(" …")
+        assert about[-20:] not in str(line.render())
+        for _ in range(20):
+            if not str(line.render()).endswith("…"):
+                break
+            await pilot.press("pagedown")
+        assert str(line.render()).replace("\n", " ").endswith(about[-20:])
+        await pilot.press("pagedown")
+        assert not form.query_one("#recipe", Picker).has_focus_within, "at the end the key goes to the settings"
+
+
+async def test_an_empty_path_is_not_marked_before_the_field_was_left() -> None:
+    async with a_form() as (form, pilot, _app):
+        await pick(form, pilot, "data", A_FILE)
+        assert form.pickers.file_row.problem == ""
+        await pilot.press("tab")
+        await pilot.pause()
+        assert form.pickers.file_row.problem == "Type a path"
 
 
 async def test_keys_that_come_while_the_editor_is_being_made_reach_it() -> None:
@@ -270,7 +308,7 @@ async def test_a_file_of_ones_own_is_asked_for_by_path() -> None:
         assert app.focused is form.pickers.file_row.editor
         await pilot.press("tab")
         await pilot.pause()
-        assert form.first_problem() == ("data.dataset", "takes a file or folder: write its path")
+        assert form.first_problem() == ("data.dataset", "Type a path")
         await pilot.pause()
         await pilot.press(*"/tmp/a.txt")
         assert form.draft.value("data.dataset") == "/tmp/a.txt"

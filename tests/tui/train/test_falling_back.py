@@ -34,7 +34,7 @@ async def test_the_fallback_of_its_recipe_starts_in_its_place_with_the_settings_
     torchtty: Any,
 ) -> None:
     async with torchtty() as (app, pilot):
-        app.screen.form._switch(False, "b8-dcgan")
+        app.screen.form.choose_recipe("b8-dcgan")
         app.screen.form.draft.set("training.max_steps", 7)
         await pilot.press("ctrl+t")
         await settled(pilot, lambda: app.pool.handed, "the run")
@@ -71,8 +71,7 @@ async def test_what_cannot_be_fetched_does_not_forbid_to_start_where_there_is_a_
     async with torchtty() as (app, pilot):
         form = app.screen.form
         app.pool.prepare = lambda tree, is_cancelled: prepare(tree)
-        form._switch(False, "b2-mlp")
-        form._changed()
+        form.choose_recipe("b2-mlp")
         line = app.screen.query_one("#estimate", Static)
         said = "cannot be fetched here: train takes given-names"
         await settled(pilot, lambda: str(line.content) == said, "the line under the form")

@@ -65,9 +65,29 @@ async def test_a_wrong_setting_is_named_and_focused_and_nothing_starts(torchtty:
         form.row("model.n_head").focus_editor()
         await pilot.press("ctrl+u", "7", "ctrl+t")
         await pilot.pause()
-        assert app.focused is form.row("model.n_embd").editor
+        assert app.focused is form.row("model.n_head").editor
         assert app.told == ["model.n_embd must be a multiple of n_head (7), such as 63 or 70"]
         assert list_runs() == []
+
+
+async def test_f8_goes_to_the_first_invalid_setting(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        form = train(app).form
+        form.row("training.batch_size").focus_editor()
+        await pilot.press("ctrl+u", "0")
+        form.row("model.n_head").focus_editor()
+        await pilot.press("ctrl+u", "0")
+        form.pickers.query_one("#model").focus_editor()
+        line = app.screen.query_one("#estimate", Static)
+        await settled(pilot, lambda: str(line.content) == "2 invalid settings (F8: the first)")
+        await pilot.press("f8")
+        await pilot.pause()
+        assert app.focused is form.row("model.n_head").editor
+        await pilot.press("ctrl+u", "4")
+        await settled(pilot, lambda: str(line.content) == "1 invalid setting (F8 goes to it)")
+        await pilot.press("f8")
+        await pilot.pause()
+        assert app.focused is form.row("training.batch_size").editor
 
 
 async def test_a_runs_folder_that_cannot_be_written_is_told_and_the_app_stays(
@@ -166,11 +186,9 @@ async def test_a_real_worker_estimates_and_trains(torchtty: Any) -> None:
     async with torchtty(pool=WorkerPool()) as (app, pilot):
         line = app.screen.query_one("#estimate", Static)
         assert str(line.content) == "warming up torch…"
-        app.screen.form._switch(True, "mlp")
-        app.screen.form._tell()
+        app.screen.form.choose_model("mlp")
         await settled(pilot, lambda: "params" in str(line.content), 90)
-        app.screen.form._switch(True, "ngram")
-        app.screen.form._tell()
+        app.screen.form.choose_model("ngram")
         await pilot.press("ctrl+t")  # so soon that the worker is gone before it could be asked
         await settled(pilot, lambda: (status := train(app).view.status) and status.state is RunState.FINISHED, 60)
         run = list_runs()[0]
