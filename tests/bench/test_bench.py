@@ -13,12 +13,11 @@ import pytest
 
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.bench import charts, growth, live, opening, plain, prompting, startup, watched
-from torchtty.tui.bench.figure import Bar, Failure, Figure
-from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, measured
-from torchtty.tui.bench.surroundings import Surroundings
+from torchtty.tui.bench import charts, startup, training, written_runs
+from torchtty.tui.bench.environment import Environment
+from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, Bar, Failure, Figure, measured
 from torchtty.tui.bench.terminal import Terminal, TimedOut, plain_text
-from torchtty.tui.bench.written import begin, metric_lines
+from torchtty.tui.bench.written_runs import begin, metric_lines
 from torchtty.tui.cli.bench import bench
 from torchtty.tui.cli.console import Exit, UsageError
 
@@ -86,12 +85,12 @@ def test_text_of_a_terminal_loses_colours_and_keeps_lines_apart() -> None:
 
 def test_a_terminal_answers_queries_and_notes_when_text_came() -> None:
     ask = "import sys,termios,tty,time; tty.setraw(0); print('\\x1b[6n', end='', flush=True); answer=sys.stdin.read(6)"
-    with Surroundings() as surroundings:
+    with Environment() as environment:
         command = [sys.executable, "-c", f"{ask}; time.sleep(0.2); print('got', len(answer), flush=True)"]
-        with Terminal(command, surroundings.environment) as terminal:
+        with Terminal(command, environment.variables) as terminal:
             at = terminal.wait_for(["got 6"], patience=30)
             assert at - terminal.spawned >= 0.2
-        with pytest.raises(TimedOut, match="never"), Terminal(command, surroundings.environment) as terminal:
+        with pytest.raises(TimedOut, match="never"), Terminal(command, environment.variables) as terminal:
             terminal.wait_for(["never"], patience=0.1)
     assert terminal.process.poll() is not None
 
@@ -107,7 +106,7 @@ def test_a_written_run_is_read_as_a_run_of_a_worker(tmp_path: Path) -> None:
 
 
 def test_opening_a_run_is_measured() -> None:
-    assert_sane(opening.measure(EVERYTHING, quick=True), {"open"})
+    assert_sane(written_runs.measure_opening(EVERYTHING, quick=True), {"open"})
 
 
 def test_a_chart_of_many_points_is_measured_and_spares_the_ui_thread() -> None:
@@ -118,37 +117,39 @@ def test_a_chart_of_many_points_is_measured_and_spares_the_ui_thread() -> None:
 
 
 def test_growth_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth, "SETTLE", 0.1)  # the figure may be coarser for it
-    assert_sane(growth.measure(EVERYTHING, quick=True), {"idle"})
+    monkeypatch.setattr(written_runs, "SETTLE", 0.1)  # the figure may be coarser for it
+    assert_sane(written_runs.measure_growth(EVERYTHING, quick=True), {"idle"})
 
 
 def test_opening_the_app_is_measured_in_a_terminal() -> None:
-    with Surroundings() as surroundings:
-        assert 0 < startup.seconds_until_usable(surroundings) < 60
+    with Environment() as environment:
+        assert 0 < startup.seconds_until_usable(environment) < 60
 
 
 @pytest.fixture(scope="module")
 def watched_and_prompted() -> Iterator[Both]:
-    """An app that is measured, and beside it, in surroundings of its own, a run that is prompted.
+    """An app that is measured, and beside it, in environment of its own, a run that is prompted.
 
     Both mostly wait: for torch to be imported, for seconds to pass. Neither's figures are held against a bar here.
     """
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
-        patch.setattr(live, "SETTLE", 1.0)
-        patch.setattr(watched, "CATCH_UP", 0.4)
-        patch.setattr(live, "end", lambda run: None)  # the app is ended with its worker, at once and not in good order
-        patch.setattr(live, "LEAVE", b"")
-        yield pool.submit(live.measure, EVERYTHING, quick=True), pool.submit(prompted)
+        patch.setattr(training, "SETTLE", 1.0)
+        patch.setattr(training, "CATCH_UP", 0.4)
+        patch.setattr(
+            training, "end", lambda run: None
+        )  # the app is ended with its worker, at once and not in good order
+        patch.setattr(training, "LEAVE", b"")
+        yield pool.submit(training.measure_app, EVERYTHING, quick=True), pool.submit(prompted)
 
 
 def prompted() -> psutil.Process:
     """Prompt a run in mid-training; return its worker once all is over."""
-    with Surroundings() as surroundings:
-        run = surroundings.train("gpt", prompting.GPT)
+    with Environment() as environment:
+        run = environment.train("gpt", training.GPT)
         worker = psutil.Process(run.status().pid)
-        assert 0 < prompting.first_token(run, "one") < 60
+        assert 0 < training.first_token(run, "one") < 60
         assert run.status().state is RunState.RUNNING
-    assert not surroundings.path.exists()
+    assert not environment.path.exists()
     return worker
 
 
@@ -164,8 +165,8 @@ def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from(watche
 
 @pytest.mark.timeout(300)
 def test_the_loop_is_measured_against_a_plain_one_of_as_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain, "QUICK", plain.Stretches(0.25, 3))
-    figures = plain.measure(EVERYTHING, quick=True)
+    monkeypatch.setattr(training, "QUICK", training.Stretches(0.25, 3))
+    figures = training.measure_plain_loop(EVERYTHING, quick=True)
     assert_sane(figures, {"speed"})
     assert [figure.what.split(", ")[-1] for figure in figures] == ["MLP with SGD", "MLP with AdamW", "GPT with AdamW"]
     assert all(re.search(r"\d threads? each", figure.note) for figure in figures)

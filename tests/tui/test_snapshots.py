@@ -39,7 +39,7 @@ async def with_errors(pilot: Pilot[Any]) -> None:
         await pilot.press("ctrl+u", *text)
     await enter(pilot, form.row("model.dropout"))
     line = pilot.app.screen.query_one("#estimate", Static)
-    while "2 settings" not in str(line.content):
+    while "2 invalid settings" not in str(line.content):
         await pilot.pause(0.02)
     await pilot.pause()
 

@@ -9,7 +9,7 @@ from statistics import median
 
 from textual.app import App, ComposeResult
 
-from torchtty.tui.bench.figure import Bar, Figure, span
+from torchtty.tui.bench.measurements import Bar, Figure, span
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.frame import FrameBuilder
 from torchtty.tui.charts.series import Series

@@ -13,9 +13,8 @@ from rich.text import Text
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.tui.bench.figure import Bar, Failure, Figure
-from torchtty.tui.bench.machine import described, machine
-from torchtty.tui.bench.measurements import NAMES, measured
+from torchtty.tui.bench.environment import described, machine
+from torchtty.tui.bench.measurements import NAMES, Bar, Failure, Figure, measured
 from torchtty.tui.cli.console import Exit, UsageError, messages, output, say
 
 

@@ -93,7 +93,7 @@ class StartLine(Horizontal):
         self.post_message(self.Reported(draft, problems))
 
     def _say_wrong(self, number: int) -> None:
-        what = "1 invalid setting (F8 goes to it)" if number == 1 else f"{number} invalid settings (F8: the first)"
+        what = "1 invalid setting (F8 goes to it)" if number == 1 else f"{number} invalid settings (F8: first)"
         self.say(what, wrong=True)
 
     def say(self, text: str, *, wrong: bool = False) -> None:

@@ -79,7 +79,7 @@ async def test_f8_goes_to_the_first_invalid_setting(torchtty: Any) -> None:
         await pilot.press("ctrl+u", "0")
         form.pickers.query_one("#model").focus_editor()
         line = app.screen.query_one("#estimate", Static)
-        await settled(pilot, lambda: str(line.content) == "2 invalid settings (F8: the first)")
+        await settled(pilot, lambda: str(line.content) == "2 invalid settings (F8: first)")
         await pilot.press("f8")
         await pilot.pause()
         assert app.focused is form.row("model.n_head").editor

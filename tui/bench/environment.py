@@ -1,8 +1,9 @@
-"""Where measured programs live: folders and an environment of their own, and runs that end with the measurement."""
+"""Where figures are measured: the machine, and folders and environment variables of the measured programs' own."""
 
 import atexit
 import contextlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -18,6 +20,41 @@ from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.terminal import PATIENCE, TimedOut
+from torchtty.tui.cli.version import installed
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, cores, memory in GB, system, versions, and how busy the machine was before it was measured."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": installed("torch"),
+        "textual": installed("textual"),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def described(found: dict[str, Any]) -> str:
+    """Write the machine on one line."""
+    load = "" if found["load"] is None else f", load {found['load']} before"
+    return (
+        f"{found['cpu']}, {found['cores']} cores, {found['memory_gb']} GB, {found['system']}, "
+        f"Python {found['python']}, torch {found['torch']}, textual {found['textual']}{load}"
+    )
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown"
+
 
 WARM_UP = 120.0  # seconds that importing torch may take on a busy machine
 _PERSONAL = {
@@ -37,14 +74,14 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-class Surroundings:
+class Environment:
     """A temporary folder for runs and state. Whatever trains in it is ended when it is left."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="torchtty-bench-", ignore_cleanup_errors=True)
         self.path = Path(self._folder.name)
         self.runs = self.path / "runs"
-        self.environment = {name: value for name, value in os.environ.items() if name not in _PERSONAL} | {
+        self.variables = {name: value for name, value in os.environ.items() if name not in _PERSONAL} | {
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "TORCHTTY_RUNS": str(self.runs),
@@ -53,10 +90,10 @@ class Surroundings:
             "TORCHTTY_DATA": str(data_folder()),
             "TORCHTTY_IDLE_SECONDS": "2",
         }
-        if self.environment.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in self.environment:
-            self.environment["PYTHONPYCACHEPREFIX"] = bytecode_folder()
+        if self.variables.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in self.variables:
+            self.variables["PYTHONPYCACHEPREFIX"] = bytecode_folder()
 
-    def __enter__(self) -> "Surroundings":
+    def __enter__(self) -> "Environment":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -74,7 +111,7 @@ class Surroundings:
         flags = [part for path, value in settings.items() for part in (f"--{path}", value)]
         command = python("torchtty.tui.main", "train", model, *flags, "--detach")
         answer = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            command, env=self.variables, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
         )
         if answer.returncode:
             raise TimedOut(answer.stderr.strip() or "the training command failed")
