@@ -1,31 +1,97 @@
-"""The pictures of a run: the newest grid of the noise that stays the same, its history, and real pictures beside it."""
+"""The pictures of a run: the newest grid drawn from fixed noise, the grids before it, and real pictures beside it."""
 
 import secrets
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.requests import Sample
+from torchtty.tui.charts.style import as_ascii, terminal_shows_unicode
 from torchtty.tui.images.history import Grid, History
 from torchtty.tui.images.picture import Picture
-from torchtty.tui.images.scrubber import Scrubber
 
 BESIDE, BESIDE_ROWS = 60, 10  # cells and rows from which real pictures stand beside the drawn ones
 BENEATH = 22  # rows from which they stand beneath them
 
 
+class Scrubber(Widget):
+    """`━━━━━━●────` over `count` places; a click or a drag moves to the nearest."""
+
+    COMPONENT_CLASSES = {"scrubber--past", "scrubber--knob", "scrubber--rest"}
+    DEFAULT_CSS = """
+    Scrubber { height: 1; width: 1fr; min-width: 4; }
+    Scrubber > .scrubber--past { color: $accent; }
+    Scrubber > .scrubber--knob { color: $text-accent; text-style: bold; }
+    Scrubber > .scrubber--rest { color: $foreground 30%; }
+    """
+
+    @dataclass
+    class Moved(Message):
+        """Another place was chosen."""
+
+        index: int
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._count, self._index = 0, 0
+
+    def show(self, index: int, count: int) -> None:
+        """Show the place `index` of `count`."""
+        if (index, count) != (self._index, self._count):
+            self._index, self._count = index, count
+            self.refresh()
+
+    def index_at(self, column: int) -> int:
+        """Return the place nearest to a column."""
+        fraction = min(max(column, 0), self.size.width - 1) / max(1, self.size.width - 1)
+        return round(fraction * (self._count - 1))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y or self._count < 2 or width < 2:
+            return Strip.blank(width, self.rich_style)
+        knob = round(self._index / (self._count - 1) * (width - 1))
+        parts = [("━" * knob, "past"), ("●", "knob"), ("─" * (width - 1 - knob), "rest")]
+        unicode = terminal_shows_unicode()
+        segments = [
+            Segment(text if unicode else as_ascii(text), self.get_component_rich_style(f"scrubber--{part}"))
+            for text, part in parts
+            if text
+        ]
+        return Strip(segments, width)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self.capture_mouse()
+        self._move(event.x)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self.app.mouse_captured is self:
+            self._move(event.x)
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+    def _move(self, column: int) -> None:
+        if self._count > 1 and (index := self.index_at(column)) != self._index:
+            self.post_message(self.Moved(index))
+
+
 class ImagePanel(Vertical, can_focus=True):
-    """Shows the grids that a run announces. It follows the newest until one goes back in its history."""
+    """Shows the grids of a run: the newest, or an earlier one that was chosen."""
 
     DEFAULT_CSS = """
     ImagePanel { height: 2fr; width: 1fr; }
@@ -56,7 +122,7 @@ class ImagePanel(Vertical, can_focus=True):
     ]
 
     class Asked(Message):
-        """A person asks for a grid of fresh noise."""
+        """A grid of fresh noise was requested."""
 
         def __init__(self, request: Sample) -> None:
             super().__init__()
@@ -69,7 +135,7 @@ class ImagePanel(Vertical, can_focus=True):
         self._place: int | None = None  # None follows the newest
         self._fresh: Grid | None = None
         self._answered = ""
-        self._ready = False  # whether there is something to show it in
+        self._ready = False  # whether the panel is mounted
 
     def compose(self) -> ComposeResult:
         with Container(id="images-body"):
@@ -83,7 +149,7 @@ class ImagePanel(Vertical, can_focus=True):
             yield Static(id="images-name")
             yield Scrubber(id="images-scrubber")
 
-    # -- what the panel is told -----------------------------------------------------------------------------------
+    # -- content --------------------------------------------------------------------------------------------------
 
     def attach(self, media: Path | None) -> None:
         """Show the grids of another run's `media/`, or none."""
@@ -93,7 +159,7 @@ class ImagePanel(Vertical, can_focus=True):
         self._show()
 
     def take(self, grids: Iterable[Grid]) -> None:
-        """Take announced grids; the ones known already may be among them."""
+        """Add grids; known ones may be among them."""
         before = self.history.fresh
         self.history.take(grids)
         if self.history.fresh != before and self._answered:
@@ -151,7 +217,7 @@ class ImagePanel(Vertical, can_focus=True):
         if beside or height >= BENEATH:
             self.remove_class("-swapped")
 
-    # -- what a person does ---------------------------------------------------------------------------------------
+    # -- keys and mouse -------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         """Go back or on in the history; from the newest there is no later one."""
@@ -180,7 +246,7 @@ class ImagePanel(Vertical, can_focus=True):
             self.toggle_class("-swapped")
 
     def action_draw(self) -> None:
-        """Ask for a grid of fresh noise."""
+        """Request a grid of fresh noise."""
         self._answered = uuid.uuid4().hex[:12]
         self.post_message(self.Asked(Sample(id=self._answered, seed=secrets.randbelow(1000))))
 

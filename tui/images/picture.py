@@ -22,14 +22,14 @@ CELL = (10, 20)  # pixels of a cell where the terminal does not say
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is to be shown, and how: two wishes that are the same look the same."""
+class Rendition:
+    """What to draw and how: equal renditions look the same."""
 
     path: Path
     version: float  # changes when the file is written anew
     width: int  # cells
     height: int
-    manner: str  # colour, shades, ascii, or one of the two with " inverted"
+    mode: str  # colour, shades, ascii, or one of the two with " inverted"
 
 
 class Picture(Widget):
@@ -46,7 +46,7 @@ class Picture(Widget):
         self.protocol = chosen()
         self._path: Path | None = None
         self._version = 0.0
-        self._shown: Wish | None = None
+        self._shown: Rendition | None = None
         self._problem = ""
         self._strips: list[Strip] = []
 
@@ -77,7 +77,7 @@ class Picture(Widget):
             self._renew()
 
     def _renew(self) -> None:
-        """Have the picture drawn if it would look different from what is on display."""
+        """Draw the picture if it would differ from the one on display."""
         if not self.is_attached or not self.size:
             return
         if self._path is None:
@@ -86,35 +86,35 @@ class Picture(Widget):
         if self.protocol is Protocol.OFF:
             self._take(None, [], f"Pictures are off: see {self._path}")
             return
-        wish = Wish(self._path, self._version, self.size.width, self.size.height, self._manner())
-        if wish != self._shown:
-            draw: Any = partial(self._draw, wish)
+        rendition = Rendition(self._path, self._version, self.size.width, self.size.height, self._mode())
+        if rendition != self._shown:
+            draw: Any = partial(self._draw, rendition)
             self.run_worker(draw, exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
 
-    def _manner(self) -> str:
+    def _mode(self) -> str:
         if not self.app.no_color and self.app.console.color_system in ("truecolor", "256"):
             return "colour"
         inverted = "" if self.app.current_theme.dark else " inverted"
         return ("shades" if terminal_shows_unicode() else "ascii") + inverted
 
-    async def _draw(self, wish: Wish) -> None:
+    async def _draw(self, rendition: Rendition) -> None:
         try:
             if self.protocol is Protocol.BLOCKS:
-                lines = await asyncio.to_thread(drawn, wish)
-                self._take(wish, [Strip(line) for line in lines], "")
+                lines = await asyncio.to_thread(drawn, rendition)
+                self._take(rendition, [Strip(line) for line in lines], "")
             else:
-                image = await asyncio.to_thread(_graphics, wish)
+                image = await asyncio.to_thread(_graphics, rendition)
                 graphics: Any = self.query_one("#graphics")
                 graphics.image = image
-                self._take(wish, [], "")
+                self._take(rendition, [], "")
         except Unreadable as error:
             self._take(None, [], f"{error}.")
 
-    def _take(self, wish: Wish | None, strips: list[Strip], problem: str) -> None:
-        """Take a drawing over and repaint the lines that differ, no others."""
+    def _take(self, rendition: Rendition | None, strips: list[Strip], problem: str) -> None:
+        """Display a drawing and repaint the lines that differ."""
         before, self._strips = self._strips, strips
-        same = wish is not None and self._shown is not None and not problem and not self._problem
-        self._shown, self._problem = wish, problem
+        same = rendition is not None and self._shown is not None and not problem and not self._problem
+        self._shown, self._problem = rendition, problem
         if not same or len(before) != len(strips):
             self.refresh()
             return
@@ -144,22 +144,22 @@ class Picture(Widget):
         return Strip.blank(width, self.rich_style)
 
 
-def drawn(wish: Wish) -> list[Line]:
-    """Draw a wish as lines of characters. Raises `Unreadable`."""
-    picture = sheet(tiles(wish.path), wish.width, wish.height * 2)
-    if wish.manner == "colour":
+def drawn(rendition: Rendition) -> list[Line]:
+    """Draw a rendition as lines of characters. Raises `Unreadable`."""
+    picture = sheet(tiles(rendition.path), rendition.width, rendition.height * 2)
+    if rendition.mode == "colour":
         return half_blocks(picture)
-    return shades(picture, ascii_only="ascii" in wish.manner, inverted="inverted" in wish.manner)
+    return shades(picture, ascii_only="ascii" in rendition.mode, inverted="inverted" in rendition.mode)
 
 
-def _graphics(wish: Wish) -> Any:
-    """Draw a wish as a picture of as many pixels as the terminal has in its cells."""
+def _graphics(rendition: Rendition) -> Any:
+    """Draw a rendition as a picture of as many pixels as the terminal has in its cells."""
     from PIL import Image
     from textual_image._terminal import get_cell_size
 
     cell = get_cell_size()
-    width, height = wish.width * (cell.width or CELL[0]), wish.height * (cell.height or CELL[1])
-    drawn = sheet(tiles(wish.path), width, height, scale=4)
+    width, height = rendition.width * (cell.width or CELL[0]), rendition.height * (cell.height or CELL[1])
+    drawn = sheet(tiles(rendition.path), width, height, scale=4)
     whole = Image.new("RGB", (width, height))  # of the widget's shape, so that nothing is stretched
     whole.paste(drawn, ((width - drawn.width) // 2, 0))
     return whole
