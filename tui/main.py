@@ -47,10 +47,6 @@ def _command() -> int:
 def _run_command() -> int:
     # An argument that is no UTF-8 keeps its readable part: nothing downstream can write lone surrogates.
     arguments = [argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for argument in sys.argv[1:]]
-    if arguments == ["--version"]:
-        from torchtty.tui.cli.version import version
-
-        return version()
     from torchtty.tui.cli.program import run
 
     return run(arguments)

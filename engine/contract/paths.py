@@ -1,7 +1,9 @@
-"""The folders of runs, downloads, the state that workers on one machine share, and a person's settings."""
+"""The folders of runs, downloads, the state that workers on one machine share, a person's settings, and exports."""
 
 import os
 from pathlib import Path
+
+from torchtty.engine.contract.errors import UserError
 
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,3 +45,15 @@ def config_folder() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("torchtty")
+
+
+def export_target(folder: str | Path) -> Path:
+    """Return the absolute path of a folder to export a model into: new or empty, in one that exists. Raises `UserError`."""
+    target = Path(folder).expanduser().absolute()
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and not os.listdir(target))):
+        raise UserError(f"{target} is there already, and nothing is overwritten. Name a new or an empty folder.")
+    if not target.parent.is_dir():
+        raise UserError(f"There is no folder {target.parent} to put {target.name} in. Make it first.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{target} cannot be written: {target.parent} does not allow it. Name a folder elsewhere.")
+    return target

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from torchtty.engine.contract.client.export import export_target
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import export_target
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED, GPT2Model
 from torchtty.engine.data.tokenizers import Tokenizer
 from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files

@@ -20,7 +20,7 @@ from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.terminal import PATIENCE, TimedOut
-from torchtty.tui.cli.version import installed
+from torchtty.tui.cli.doctor import installed
 
 
 def machine() -> dict[str, Any]:

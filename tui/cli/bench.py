@@ -1,4 +1,4 @@
-"""`torchtty bench`: every claim of speed and size, measured on this machine, with its bar beside it."""
+"""`torchtty bench`: speed, memory and traffic, measured on this machine and compared with their targets."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.tui.bench.environment import described, machine
 from torchtty.tui.bench.measurements import NAMES, Bar, Failure, Figure, measured
-from torchtty.tui.cli.console import Exit, UsageError, messages, output, say
+from torchtty.tui.cli.console import Exit, UsageError, messages, notify, output
 
 
 def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
@@ -24,7 +24,7 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     if unknown:
         raise UsageError(f"There is no measurement called '{unknown[0]}'. There are {', '.join(NAMES)}.")
     here, began = machine(), time.monotonic()
-    say(f"measuring on {described(here)}; about {'one minute' if quick else 'four minutes'}")
+    notify(f"measuring on {described(here)}; about {'one minute' if quick else 'four minutes'}")
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside: what was started here is ended too
         signal.signal(getattr(signal, name), signal.default_int_handler)
     found = _measured(only or tuple(NAMES), quick=quick)
@@ -36,7 +36,7 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     output().print(table(figures))
     output().print(Text(f"{described(here)}; measured in {seconds:.0f} s" + (", quickly" if quick else ""), "dim"))
     for failure in failures:
-        say(f"not measured: {failure.name}: {printable_line(failure.reason)}")
+        notify(f"not measured: {failure.name}: {printable_line(failure.reason)}")
     if file:
         _write(Path(file), here, figures, failures, {"seconds": seconds, "quick": quick})
     return Exit.FAILED if failures else Exit.DONE
@@ -45,7 +45,7 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
 def _measured(names: Sequence[str], *, quick: bool) -> list[Figure | Failure]:
     console = messages()
     if not console.is_terminal:
-        return list(measured(names, quick=quick, doing=say))
+        return list(measured(names, quick=quick, doing=notify))
     with console.status("") as status:
         return list(measured(names, quick=quick, doing=status.update))
 

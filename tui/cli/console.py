@@ -1,4 +1,4 @@
-"""Where commands write, and how they end: exit codes, errors, pipes, and terminals that cannot show everything."""
+"""Where commands write, and how they end: exit codes, errors, pipes, and terminals without Unicode."""
 
 import codecs
 import os
@@ -24,7 +24,7 @@ class Exit(IntEnum):
 
 
 class UsageError(UserError):
-    """A command that was called in a wrong way."""
+    """A command that was called with wrong arguments."""
 
 
 class _Console(Console):
@@ -32,7 +32,7 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-# What our own words use beyond ASCII, for streams that cannot carry it. Braille and the rest become '?'.
+# What our own sentences use beyond ASCII, for streams that cannot carry it. Braille and the rest become '?'.
 _ASCII = {
     "…": "...", "·": "-", "–": "-", "—": "-", "─": "-", "━": "=", "╸": "=", "╺": "-", "│": "|", "┤": "|", "└": "+",
     "┴": "+", "┬": "+", "→": "->", "×": "x", "✓": "v", "⏎": "\\n", "⇥": "\\t", "≤": "<=", "≥": ">=", "ø": "o",
@@ -66,12 +66,12 @@ def _console(stream: TextIO) -> Console:
     return _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
-def say(text: str) -> None:
-    """Write a message for the person to stderr, safe to show whatever it quotes."""
+def notify(text: str) -> None:
+    """Write a message to stderr, safe to show whatever it quotes."""
     messages().print(Text(printable(text)), soft_wrap=True)
 
 
-def fail(text: str) -> None:
+def report_error(text: str) -> None:
     """Write an error to stderr: its first line is marked, further ones stand below it."""
     console = messages()
     console.print(Text("error: ", "bold red") + Text(printable(text), "default"), soft_wrap=True)
@@ -95,7 +95,7 @@ def print_json(value: Any) -> None:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command and turn what it raises into a message and an exit code; never a traceback for a person's mistake."""
+    """Run a command and turn what it raises into a message and an exit code; no traceback for a person's mistake."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace" if speaks_unicode(stream) else "torchtty.transliterate")
@@ -103,10 +103,10 @@ def guarded(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except UsageError as error:
-        fail(str(error))
+        report_error(str(error))
         return Exit.USAGE
     except UserError as error:
-        fail(str(error))
+        report_error(str(error))
         return Exit.FAILED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _drop_output()
@@ -117,7 +117,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def _drop_output() -> None:
-    """Let the interpreter's last flush go nowhere instead of failing once more."""
+    """Redirect the interpreter's last flush to nowhere instead of failing once more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -1,4 +1,4 @@
-"""`torchtty data`: the datasets there are, and a look into one."""
+"""`torchtty data`: the datasets, and what one of them or a text file contains."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.contract.printable import printable_line, symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
-from torchtty.tui.cli.choices import close_names
+from torchtty.tui.cli.arguments import suggestion
 from torchtty.tui.cli.console import Exit, output, print_json
 from torchtty.tui.format import count, size
 
@@ -23,13 +23,13 @@ KINDS = {"items": "list", "text": "text", "images": "pictures"}
 
 
 def data(name: str | None, *, as_json: bool) -> int:
-    """List the datasets, or look into one; return the exit code."""
+    """List the datasets, or describe one; return the exit code."""
     if name is None:
         return _list(as_json=as_json)
     entry = catalogue().get(name)
     if entry is None and not Path(name).expanduser().exists():
         raise UserError(
-            f"There is no dataset called '{name}', nor a file of that name.{close_names(name, catalogue())} "
+            f"There is no dataset called '{name}', nor a file of that name.{suggestion(name, catalogue())} "
             "'torchtty data' lists the datasets."
         )
     found = _statistics(name) if entry is None or (entry.kind != "images" and where(entry) != "to download") else {}
@@ -37,12 +37,12 @@ def data(name: str | None, *, as_json: bool) -> int:
     if as_json:
         print_json(about | {"statistics": found or None})
     else:
-        _print_look(output(), about, found)
+        _print_description(output(), about, found)
     return Exit.DONE
 
 
 def where(entry: Dataset) -> str:
-    """Say where a dataset is: embedded, here, or to download."""
+    """Return where a dataset is: embedded, here, or to download."""
     if entry.embedded:
         return "embedded"
     mirror = os.environ.get("TORCHTTY_MIRROR", "")
@@ -85,7 +85,9 @@ def _list(*, as_json: bool) -> int:
     console = output()
     console.print(table)
     console.print()
-    console.print(Text("Any UTF-8 text file will do too:  torchtty train gpt --data.dataset path/to/text.txt", "dim"))
+    console.print(
+        Text("Any UTF-8 text file can be used too:  torchtty train MODEL --data.dataset path/to/text.txt", "dim")
+    )
     return Exit.DONE
 
 
@@ -106,7 +108,7 @@ def _statistics(name: str) -> dict[str, Any]:
     return found
 
 
-def _print_look(console: Console, about: dict[str, Any], found: dict[str, Any]) -> None:
+def _print_description(console: Console, about: dict[str, Any], found: dict[str, Any]) -> None:
     console.print(Text.assemble((printable_line(about["name"]), "bold"), "  ", about.get("title", "")))
     if about.get("description"):
         console.print(Text(about["description"]))
@@ -126,7 +128,7 @@ def _print_look(console: Console, about: dict[str, Any], found: dict[str, Any]) 
         console.print(Text(printable_line(note), "yellow"))
     if found:
         console.print()
-        console.print(Text("it begins", "dim"))
+        console.print(Text("it begins with", "dim"))
         for line in found["first"]:
             console.print(Text(f"  {printable_line(line)}"), no_wrap=True, overflow="ellipsis")
 

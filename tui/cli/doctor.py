@@ -1,4 +1,4 @@
-"""`torchtty doctor`: what was found of everything that torchtty needs."""
+"""`torchtty doctor` and `--version`: whether everything that torchtty needs is here."""
 
 import os
 import platform
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.paths import config_folder, data_folder, runs_folder, state_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.cli.console import Exit, messages, output, print_json, speaks_unicode
-from torchtty.tui.cli.version import installed
 from torchtty.tui.format import size
 from torchtty.tui.images.protocol import Protocol, chosen
 
-PATIENCE = 90.0  # seconds that a worker gets to import torch: a cold disk takes its time
+PATIENCE = 90.0  # seconds that a worker gets to import torch, from a cold disk at worst
 PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image", "tiktoken", "safetensors")
 
 
@@ -34,6 +34,20 @@ def doctor(*, as_json: bool) -> int:
     else:
         _print(found, complaints)
     return Exit.FAILED if complaints else Exit.DONE
+
+
+def version() -> int:
+    """Print the version of torchtty; return the exit code."""
+    print(f"torchtty {installed('torchtty') or 'from a folder that is not installed'}")
+    return Exit.DONE
+
+
+def installed(name: str) -> str | None:
+    """Return the version of an installed package without importing it, None if it is not there."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _terminal() -> dict[str, Any]:
@@ -83,7 +97,7 @@ def _folder(path: Path) -> dict[str, Any]:
     while not standing.exists() and standing != standing.parent:
         standing = standing.parent
     try:
-        # Permissions tell less than trying does: a full or read-only disk refuses too.
+        # Trying shows more than permissions do: a full or read-only disk refuses too.
         with tempfile.TemporaryFile(dir=standing) as file:
             file.write(b"torchtty")
         writable = standing.is_dir()
@@ -105,10 +119,10 @@ def _torch(*, quiet: bool) -> dict[str, Any]:
         if quiet or not console.is_terminal:
             hello = _wait_for_hello(worker, began)
         else:
-            with console.status("asking torch"):
+            with console.status("importing torch"):
                 hello = _wait_for_hello(worker, began)
         if hello is None:
-            lines = worker.log().strip().splitlines() or ["it gave no answer"]
+            lines = worker.log().strip().splitlines() or ["the worker did not answer"]
             return {"version": installed("torch"), "error": lines[-1][:400], "devices": []}
         return {
             "version": hello.get("torch"),
@@ -132,7 +146,7 @@ def _wait_for_hello(worker: WarmWorker, began: float) -> dict[str, Any] | None:
 
 def _complaints(found: dict[str, Any]) -> list[str]:
     complaints = [
-        f"The {name} folder {folder['path']} cannot be written: set TORCHTTY_{name.upper()} to one that can."
+        f"The {name} folder {folder['path']} cannot be written: set TORCHTTY_{name.upper()} to one that can be."
         for name, folder in found["folders"].items()
         if not folder["writable"]
     ]
@@ -153,7 +167,7 @@ def _print(found: dict[str, Any], complaints: list[str]) -> None:
     for complaint in complaints:
         console.print(Text(printable_line(complaint), "bold red"))
     if not complaints:
-        console.print(Text("Everything that training needs is here.", "green"))
+        console.print(Text("Everything that training needs was found.", "green"))
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -174,9 +188,9 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     for device in torch["devices"]:
         memory = f", {size(device['memory'])}" if device.get("memory") else ""
         threads = f", {device['threads']} threads" if device.get("threads") else ""
-        default = " (auto takes it)" if device["device"] == torch.get("default") else ""
+        default = " (taken by auto)" if device["device"] == torch.get("default") else ""
         rows.append(("device", f"{device['device']}: {device['name']}{memory}{threads}{default}"))
     for name, folder in found["folders"].items():
-        state = "writable" if folder["writable"] else "NOT writable"
+        state = "writable" if folder["writable"] else "not writable"
         rows.append((name, f"{folder['path']}, {state}, {size(folder['free_bytes'])} free"))
     return rows

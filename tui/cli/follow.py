@@ -1,22 +1,32 @@
-"""Following a run from the command line until it ends, and what ctrl+c does meanwhile."""
+"""Following a run from the command line: its progress, what ctrl+c does, and how it ends."""
 
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.printable import printable
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Warned
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.tui.cli.progress import Display
+from torchtty.engine.contract.settings.family import Family
+from torchtty.tui.cli.console import messages, output
+from torchtty.tui.format import count, duration, measures, rate
 
 INTERVAL = 0.1  # seconds between two looks at the run
 GRACE = 2.0  # seconds for the last lines to arrive after a run has ended, or after its worker has
+PLAIN_INTERVAL = 10.0  # seconds between two lines of progress where nothing can be drawn in place
+BAR = 12  # cells of the progress bar at least
 
 
 @dataclass
@@ -41,14 +51,133 @@ def counting_interrupts() -> Iterator[Interruptions]:
         signal.signal(signal.SIGINT, previous)
 
 
-@dataclass
+# Progress.
+
+
+class Display(Protocol):
+    """Something that shows a run's status as it changes."""
+
+    def __enter__(self) -> "Display": ...
+    def __exit__(self, *_: object) -> None: ...
+    def show(self, status: Status) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def display(name: str, family: Family, *, results_on_stdout: bool = False) -> Display:
+    """Choose how a run is shown: in place on stderr or else stdout, as lines on stderr if neither is a terminal."""
+    consoles = [messages()] if results_on_stdout else [messages(), output()]
+    for console in consoles:
+        if console.is_terminal and not console.is_dumb_terminal:
+            return InPlace(console, name, family)
+    return Plain(messages(), family)
+
+
+def describe(status: Status) -> str:
+    """Return a run's state in a few words."""
+    if status.state is RunState.QUEUED and status.waiting_for:
+        return f"queued behind {printable(status.waiting_for)}"
+    return status.state.value
+
+
+def remaining(status: Status) -> str:
+    """Return how long the rest takes at the present speed."""
+    if not status.steps_per_second or status.state is not RunState.RUNNING:
+        return ""
+    return f"ETA {duration(max(0, status.max_steps - status.step) / status.steps_per_second)}"
+
+
+def figures_so_far(status: Status, family: Family) -> str:
+    """Return the metrics that sum the run up and its speed, as far as they are known."""
+    parts: list[str] = []
+    shown: set[str] = set()
+    for group in reversed(family.headline):  # the most important last, where the eye is
+        if not shown.issuperset(group) and status.metrics.keys() >= set(group):
+            parts.append(measures([(family.metric(name), status.metrics[name]) for name in group]))
+            shown.update(group)
+    if status.steps_per_second is not None and status.state is RunState.RUNNING:
+        parts.append(rate(status.steps_per_second))
+    return "  ".join(parts)
+
+
+class InPlace:
+    """A progress bar that is redrawn in its line and gone at the end."""
+
+    def __init__(self, console: Console, name: str, family: Family) -> None:
+        self._name, self._family = name, family
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            *(TextColumn(f"{{task.fields[{field}]}}", markup=False) for field in ("steps", "figures", "remaining")),
+            console=console,
+            transient=True,
+            expand=True,
+            refresh_per_second=8,
+        )
+        self._task = self._progress.add_task(f"{name}: starting", total=None, steps="", figures="", remaining="")
+
+    def __enter__(self) -> "InPlace":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, status: Status) -> None:
+        runs = status.state is RunState.RUNNING
+        steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
+        figures, rest = figures_so_far(status, self._family), remaining(status)
+        name = self._name if runs else f"{self._name}: {describe(status)}"
+        room = self._progress.console.width - BAR - sum(len(text) + 1 for text in (steps, figures, rest)) - 1
+        self._progress.update(
+            self._task,
+            description=name if len(name) <= room else describe(status),
+            total=status.max_steps or None,
+            completed=status.step,
+            steps=steps,
+            figures=figures,
+            remaining=rest,
+        )
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(Text(printable(text)))
+
+
+class Plain:
+    """A line whenever the state changes, and every ten seconds."""
+
+    def __init__(self, console: Console, family: Family) -> None:
+        self._console, self._family = console, family
+        self._last = ("", 0.0)
+
+    def __enter__(self) -> "Plain":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, status: Status) -> None:
+        what, now = describe(status), time.monotonic()
+        if (what, True) == (self._last[0], now - self._last[1] < PLAIN_INTERVAL):
+            return
+        self._last = (what, now)
+        steps = f"step {count(status.step)} of {count(status.max_steps)}" if status.max_steps and status.step else ""
+        parts = (what, steps, figures_so_far(status, self._family), remaining(status))
+        self.note("  ".join(part for part in parts if part))
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(printable(text)), soft_wrap=True)
+
+
+# Following.
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How following a run ended: `status` is its last one, `left` that it was left to itself by a second ctrl+c."""
+    """How following a run ended: `status` is its last one, `left` that a second ctrl+c left it to itself."""
 
     status: Status
     interrupted: bool = False
     left: bool = False
-    warnings: list[str] = field(default_factory=list)
 
 
 def follow(
@@ -57,35 +186,38 @@ def follow(
     shown: Display,
     interruptions: Interruptions,
     worker: WarmWorker | None = None,
+    *,
+    detach: bool = False,
 ) -> Outcome:
-    """Show a run until it is no longer live. The first ctrl+c stops it gracefully, the second leaves it to itself.
+    """Show a run until it is over, or, to detach from it, until it trains or is queued.
 
-    `worker` is the process just started for it, if any: one that ends before it took the run over has failed.
+    The first ctrl+c stops it with a checkpoint, the second leaves it to itself. `worker` is the process just started for it, if
+    any: one that exits before it took the run over has failed.
     """
     stale = run.written_status() if worker is not None else None
-    warnings: list[str] = []
-    told = 0
+    handled = 0  # interruptions
     gone_since: float | None = None
     while True:
         status = run.status()
         for event in log.read().events:
             if isinstance(event, Warned):
-                warnings.append(event.message)
                 shown.note(f"warning: {event.message}")
         taken_over = stale is None or worker is None or status.pid == worker.process.pid
         if taken_over and not status.state.is_live:
             _wait_for_last_lines(log, status)
-            return Outcome(status, interruptions.count > 0, warnings=warnings)
+            return Outcome(status, interruptions.count > 0)
         if worker is not None and not worker.is_alive:
             gone_since = gone_since or time.monotonic()
             if time.monotonic() - gone_since > GRACE:
-                return Outcome(_failed(status, run, worker), interruptions.count > 0, warnings=warnings)
-        if interruptions.count > told:
-            told = interruptions.count
-            if told > 1:
-                return Outcome(status, interrupted=True, left=True, warnings=warnings)
+                return Outcome(_failed(status, run, worker), interruptions.count > 0)
+        if interruptions.count > handled:
+            handled = interruptions.count
+            if handled > 1:
+                return Outcome(status, interrupted=True, left=True)
             run.send(Stop())
-            shown.note("Stopping after this step and writing a checkpoint; ctrl+c again leaves the run to itself.")
+            shown.note("Stopping after this step with a checkpoint; ctrl+c again leaves the run to itself.")
+        if detach and taken_over and not handled and status.state in (RunState.RUNNING, RunState.QUEUED):
+            return Outcome(status)
         shown.show(status if taken_over else status.model_copy(update={"state": RunState.STARTING}))
         time.sleep(INTERVAL)
 
@@ -99,7 +231,7 @@ def _wait_for_last_lines(log: RunLog, status: Status) -> None:
     log.read()
 
 
-def last_words(run: RunDirectory, worker: WarmWorker | None = None) -> str:
+def last_line(run: RunDirectory, worker: WarmWorker | None = None) -> str:
     """Return the last line that a worker left in its logs."""
     try:
         log = run.log_path.read_text(encoding="utf-8", errors="replace")
@@ -110,5 +242,5 @@ def last_words(run: RunDirectory, worker: WarmWorker | None = None) -> str:
 
 
 def _failed(status: Status, run: RunDirectory, worker: WarmWorker) -> Status:
-    message = f"The worker process ended before it took the run over: {last_words(run, worker)}"
+    message = f"The worker process ended before it took the run over: {last_line(run, worker)}"
     return status.model_copy(update={"state": RunState.FAILED, "message": message})

@@ -1,15 +1,23 @@
-"""`torchtty models`: the model families, and the settings of one."""
+"""`torchtty models`, and the help of `train` and `resume`: models, recipes and their settings, from their declaration."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from torchtty.engine.contract.settings.configuration import specs, starting_tree
+from torchtty.engine.contract.settings.configuration import kinds, specs, starting_tree, variant
 from torchtty.engine.contract.settings.families import FAMILIES
-from torchtty.tui.cli.choices import chosen
+from torchtty.engine.contract.settings.fields import FieldSpec, describe, show
+from torchtty.tui.cli.arguments import Preset, preset_named, recipes
 from torchtty.tui.cli.console import Exit, output, print_json
-from torchtty.tui.cli.settings import families_table, print_settings, recipes_table
+
+USAGE = (
+    "torchtty train MODEL|RECIPE|FILE.toml [--section.field VALUE …] [--name NAME] [--no-fallback] [--detach] [--json]"
+)
 
 
 def models(name: str | None, *, as_json: bool) -> int:
@@ -17,7 +25,7 @@ def models(name: str | None, *, as_json: bool) -> int:
     if as_json:
         print_json(_described(name) if name else [_described(kind) for kind in FAMILIES])
     elif name:
-        print_settings(output(), chosen(name))
+        print_settings(output(), preset_named(name))
     else:
         console = output()
         console.print(Text("Models", "bold"))
@@ -26,15 +34,156 @@ def models(name: str | None, *, as_json: bool) -> int:
         console.print(Text("Recipes", "bold"))
         console.print(recipes_table())
         console.print()
-        console.print(Text("Their settings:  torchtty models gpt", "dim"))
+        console.print(Text("The settings of one:  torchtty models NAME", "dim"))
     return Exit.DONE
 
 
 def _described(name: str) -> dict[str, Any]:
-    choice = chosen(name)
-    tree = starting_tree(choice.kind) if choice.recipe is None else choice.tree
+    preset = preset_named(name)
     settings = [
-        asdict(spec) | {"type": spec.type.__name__, "value": tree.get(spec.section, {}).get(spec.name, spec.default)}
-        for spec in specs(choice.kind, tree)
+        asdict(spec)
+        | {"type": spec.type.__name__, "value": preset.tree.get(spec.section, {}).get(spec.name, spec.default)}
+        for spec in specs(preset.kind, preset.tree)
     ]
-    return {"name": name, "kind": choice.kind, "title": choice.title, "about": choice.about, "settings": settings}
+    return {"name": name, "kind": preset.kind, "title": preset.title, "about": preset.about, "settings": settings}
+
+
+def print_train_help(console: Console) -> None:
+    """Print how to train, and what can be trained."""
+    console.print(Text.assemble(("Usage: ", "bold"), USAGE), soft_wrap=True)
+    console.print()
+    console.print(
+        Text(
+            "Train a model in a process of its own and follow it. ctrl+c stops the run with a checkpoint; closing the "
+            "terminal leaves it running."
+        )
+    )
+    console.print()
+    console.print(Group(_heading("Models"), families_table(), Text(), _heading("Recipes"), recipes_table()))
+    console.print()
+    console.print(Group(_heading("Options"), _options()))
+    console.print()
+    console.print(Text("Every setting of a model or recipe:  torchtty train NAME --help", "dim"))
+
+
+def print_settings(console: Console, preset: Preset) -> None:
+    """Print every setting of a preset with its value, what it may be and what it does."""
+    console.print(
+        Text.assemble(("Usage: ", "bold"), f"torchtty train {preset.name} [--section.field VALUE …] [options]"),
+        soft_wrap=True,
+    )
+    console.print()
+    console.print(Text.assemble((preset.title, "bold"), "  ", preset.about))
+    for section in preset.tree:
+        console.print()
+        console.print(_section(preset.kind, preset.tree, section))
+    console.print()
+    console.print(Group(_heading("Options"), _options()))
+    console.print()
+    console.print(Text("The section may be left out where only one has such a field: --max_steps 500.", "dim"))
+    console.print(Text("* can change while the run trains and when it is resumed.", "dim"))
+
+
+def families_table() -> Table:
+    """List the model families."""
+    table = _plain_table()
+    for family in FAMILIES.values():
+        table.add_row(Text(family.kind, "bold cyan"), Text(family.summary))
+    return table
+
+
+def recipes_table() -> Table:
+    """List the recipes."""
+    table = _plain_table()
+    for recipe in recipes().values():
+        table.add_row(Text(recipe.name, "bold cyan"), Text(f"{recipe.title} ({FAMILIES[recipe.family].title})"))
+    return table
+
+
+def _options() -> Table:
+    table = _plain_table()
+    for flag, meaning in (
+        ("--name NAME", "The run's name; otherwise it is named after its recipe or model, with a number."),
+        ("--no-fallback", "Fail if a recipe's download fails, instead of training its offline fallback."),
+        ("--detach", "Return once the run trains or is queued, and print its name; it continues in the background."),
+        ("--json", "Print the result as one JSON object, and nothing else, on stdout."),
+        ("--help", "Show this message."),
+    ):
+        table.add_row(Text(flag, "bold cyan"), Text(meaning))
+    return table
+
+
+def _section(kind: str, tree: Mapping[str, Any], section: str) -> RenderableType:
+    variants = _variants(kind, section)
+    if not variants:
+        return Group(_heading(section), _fields([spec for spec in specs(kind, tree) if spec.section == section], tree))
+    chosen = str(tree[section]["kind"])
+    parts: list[RenderableType] = [_heading(section)]
+    kind_row = _settings_table()
+    kind_row.add_row(Text(f"--{section}.kind", "bold cyan"), Text(chosen), Text("one of " + ", ".join(variants), "dim"))
+    parts.append(kind_row)
+    for name, fields in variants.items():
+        if fields:
+            parts.append(Padding(Text(f"with --{section}.kind {name}", "dim italic"), (0, 0, 0, 2)))
+            parts.append(_fields(fields, tree if name == chosen else {}))
+    return Group(*parts)
+
+
+def _variants(kind: str, section: str) -> dict[str, list[FieldSpec]]:
+    """Return the settings of each variant of a section, such as those of each optimizer."""
+    if section == "model":
+        return {}
+    return {name: describe(section, variant(kind, section, name)) for name in kinds(kind, section)}
+
+
+def _fields(fields: list[FieldSpec], tree: Mapping[str, Any]) -> Table:
+    table = _settings_table()
+    for spec in fields:
+        value = tree.get(spec.section, {}).get(spec.name, spec.default)
+        shown = show(value) if value != "" else "''"
+        meaning = Text.assemble(
+            spec.help, " ", (f"({spec.allowed()}{f', in {spec.unit}' if spec.unit else ''})", "dim")
+        )
+        name = Text.assemble((f"--{spec.path}", "bold cyan"), ("*" if spec.live else "", "dim"))
+        table.add_row(name, Text(shown), meaning)
+    return table
+
+
+def _settings_table() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.pad_edge = True
+    table.add_column(min_width=34, no_wrap=True)
+    table.add_column(min_width=11, no_wrap=True)
+    table.add_column()
+    return table
+
+
+def _plain_table() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=16, no_wrap=True)
+    table.add_column()
+    return table
+
+
+def _heading(text: str) -> Text:
+    return Text(text, "bold")
+
+
+def print_resume_help(console: Console) -> None:
+    """Print how to resume a run, and which settings can change then."""
+    usage = "torchtty resume RUN [--section.field VALUE …] [--detach] [--json]"
+    console.print(Text.assemble(("Usage: ", "bold"), usage), soft_wrap=True)
+    console.print()
+    console.print(
+        Text(
+            "Continue a run that is paused, stopped, failed or lost exactly where it was; a finished one needs a larger "
+            "--training.max_steps. RUN is a name, the beginning of one, or latest."
+        )
+    )
+    console.print()
+    live: dict[str, FieldSpec] = {}
+    for kind in FAMILIES:
+        for spec in specs(kind, starting_tree(kind)):
+            if spec.live:
+                live.setdefault(spec.path, spec)
+    console.print(Group(_heading("Settings that can change"), _fields(list(live.values()), {})))

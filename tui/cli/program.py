@@ -1,4 +1,4 @@
-"""The commands and their options. Each imports what it does when it is called, so that `--help` is quick."""
+"""The commands and their options: one function a command, which imports its module when it is called: `--help` is quick."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from torchtty.tui.cli.console import UsageError
 
 EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
-TRAIN, LOOK, MACHINE = "Train", "Look", "This machine"
+TRAIN, INSPECT, MACHINE = "Train", "Inspect", "This machine"
 TAKES_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app = typer.Typer(
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, the beginning of one, or latest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Return at once; the run trains on in the background.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Return once the run trains or is queued; it continues in the background.")
+]
 
 
 # The errors of the parser; Typer brings its own copy of Click from some version on, and exports no base class.
@@ -46,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from torchtty.tui.cli.version import version
+        from torchtty.tui.cli.doctor import version
 
         raise typer.Exit(version())
 
@@ -63,14 +65,17 @@ def _torchtty(
 @app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
 def train(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="MODEL|RECIPE [--section.field VALUE …]")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="What the run is called.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The run's name.")] = None,
     no_fallback: Annotated[
-        bool, typer.Option("--no-fallback", help="Fail where a recipe's download cannot be had; train nothing instead.")
+        bool,
+        typer.Option(
+            "--no-fallback", help="Fail if a recipe's download fails, instead of training its offline fallback."
+        ),
     ] = False,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> int:
-    """Train a model and follow it; 'train gpt --help' lists its settings."""
+    """Train a model and follow it; 'train MODEL --help' lists its settings."""
     from torchtty.tui.cli.train import train
 
     return train(arguments or [], name, detach=detach, as_json=as_json, falls_back=not no_fallback)
@@ -82,15 +87,15 @@ def resume(
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> int:
-    """Go on with a run that pauses or ended; give a finished one more --training.max_steps."""
-    from torchtty.tui.cli.resume import resume
+    """Continue a run that is paused or ended; a finished one needs more --training.max_steps."""
+    from torchtty.tui.cli.train import resume
 
     return resume(arguments or [], detach=detach, as_json=as_json)
 
 
 @app.command(rich_help_panel=TRAIN)
 def stop(run: Run) -> int:
-    """End a run with a checkpoint."""
+    """Stop a run with a checkpoint."""
     from torchtty.tui.cli.control import stop
 
     return stop(run)
@@ -98,7 +103,7 @@ def stop(run: Run) -> int:
 
 @app.command(rich_help_panel=TRAIN)
 def pause(run: Run) -> int:
-    """Halt a run and free its device until it is resumed."""
+    """Pause a run and free its device until it is resumed."""
     from torchtty.tui.cli.control import pause
 
     return pause(run)
@@ -107,20 +112,24 @@ def pause(run: Run) -> int:
 @app.command(rich_help_panel=TRAIN)
 def sample(
     run: Run,
-    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What the text goes on from.")] = None,
-    count: Annotated[str | None, typer.Option(metavar="N", help="How many texts.")] = None,
-    max_tokens: Annotated[str | None, typer.Option(metavar="N", help="Longest text.")] = None,
-    temperature: Annotated[
-        str | None, typer.Option(metavar="X", help="Below 1 keeps to the likely; 0 takes the likeliest.")
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The beginning of the text, which the model continues.")
     ] = None,
-    top_k: Annotated[str | None, typer.Option(metavar="K", help="Draw from the K likeliest only, or none.")] = None,
+    count: Annotated[str | None, typer.Option(metavar="N", help="How many texts.")] = None,
+    max_tokens: Annotated[str | None, typer.Option(metavar="N", help="The most tokens a text may have.")] = None,
+    temperature: Annotated[
+        str | None, typer.Option(metavar="X", help="Below 1 favours likely tokens; 0 always takes the likeliest.")
+    ] = None,
+    top_k: Annotated[
+        str | None, typer.Option(metavar="K", help="Draw only from the K likeliest tokens; none for all.")
+    ] = None,
     top_p: Annotated[
-        str | None, typer.Option(metavar="P", help="Draw from the likeliest that sum to P, or none.")
+        str | None, typer.Option(metavar="P", help="Draw only from the likeliest tokens that sum to P; none for all.")
     ] = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help="The same seed draws the same text.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Draw text from a run, also while it trains. What is not given is the run's own sampling setting."""
+    """Draw samples from a run, also while it trains. Options that are left out are the run's own settings."""
     from torchtty.tui.cli.sample import sample
 
     given = {
@@ -141,8 +150,8 @@ def export(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A new or an empty folder.")],
     as_json: AsJson = False,
 ) -> int:
-    """Write a GPT-2 run as a folder that transformers loads, also while it trains."""
-    from torchtty.tui.cli.export import export
+    """Export a model to a folder that transformers loads, also while it trains."""
+    from torchtty.tui.cli.sample import export
 
     return export(run, folder, as_json=as_json)
 
@@ -154,13 +163,13 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="The short form of each recipe.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run recipes and hold what comes out against the figures they name."""
+    """Run recipes and compare the results with the figures that they name."""
     from torchtty.tui.cli.reproduce import reproduce
 
     return reproduce(recipes or [], everything=everything, quick=quick, json_wanted=as_json)
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=INSPECT)
 def runs(as_json: AsJson = False) -> int:
     """List every run, the newest first."""
     from torchtty.tui.cli.runs import runs
@@ -168,28 +177,28 @@ def runs(as_json: AsJson = False) -> int:
     return runs(as_json=as_json)
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=INSPECT)
 def show(run: Run, as_json: AsJson = False) -> int:
-    """Show a run: losses, samples, settings, where it comes from."""
+    """Show a run: losses, samples, settings, provenance."""
     from torchtty.tui.cli.show import show
 
     return show(run, as_json=as_json)
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=INSPECT)
 def data(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to look into.")
+        str | None, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to describe.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List the datasets, or look into one or into a text file."""
+    """List the datasets, or describe one or a text file."""
     from torchtty.tui.cli.data import data
 
     return data(dataset, as_json=as_json)
 
 
-@app.command(rich_help_panel=LOOK)
+@app.command(rich_help_panel=INSPECT)
 def models(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL|RECIPE]", help="A model or recipe whose settings are listed.")
@@ -204,7 +213,7 @@ def models(
 
 @app.command(rich_help_panel=MACHINE)
 def doctor(as_json: AsJson = False) -> int:
-    """Look for everything that torchtty needs: terminal, Python, torch, devices, folders."""
+    """Check everything that torchtty needs: terminal, Python, torch, devices, folders."""
     from torchtty.tui.cli.doctor import doctor
 
     return doctor(as_json=as_json)
@@ -213,12 +222,14 @@ def doctor(as_json: AsJson = False) -> int:
 @app.command(rich_help_panel=MACHINE)
 def bench(
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Measure this only; repeatable.")
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Measure only this; can be repeated.")
     ] = None,
-    file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the figures to a file too.")] = None,
+    file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the figures to a file as well.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: one minute instead of four.")] = False,
 ) -> int:
-    """Measure speed, memory and traffic here, each beside its bar."""
+    """Measure speed, memory and traffic, and compare them with their targets."""
     from torchtty.tui.cli.bench import bench
 
     return bench(only or [], file, quick=quick)

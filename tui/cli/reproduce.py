@@ -1,20 +1,27 @@
-"""`torchtty reproduce`: runs recipes and holds what comes out against the figures they name."""
+"""`torchtty reproduce`: run recipes and compare the results with the figures that they name."""
 
 import json
 import time
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from torchtty.engine.contract.experiments.runner import Interrupted, Reproduction, Runner, as_json
+from torchtty.engine.contract.experiments.verdict import Row, Verdict
 from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.status import Status
-from torchtty.engine.contract.settings.recipes import recipe_named, shipped_recipes
-from torchtty.tui.cli.console import Exit, UsageError, messages, output, print_json, say
-from torchtty.tui.cli.progress import describe, measures
-from torchtty.tui.cli.report import markdown, notes, table
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.recipes import Recipe, recipe_named, shipped_recipes
+from torchtty.tui.cli.console import Exit, UsageError, messages, notify, output, print_json
+from torchtty.tui.cli.follow import describe, figures_so_far
+
+COLUMNS = ("recipe", "figure", "course", "ours", "difference", "verdict", "time")
+LARGE = 1000  # from which a whole number is a count
+STYLES = {Verdict.AGREES: "green", Verdict.NOT_HERE: "yellow", Verdict.NOT_JUDGED: "yellow"}
 
 
 def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wanted: bool) -> int:
@@ -32,7 +39,7 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
         done.append(reproduction)
         verdicts = {row.verdict.value for row in reproduction.rows}
         seconds = reproduction.rows[0].seconds
-        say(f"{reproduction.recipe.name}: {', '.join(sorted(verdicts))} after {seconds:.0f} s")
+        notify(f"{reproduction.recipe.name}: {', '.join(sorted(verdicts))} after {seconds:.0f} s")
 
     interrupted = False
     try:
@@ -50,7 +57,7 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
             output().print(table(done))
             for note in notes(done):
                 output().print(Text(note, "dim"))
-            say(f"Written to {folder / 'report.md'} and report.json; the runs lie beside them.")
+            notify(f"Written to {folder / 'report.md'} and report.json; the runs are beside them.")
     if interrupted:
         return Exit.INTERRUPTED
     failed = any(row.verdict.is_failure for reproduction in done for row in reproduction.rows)
@@ -64,13 +71,15 @@ class _Line:
         self._console = console
         self._drawn = 0.0
 
-    def show(self, recipe: str, number: int, count: int, status: Status) -> None:
+    def show(self, recipe: Recipe, number: int, count: int, status: Status) -> None:
         if not self._console.is_terminal or time.monotonic() - self._drawn < 0.25:
             return
         self._drawn = time.monotonic()
         steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
         part = f"{number}/{count}" if count > 1 else ""
-        text = "  ".join(filter(None, (recipe, part, describe(status), steps, measures(status))))
+        text = "  ".join(
+            filter(None, (recipe.name, part, describe(status), steps, figures_so_far(status, family_of(recipe.family))))
+        )
         width = max(10, self._console.width - 1)
         self._console.file.write("\r\x1b[2K")
         self._console.print(Text(text[:width], "dim"), end="", soft_wrap=True)
@@ -78,3 +87,77 @@ class _Line:
     def clear(self) -> None:
         if self._console.is_terminal:
             self._console.file.write("\r\x1b[2K")
+
+
+# The table.
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Write a row's cells as text."""
+    return (
+        row.recipe,
+        row.about,
+        _course(row),
+        _ours(row),
+        "" if row.difference is None else f"{row.difference:+.4f}",
+        row.verdict.value,
+        f"{row.seconds:.0f} s",
+    )
+
+
+def _course(row: Row) -> str:
+    bound = "" if row.at_most is None else f"≤ {row.at_most:g}"
+    if row.reference is None:
+        return bound
+    spread = f" ± {row.spread:g}" if row.spread and row.at_most is None else ""
+    return f"{_number(row.reference, 'g')}{spread}" + (f" ({bound})" if bound else "")
+
+
+def _ours(row: Row) -> str:
+    if row.ours is None:
+        return ""
+    if row.runs == 1 or row.low is None or row.high is None:
+        return _number(row.ours, ".4f")
+    return f"{row.ours:.4f} ({row.low:.3f} to {row.high:.3f}, {row.runs} runs)"
+
+
+def _number(value: float, form: str) -> str:
+    """Write a count in full, such as that of parameters, and a measured value in a form."""
+    return f"{value:,.0f}" if abs(value) >= LARGE and float(value).is_integer() else f"{value:{form}}"
+
+
+def table(reproductions: Sequence[Reproduction]) -> Table:
+    """Build the table for a terminal."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        drawn.add_column(name, justify="right" if name in ("difference", "time") else "left", overflow="fold")
+    for reproduction in reproductions:
+        last = ""
+        for row in reproduction.rows:
+            texts = list(cells(row))
+            if texts[0] == last:
+                texts[0] = texts[-1] = ""
+            last = row.recipe
+            style = STYLES.get(row.verdict, "red")
+            drawn.add_row(*[Text(text, style if index == 5 else "") for index, text in enumerate(texts)])
+    return drawn
+
+
+def notes(reproductions: Sequence[Reproduction]) -> list[str]:
+    """Return the lines below the table."""
+    return [
+        f"{reproduction.recipe.name}: {printable_line(reproduction.note)}"
+        for reproduction in reproductions
+        if reproduction.note
+    ]
+
+
+def markdown(reproductions: Sequence[Reproduction]) -> str:
+    """Write the table as Markdown."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for reproduction in reproductions:
+        lines += [
+            "| " + " | ".join(text.replace("|", "\\|") for text in cells(row)) + " |" for row in reproduction.rows
+        ]
+    below = [f"\n- {note}" for note in notes(reproductions)]
+    return "\n".join(lines) + "\n" + "".join(below)

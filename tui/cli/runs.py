@@ -1,27 +1,31 @@
 """`torchtty runs`: every run, the newest first."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.run.log import edits_of, settings_in_force
+from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES
-from torchtty.tui.cli.console import Exit, output, print_json, say
-from torchtty.tui.cli.summary import latest_figures
-from torchtty.tui.format import STATE_LOOKS, ago, count, loss, measures
+from torchtty.engine.contract.settings.family import Metric
+from torchtty.tui.cli.console import Exit, notify, output, print_json
+from torchtty.tui.cli.show import edits_as_json, latest_metrics
+from torchtty.tui.format import MISSING, STATE_LOOKS, ago, count, loss, measures
 
-FIGURES = {"step", "val loss", "best", "started"}
-GIVE_WAY = (
-    "best",
-    "model",
-)  # never the name, which other commands take, nor a part of a figure, which would be another one
+Summarised = Sequence[tuple[Metric, float]]
+
+RIGHT = {"step", "best", "started"}
+GIVE_WAY = ("best", "model", "started", "data", "step")
+"""Columns that are left out where there is no room, the first of them first. No cell is ever cut."""
 GAP = 2  # cells between two columns
-LEAST = 6  # cells of a dataset's name that are always shown
 
 
 def runs(*, as_json: bool) -> int:
@@ -31,46 +35,79 @@ def runs(*, as_json: bool) -> int:
         print_json([_entry(run) for run in found])
         return Exit.DONE
     if not found:
-        say(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' says how to start one.")
+        notify(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' shows how to start one.")
         return Exit.DONE
-    output().print(_table([_row(run) for run in found], output().width))
+    console = output()
+    for line in _lines(found, console):
+        console.print(line, soft_wrap=True)
     return Exit.DONE
 
 
-def _table(rows: list[dict[str, Text]], width: int) -> Table:
-    """Lay the rows out in so many cells: where they do not suffice, whole columns give way, and at last the data's names."""
+def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
+    """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
+    statuses = [(run, run.status(), *_subject(run)) for run in found]
+    summaries = [
+        FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
+    ]
+    heading = _common_heading(summaries)
+    rows = []
+    for (run, status, model, dataset), summarised in zip(statuses, summaries, strict=True):
+        rows.append(
+            {
+                "run": Text(printable_line(run.name), "bold"),
+                "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
+                "model": Text(model),
+                "data": Text(dataset),
+                "step": Text(_steps(status)),
+                heading or "latest": Text(_latest(summarised, labelled=not heading)),
+                "best": Text(loss(status.best, 4)),
+                "started": Text(ago(_created(run)), "dim"),
+            }
+        )
     wide = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in rows[0]}
-
-    def missing() -> int:
-        return sum(wide.values()) + GAP * (len(wide) - 1) - width
-
-    for title in GIVE_WAY:
-        if missing() > 0:
+    # A pipe has no width unless one is asked for: what reads it wants every column.
+    room = console.width if console.is_terminal or os.environ.get("COLUMNS") else None
+    for title in (*GIVE_WAY, heading or "latest"):
+        if room is not None and sum(wide.values()) + GAP * (len(wide) - 1) > room:
             del wide[title]
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
-    for title in wide:
-        table.add_column(title, justify="right" if title in FIGURES else "left", no_wrap=True)
-    for row in rows:
-        row["data"].truncate(max(LEAST, wide["data"] - max(0, missing())), overflow="ellipsis")
-        table.add_row(*(row[title] for title in wide))
-    return table
+    titles = {title: Text(title, "dim") for title in wide}
+    right = RIGHT | ({heading} if heading else set())
+    return [_line(row, wide, right) for row in (titles, *rows)]
 
 
-def _row(run: RunDirectory) -> dict[str, Text]:
-    status = run.status()
-    model, dataset = _subject(run)
-    summarised = FAMILIES[model].summarised(status.metrics) if model in FAMILIES else ()
-    steps = count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
-    return {
-        "run": Text(printable_line(run.name), "bold"),
-        "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
-        "model": Text(model),
-        "data": Text(dataset),
-        "step": Text(steps if status.max_steps > 1 else "–"),
-        "val loss": Text(measures(summarised) if len(summarised) > 1 else loss(status.metrics.get("val_loss"), 4)),
-        "best": Text(loss(status.best, 4)),
-        "started": Text(ago(_created(run)), "dim"),
-    }
+def _line(cells: dict[str, Text], wide: dict[str, int], right: set[str]) -> Text:
+    line = Text()
+    for title, width in wide.items():
+        cell = cells[title].copy()
+        space = width - cell.cell_len
+        cell.pad_left(space) if title in right else cell.pad_right(space)
+        line.append_text(cell).append(" " * GAP)
+    line.rstrip()
+    return line
+
+
+def _common_heading(summaries: Sequence[Summarised]) -> str:
+    """Return the title of the one metric that sums every run up, such as `val loss`; empty if they differ."""
+    metrics = {tuple(metric for metric, _ in summarised) for summarised in summaries if summarised}
+    if len(metrics) != 1:
+        return ""
+    (group,) = metrics
+    if len(group) != 1:
+        return ""
+    (metric,) = group
+    return f"{metric.label} loss" if metric.loss and metric.label else metric.title
+
+
+def _latest(summarised: Summarised, *, labelled: bool) -> str:
+    if not summarised:
+        return MISSING
+    return measures(summarised) if labelled else loss(summarised[0][1], 4)
+
+
+def _steps(status: Status) -> str:
+    if status.max_steps <= 1:
+        return MISSING
+    return count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
 
 
 def _subject(run: RunDirectory) -> tuple[str, str]:
@@ -89,7 +126,7 @@ def _created(run: RunDirectory) -> float | None:
 
 
 def _entry(run: RunDirectory) -> dict[str, Any]:
-    status = run.status()
+    status, edits = run.status(), edits_of(run)
     model, dataset = _subject(run)
     return {
         "run": run.name,
@@ -102,5 +139,7 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "step": status.step,
         "max_steps": status.max_steps,
         "parameters": status.parameters,
-        **latest_figures(status, FAMILIES.get(model)),
+        **latest_metrics(status, FAMILIES.get(model)),
+        "settings": settings_in_force(run) if model in FAMILIES else None,
+        "edits": edits_as_json(edits),
     }

@@ -1,86 +1,244 @@
-"""`torchtty show`: everything about one run."""
+"""`torchtty show`, and the summary of a run that was followed: metrics, a chart, samples, settings, what to do next."""
 
 import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain, zip_longest
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
-from torchtty.engine.contract.run.log import RunLog
+from torchtty.engine.contract.run.events import Edited
+from torchtty.engine.contract.run.log import RunLog, SampleRecord
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
+from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
+from torchtty.engine.contract.settings.family import Family
 from torchtty.engine.contract.settings.fields import show as shown_value
-from torchtty.tui.cli.console import Exit, output, print_json
-from torchtty.tui.cli.summary import figures, numbers, print_chart, print_headline, print_samples
-from torchtty.tui.format import ago, count
+from torchtty.tui.charts.frame import FrameBuilder
+from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
+from torchtty.tui.cli.console import Exit, output, print_json, speaks_unicode
+from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate
+
+SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
+SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
+ROLE_COLOURS = {"train": TRAIN, "val": VALID}
 
 
 def show(name: str, *, as_json: bool) -> int:
     """Show a run; return the exit code."""
     run = find_run(name)
-    log = RunLog(run)
+    log, status = RunLog(run), run.status()
     log.read()
     if as_json:
-        print_json(_everything(run, log))
+        print_json(_everything(log, status))
         return Exit.DONE
     console = output()
-    status = run.status()
-    print_headline(console, run, status)
-    console.print()
-    console.print(figures(status, log))
-    print_chart(console, log, height=max(8, min(16, console.height - 12)))
-    print_samples(console, log.latest_sample, 10)
-    _print_settings(console, run, log)
+    snapshot = _print_results(console, log, status, other_lines=12, sample_lines=SHOWN_LINES)
+    _print_settings(console, snapshot)
     _print_provenance(console, run)
     return Exit.DONE
 
 
-def _print_settings(console: Console, run: RunDirectory, log: RunLog) -> None:
-    try:
-        tree = log.settings()
-        original = run.configuration().tree()
-    except UserError as error:
-        console.print()
-        console.print(Text(str(error), "red"))
-        return
-    start = starting_tree(str(tree["model"]["kind"]))
-    differing, edited = difference(start, tree), difference(original, tree)
+def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Status) -> None:
+    """Print the results of a run that was followed, and the commands that continue from here."""
+    snapshot = _print_results(console, log, status, other_lines=16, sample_lines=SUMMARY_LINES)
     console.print()
-    console.print(
-        Text.assemble("settings", ("  (bold: not the model's own start; *: changed while it trained)", "dim"))
-    )
+    table = _grid()
+    table.columns[1].no_wrap = True
+    table.add_row("stored in", Text(str(run.path)))
+    if snapshot.offers(Action.SAMPLE):
+        table.add_row("sample", Text(f"torchtty sample {run.name}"))
+    if status.state is RunState.FINISHED and snapshot.can_resume:
+        table.add_row("continue", Text(f"torchtty resume {run.name} --training.max_steps {2 * status.max_steps}"))
+    elif snapshot.can_resume:
+        table.add_row("continue", Text(f"torchtty resume {run.name}"))
+    table.add_row("show", Text(f"torchtty show {run.name}"))
+    console.print(table)
+
+
+def _print_results(
+    console: Console, log: RunLog, status: Status, *, other_lines: int, sample_lines: int
+) -> RunSnapshot:
+    """Print headline, metrics, chart and samples of a run; the chart fills what `other_lines` leave of the terminal."""
+    snapshot = RunSnapshot.from_log(log, status)
+    _print_headline(console, snapshot)
+    console.print()
+    console.print(_figures(snapshot))
+    _print_chart(console, log, snapshot.family, height=max(8, min(16, console.height - other_lines)))
+    _print_samples(console, log.latest_sample, sample_lines)
+    return snapshot
+
+
+def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
+    """Print the run's name, its state and how far it came."""
+    status = snapshot.status
+    parts = [Text(snapshot.name, "bold"), Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style)]
+    if status.max_steps > 1:
+        parts.append(Text(f"{count(status.step)} of {count(status.max_steps)} steps"))
+    if status.seconds:
+        parts.append(Text(f"in {duration(status.seconds)}"))
+    if status.steps_per_second:
+        parts.append(Text(rate(status.steps_per_second)))
+    console.print(Text("  ").join(parts))
+    if status.message:
+        console.print(Text(printable(status.message), "red" if status.state is RunState.FAILED else ""))
+    if snapshot.state in (RunState.STOPPED, RunState.LOST) and snapshot.can_resume:
+        step = count(snapshot.checkpoints[-1])
+        stopped = snapshot.state.value.capitalize()
+        console.print(Text(f"{stopped} · 'torchtty resume {snapshot.name}' resumes from step {step}", "dim"))
+
+
+def _figures(snapshot: RunSnapshot) -> Table:
+    """Return metrics, size and device as a table."""
+    status, family, facts = snapshot.status, snapshot.family, snapshot.facts
+    table = _grid()
+    names = _headline_names(family, status)
+    for name in names:
+        text = Text(loss(status.metrics.get(name), 4), "bold" if name == names[0] else "")
+        if family and name == family.watched and status.best is not None and status.max_steps > 1:
+            text.append(f"  best {loss(status.best, 4)} at step {count(status.best_step)}")
+        metric = family.metric(name) if family else None
+        table.add_row(Text(printable_line(metric.description or metric.title if metric else name)), text)
+    for name, value in (facts.summary.metrics if facts.summary else {}).items():
+        if name not in {*names, "train_eval_loss"}:
+            table.add_row(Text(printable_line(name).replace("_", " ")), number(value))
+    if facts.references:
+        compared = [f"{printable_line(name)} {loss(value, 4)}" for name, value in facts.references.items()]
+        table.add_row("to compare with", Text(" · ".join(compared)))
+    device = f" on {printable_line(status.device)}" if status.device else ""
+    table.add_row("parameters", Text(f"{count(status.parameters)}{device}"))
+    return table
+
+
+def _headline_names(family: Family | None, status: Status) -> list[str]:
+    """Return the metrics that sum a run up: those that are known, and the one that decides which checkpoint is best."""
+    if family is None:
+        return list(status.metrics)
+    return [name for name in dict.fromkeys(chain(*family.headline)) if name in status.metrics or name == family.watched]
+
+
+def _print_chart(console: Console, log: RunLog, family: Family | None, height: int) -> None:
+    """Print the family's first chart over the steps, if there are two steps or more to draw."""
+    if family is None or console.width < 30:
+        return
+    chart, curves = family.charts[0], []
+    steps: set[float] = set()
+    for metric in map(family.metric, chart.metrics):
+        points = log.metrics.points(metric.name)
+        steps.update(step for step, value in points if isfinite(value))
+        curve = Series(metric.name, metric.title, ROLE_COLOURS.get(metric.role), smooth=metric.smoothed)
+        curve.extend([step for step, _ in points], [value for _, value in points])
+        curves.append(curve)
+    if len(steps) < 2:
+        return
+    units = {family.metric(name).unit for name in chart.metrics} - {""}
+    title = f"{chart.title} in {units.pop()}" if len(units) == 1 else chart.title
+    style = ChartStyle(colour=console.color_system is not None, unicode=speaks_unicode(sys.stdout))
+    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), x_max=max(steps), style=style)
+    console.print()
+    console.print(FrameBuilder().build(replace(spec, smoothing=spec.time_constant(SMOOTHING))), end="")
+
+
+def _print_samples(console: Console, sample: SampleRecord | None, most: int) -> None:
+    """Print texts as far as `most` lines go, marking items as new or seen."""
+    if sample is None:
+        return
+    console.print()
+    console.print(Text(f"samples at step {count(sample.step)}", "dim"))
+    if len(sample.texts) > 1 and all("\n" not in text for text in sample.texts):
+        for text, known in _texts(sample)[:most]:
+            console.print(Text("  ") + marked(text, known), soft_wrap=True)
+        return
+    lines = [line for text in sample.texts for line in printable(text).splitlines() if line.strip()]
+    for line in lines[:most]:
+        console.print(Text(f"  {line}"), no_wrap=True, overflow="ellipsis")
+
+
+def _texts(sample: SampleRecord) -> list[tuple[str, bool | None]]:
+    """Return a sample's texts, and of items whether each stands in the training split."""
+    return list(zip_longest(sample.texts, sample.known[: len(sample.texts)]))
+
+
+def marked(text: str, known: bool | None) -> Text:
+    """Return a text with a mark whether it stands in the training split."""
+    mark = {None: "", True: "  seen", False: "  new"}[known]
+    return Text.assemble(printable(text), (mark, "green" if known is False else "dim"))
+
+
+# Settings.
+
+
+def _print_settings(console: Console, snapshot: RunSnapshot) -> None:
+    """Print the settings in force, with what they were before they were changed."""
+    console.print()
+    if snapshot.problem:
+        console.print(Text(printable(snapshot.problem), "red"))
+        return
+    tree = snapshot.settings
+    differing = difference(starting_tree(str(tree["model"]["kind"])), tree)
+    histories = _histories(snapshot.facts.edits)
+    explained = "bold: differs from the model's default" + ("; → changed at that step" if histories else "")
+    console.print(Text.assemble("settings", (f"  ({explained})", "dim")))
     table = Table.grid(padding=(0, 2, 0, 2))
     table.add_column(style="dim")
     table.add_column()
     for section, fields in tree.items():
-        parts = Text("  ").join(
+        parts = [
             Text.assemble(
                 (f"{name} ", "dim"),
-                (_setting(value), "bold" if f"{section}.{name}" in differing else ""),
-                "*" if f"{section}.{name}" in edited else "",
+                (
+                    histories.get(f"{section}.{name}", _written(value)),
+                    "bold" if f"{section}.{name}" in differing else "",
+                ),
             )
             for name, value in fields.items()
-        )
-        table.add_row(section, parts)
+        ]
+        table.add_row(section, Text("  ").join(parts))
     console.print(table)
 
 
-def _setting(value: Any) -> str:
+def _histories(edits: Iterable[Edited]) -> dict[str, str]:
+    """Return what each setting that was changed was and became: `1e-3 → 8e-3 at 470`."""
+    found: dict[str, str] = {}
+    for edit in edits:
+        if edit.value != edit.old:
+            before = found.get(edit.path, _written(edit.old))
+            found[edit.path] = f"{before} → {_written(edit.value)} at {edit.step:,}"
+    return found
+
+
+def edits_as_json(edits: Iterable[Edited]) -> list[dict[str, Any]]:
+    """Return the changes of settings while a run trained, oldest first."""
+    return [
+        {"step": edit.step, "path": edit.path, "old": edit.old, "value": edit.value}
+        for edit in edits
+        if edit.value != edit.old
+    ]
+
+
+def _written(value: Any) -> str:
     return printable_line(shown_value(value)) if value != "" else "''"
+
+
+# Provenance.
 
 
 def _print_provenance(console: Console, run: RunDirectory) -> None:
     meta = run.meta()
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column()
+    table = _grid()
     created = meta.get("created")
     argv = meta.get("argv")
     rows = {
-        "kept in": str(run.path),
+        "stored in": str(run.path),
         "started": ago(created) if isinstance(created, int | float) else None,
         "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
         "recipe": meta.get("recipe"),
@@ -114,19 +272,58 @@ def _checkpoints(run: RunDirectory) -> str:
     return "steps " + ", ".join(steps) if steps else "none"
 
 
-def _everything(run: RunDirectory, log: RunLog) -> dict[str, Any]:
-    try:
-        configuration: dict[str, Any] | None = run.configuration().tree()
-        edited = log.settings()
-    except UserError:
-        configuration, edited = None, {}
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    return table
+
+
+# JSON.
+
+
+def numbers(run: RunDirectory, log: RunLog) -> dict[str, Any]:
+    """Return a run's results as JSON values. Losses are in nats, times in seconds."""
+    status = run.status()
+    sample = log.latest_sample
+    return {
+        "run": run.name,
+        "path": str(run.path),
+        "state": status.state.value,
+        "message": status.message,
+        "step": status.step,
+        "max_steps": status.max_steps,
+        "seconds": status.seconds,
+        "steps_per_second": status.steps_per_second,
+        "device": status.device,
+        "parameters": status.parameters,
+        **latest_metrics(status, RunSnapshot.from_log(log, status).family),
+        "references": log.facts.references,
+        "metrics": log.facts.summary.metrics if log.facts.summary else {},
+        "samples": [{"text": text, "known": known} for text, known in _texts(sample)] if sample else [],
+    }
+
+
+def latest_metrics(status: Status, family: Family | None) -> dict[str, float | int | None]:
+    """Return the metrics that sum a run up, by name; None for one that is not known yet."""
+    if family is None:
+        return dict(status.metrics)
+    found: dict[str, float | int | None] = {name: status.metrics.get(name) for name in chain(*family.headline)}
+    if family.watched:
+        found |= {f"best_{family.watched}": status.best, "best_step": status.best_step}
+    return found
+
+
+def _everything(log: RunLog, status: Status) -> dict[str, Any]:
+    run, snapshot = log.run, RunSnapshot.from_log(log, status)
+    shown = [name for chart in snapshot.family.charts for name in chart.metrics] if snapshot.family else []
     return numbers(run, log) | {
-        "serving": run.status().serving,
-        "configuration": configuration,
-        "edited": edited,
+        "serving": status.serving,
+        "configuration": None if snapshot.problem else run.configuration().tree(),
+        "edited": snapshot.settings,
+        "edits": edits_as_json(snapshot.facts.edits),
         "provenance": run.meta(),
-        "checkpoints": run.checkpoints(),
+        "checkpoints": snapshot.checkpoints,
         "best_checkpoint": run.best_step(),
-        "train_losses": log.metrics.points("train_loss"),
-        "val_losses": log.metrics.points("val_loss"),
+        "curves": {name: log.metrics.points(name) for name in shown},
     }

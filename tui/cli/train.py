@@ -1,53 +1,63 @@
-"""`torchtty train`: start a run and follow it."""
+"""`torchtty train` and `torchtty resume`: start a run, or continue one, and follow it."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchtty.engine.contract.client.offline_fallback import begin_instead, substitute
+from torchtty.engine.contract.client.offline_fallback import create_fallback, fallback_for
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
-from torchtty.engine.contract.run.directory import RunDirectory, create
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, create, find_run
 from torchtty.engine.contract.run.log import RunLog
+from torchtty.engine.contract.run.requests import Continue, Edit
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.cli.choices import chosen, recipes, with_whole_paths
-from torchtty.tui.cli.console import Exit, UsageError, fail, output, print_json, say
-from torchtty.tui.cli.flags import Arguments, configured, paths_given, take_apart
-from torchtty.tui.cli.follow import Interruptions, Outcome, counting_interrupts, follow
-from torchtty.tui.cli.progress import display
-from torchtty.tui.cli.settings import print_settings, print_train_help
-from torchtty.tui.cli.summary import numbers, print_summary
+from torchtty.engine.contract.settings.fallbacks import fetches
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.tui.cli.arguments import (
+    Arguments,
+    configured,
+    live_settings,
+    parse_argv,
+    paths_given,
+    preset_named,
+    recipes,
+    with_absolute_paths,
+)
+from torchtty.tui.cli.console import Exit, UsageError, notify, output, print_json, report_error
+from torchtty.tui.cli.follow import Interruptions, Outcome, counting_interrupts, describe, display, follow
+from torchtty.tui.cli.models import print_resume_help, print_settings, print_train_help
+from torchtty.tui.cli.show import numbers, print_summary
 
 
 def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:
     """Train what the arguments say; return the exit code."""
-    asks_help = "--help" in arguments or "-h" in arguments
-    given = take_apart([argument for argument in arguments if argument not in ("--help", "-h")])
-    if asks_help and not given.words:
+    given = parse_argv(arguments)
+    if given.wants_help and not given.words:
         print_train_help(output())
         return Exit.DONE
-    choice = chosen(_only_word(given))
-    if asks_help:
-        print_settings(output(), choice)
+    preset = preset_named(_only_word(given))
+    if given.wants_help:
+        print_settings(output(), preset)
         return Exit.DONE
-    configuration = with_whole_paths(configured(choice.tree, given))
+    configuration = with_absolute_paths(configured(preset.tree, given))
     with counting_interrupts() as interruptions:
-        run = create(configuration, name=name, recipe=choice.recipe)
+        run = create(configuration, name=name, recipe=preset.recipe)
         worker = start(run, Mode.TRAIN)
-        if detach:
-            return announce(run, as_json=as_json)
-        followed = follow_on(run, worker, interruptions, as_json=as_json)
+        followed = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
         if falls_back and not followed.outcome.interrupted:
-            instead = substitute(run, recipes(), paths_given(choice.tree, given))
-            if instead is not None:
-                say(instead.sentence)
-                run = begin_instead(run, instead, name)
-                followed = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json)
-        return conclude(followed, as_json=as_json)
+            fallback = fallback_for(run, recipes(), paths_given(preset.tree, given))
+            if fallback is not None:
+                notify(fallback.sentence)
+                run = create_fallback(run, fallback, name)
+                worker = start(run, Mode.TRAIN)
+                followed = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
+        return conclude(followed, as_json=as_json, detach=detach)
 
 
 def _only_word(given: Arguments) -> str:
     if not given.words:
-        raise UsageError("What shall be trained? Give a model or a recipe: 'torchtty train --help' lists them.")
+        raise UsageError("Name a model or a recipe to train: 'torchtty train --help' lists them.")
     if len(given.words) > 1:
         raise UsageError(
             f"One model or recipe at a time, but there are {len(given.words)}: {' '.join(given.words[:5])}. "
@@ -56,14 +66,36 @@ def _only_word(given: Arguments) -> str:
     return given.words[0]
 
 
-def announce(run: RunDirectory, *, as_json: bool) -> int:
-    """Say that a run trains in the background."""
-    if as_json:
-        print_json({"run": run.name, "path": str(run.path)})
-    else:
-        sys.stdout.write(f"{run.name}\n")
-        say(f"It trains in the background: 'torchtty show {run.name}' looks at it, 'torchtty stop {run.name}' ends it.")
-    return Exit.DONE
+def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
+    """Continue the run that the arguments name, with the live settings they give; return the exit code."""
+    given = parse_argv(arguments)
+    if given.wants_help:
+        print_resume_help(output())
+        return Exit.DONE
+    if len(given.words) != 1:
+        raise UsageError("Name one run to resume, or 'latest': 'torchtty runs' lists them.")
+    run = find_run(given.words[0])
+    snapshot = RunSnapshot.of(run)
+    paused = snapshot.offers(Action.CONTINUE)
+    if not paused and (refusal := snapshot.refusal(Action.RESUME)):
+        raise UserError(refusal)
+    edits = live_settings(snapshot.settings, given)
+    status = snapshot.status
+    if status.state is RunState.FINISHED and edits.get("training.max_steps", status.max_steps) <= status.step:
+        raise UsageError(
+            f"{run.name} has finished its {status.step:,} steps: "
+            f"add --training.max_steps with more, such as {2 * max(1, status.step)}."
+        )
+    worker: WarmWorker | None = None
+    with counting_interrupts() as interruptions:
+        if paused:
+            for path, value in edits.items():
+                run.send(Edit(path=path, value=value))
+            run.send(Continue())
+        else:
+            worker = start(run, Mode.RESUME, edits)
+        followed = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
+        return conclude(followed, as_json=as_json, detach=detach)
 
 
 @dataclass(frozen=True)
@@ -75,31 +107,61 @@ class Followed:
     outcome: Outcome
 
 
-def follow_on(run: RunDirectory, worker: WarmWorker | None, interruptions: Interruptions, *, as_json: bool) -> Followed:
-    """Follow a run until it is over or left to itself."""
+def follow_on(
+    run: RunDirectory,
+    worker: WarmWorker | None,
+    interruptions: Interruptions,
+    *,
+    as_json: bool,
+    detach: bool = False,
+) -> Followed:
+    """Follow a run until it is over or left to itself; to detach, until it trains or is queued."""
     log = RunLog(run)
-    with display(results_on_stdout=as_json) as shown:
-        outcome = follow(run, log, shown, interruptions, worker)
+    family = family_of(run.configuration().kind)
+    with display(run.name, family, results_on_stdout=as_json or detach) as shown:
+        outcome = follow(run, log, shown, interruptions, worker, detach=detach)
     return Followed(run, log, outcome)
 
 
-def conclude(followed: Followed, *, as_json: bool) -> int:
-    """Print what a run that was followed came to, and return the exit code."""
+def conclude(followed: Followed, *, as_json: bool, detach: bool = False) -> int:
+    """Print the result of a run that was followed, or that it trains in the background; return the exit code."""
     run, outcome = followed.run, followed.outcome
     state = outcome.status.state
-    if as_json:
+    failed = state in (RunState.FAILED, RunState.LOST)
+    if detach and not failed and not outcome.interrupted:
+        _announce(followed, as_json=as_json)
+    elif as_json:
         print_json(
             numbers(run, followed.log)
             | {"state": state.value, "message": outcome.status.message, "instead_of": run.meta().get("instead_of")}
         )
     elif outcome.left:
-        say(f"{run.name} was told to stop and is left to itself: 'torchtty show {run.name}' says what became of it.")
-    elif state not in (RunState.FAILED, RunState.LOST):
+        notify(f"{run.name} stops after this step: 'torchtty show {run.name}' shows whether it has.")
+    elif not failed:
         print_summary(output(), run, followed.log, outcome.status)
     if outcome.interrupted:
         return Exit.INTERRUPTED
-    if state in (RunState.FAILED, RunState.LOST):
-        fail(f"{run.name} {state.value}: {outcome.status.message or 'no reason was given'}")
-        say(f"Its log is {run.log_path}.")
+    if failed:
+        report_error(f"{run.name} {state.value}: {outcome.status.message or 'no reason was given'}")
+        notify(f"Its log is {run.log_path}.")
         return Exit.FAILED
     return Exit.DONE
+
+
+def _announce(followed: Followed, *, as_json: bool) -> None:
+    """Report that a run trains in the background, or will once the device is free."""
+    run, status = followed.run, followed.outcome.status
+    if as_json:
+        found = {"run": run.name, "path": str(run.path), "state": status.state.value}
+        print_json(found | {"instead_of": run.meta().get("instead_of")})
+        return
+    sys.stdout.write(f"{run.name}\n")
+    if status.state is RunState.QUEUED:
+        notify(f"{run.name} is {describe(status)} and trains in the background once the device is free.")
+        if fetches(run.configuration().tree()):
+            notify("It downloads its data then; if that fails, the run fails and nothing is trained instead.")
+    elif status.state.is_live:
+        notify(f"{run.name} trains in the background.")
+    else:
+        notify(f"{run.name} has {status.state.value} already.")
+    notify(f"'torchtty show {run.name}' shows it, 'torchtty stop {run.name}' stops it.")

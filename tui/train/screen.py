@@ -220,15 +220,15 @@ class TrainScreen(Screen[None]):
 
     def _fall_back(self) -> None:
         """Start what a recipe names in the place of the run that was started here and cannot fetch what it needs."""
-        from torchtty.engine.contract.client.offline_fallback import begin_instead, substitute
+        from torchtty.engine.contract.client.offline_fallback import create_fallback, fallback_for
 
         run, self._started = self._started, None
-        instead = substitute(run, self.form.recipes) if run is not None else None
-        if run is not None and instead is not None:
-            self.notify(instead.sentence, severity="warning", timeout=30, markup=False)
+        fallback = fallback_for(run, self.form.recipes) if run is not None else None
+        if run is not None and fallback is not None:
+            self.notify(fallback.sentence, severity="warning", timeout=30, markup=False)
             self._starting = True
             self.view.show(None)  # the new run may bear the name of this one, and is to be read anew
-            self._launch(partial(begin_instead, run, instead))
+            self._launch(partial(create_fallback, run, fallback))
 
     @property
     def _is_live(self) -> bool:

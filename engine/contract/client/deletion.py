@@ -8,8 +8,9 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.requests import Release
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 
-PATIENCE = 5.0  # seconds for a worker that still holds the model to let it go
+PATIENCE = 5.0  # seconds for a worker that still has the model in memory to release it
 
 
 def delete(run: RunDirectory) -> None:
@@ -18,8 +19,8 @@ def delete(run: RunDirectory) -> None:
     if run.path.is_symlink() or run.path.parent.resolve() != folder.resolve():
         raise UserError(f"{run.name} lies outside the runs folder {folder}, so it is not deleted from here.")
     status = run.status()
-    if status.state.is_live:
-        raise UserError(f"{run.name} is {status.state.value}: stop it before you delete it.")
+    if refusal := RunSnapshot(run, status).refusal(Action.DELETE):
+        raise UserError(refusal)
     if status.serving:
         run.send(Release())
         until = time.monotonic() + PATIENCE
@@ -33,7 +34,7 @@ def delete(run: RunDirectory) -> None:
 
 
 def _aside(path: Path) -> Path:
-    """Rename a run so that nobody lists it while its files go one by one."""
+    """Rename a run so that it is not listed while its files are deleted one by one."""
     hidden = path.with_name(f".deleted-{time.time_ns()}-{path.name}")
     path.rename(hidden)
     return hidden

@@ -1,4 +1,4 @@
-"""Training a recipe's fallback in the place of a run of it that cannot fetch what it needs."""
+"""The offline fallback: what is trained instead of a run of a recipe that cannot download what it needs."""
 
 import re
 import time
@@ -14,31 +14,31 @@ from torchtty.engine.contract.settings.fallbacks import fetches
 from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.recipes import Recipe
 
-PATIENCE = 5.0  # seconds for the worker of a run that failed to leave it
+PATIENCE = 5.0  # seconds for the worker of a run that failed to exit
 
 
 @dataclass(frozen=True)
-class Substitute:
-    """What is trained in the place of a run, and the sentence that tells a person so."""
+class OfflineFallback:
+    """What is trained instead of a run, and the sentence that reports it."""
 
     configuration: Configuration
     recipe: str  # whose run it is
-    missing: Recipe
+    missing: Recipe  # whose download failed
     reason: str  # why the run failed
     left_out: tuple[str, ...] = ()  # settings that a person chose and that do not exist for it
 
     @property
     def sentence(self) -> str:
-        """Say what could not be had, what is trained instead, and what that means for the figures."""
+        """Say what could not be downloaded, what is trained instead, and what that means for the figures."""
         what = in_brief(self.reason)
         if self.recipe == self.missing.name:
             dataset = self.configuration.tree()["data"]["dataset"]
-            told = f"{what}, so {self.recipe} is trained on {dataset} instead, to which its figures do not apply."
+            text = f"{what}, so {self.recipe} is trained on {dataset} instead, to which its figures do not apply."
         else:
-            told = (
+            text = (
                 f"{what}, so {self.recipe} is trained instead of {self.missing.name}, whose figures do not apply to it."
             )
-        return told + (f" It has no {', '.join(self.left_out)}: left out." if self.left_out else "")
+        return text + (f" It has no {', '.join(self.left_out)}: left out." if self.left_out else "")
 
 
 def in_brief(reason: str) -> str:
@@ -46,11 +46,13 @@ def in_brief(reason: str) -> str:
     return re.sub(r"^[a-z]+\.[a-z_]+: ", "", reason).partition(". ")[0].rstrip(".")
 
 
-def substitute(run: RunDirectory, recipes: Mapping[str, Recipe], chosen: Collection[str] = ()) -> Substitute | None:
-    """Return what to train in the place of a run of a recipe that failed because something cannot be fetched; else None.
+def fallback_for(
+    run: RunDirectory, recipes: Mapping[str, Recipe], chosen: Collection[str] = ()
+) -> OfflineFallback | None:
+    """Return what to train instead of a run of a recipe that failed because a download cannot be had; else None.
 
-    None too where a person put something of their own in the place of what the recipe fetches: they want that and nothing else.
-    What they changed otherwise, and the settings `chosen`, hold for the fallback as well, as far as it has them.
+    None too where a person replaced what the recipe downloads by something of their own: they want that and nothing else.
+    What they changed otherwise, and the settings `chosen`, apply to the fallback as well, as far as it has them.
     """
     status = run.written_status()
     missing = recipes.get(str(run.meta().get("recipe")))
@@ -61,24 +63,24 @@ def substitute(run: RunDirectory, recipes: Mapping[str, Recipe], chosen: Collect
         return None
     if missing.fallback.dataset is not None:
         configuration = parse(with_value(tree, "data.dataset", missing.fallback.dataset))
-        return Substitute(configuration, missing.name, missing, status.message)
+        return OfflineFallback(configuration, missing.name, missing, status.message)
     other = recipes[missing.fallback.name]
     changed = {path for path in (*difference(missing.tree, tree), *chosen) if path not in needed and _has(tree, path)}
     configuration, left_out = _with_changes(other.tree, tree, sorted(changed))
-    return Substitute(configuration, other.name, missing, status.message, left_out)
+    return OfflineFallback(configuration, other.name, missing, status.message, left_out)
 
 
-def begin_instead(run: RunDirectory, found: Substitute, name: str | None = None) -> RunDirectory:
-    """Make the run that takes the place of one that could not begin, which is removed: it holds nothing but the reason.
+def create_fallback(run: RunDirectory, fallback: OfflineFallback, name: str | None = None) -> RunDirectory:
+    """Replace a run that could not begin by one of its fallback; it is deleted, as it holds nothing but the reason.
 
-    The reason is kept as `instead_of` in the new run's provenance. Raises `UserError`. Blocks until the old worker has left.
+    The reason is stored as `instead_of` in the new run's provenance. Raises `UserError`. Blocks until the old worker has exited.
     """
     until = time.monotonic() + PATIENCE
     while run.written_status().process_is_alive() and time.monotonic() < until:
         time.sleep(0.05)
     delete(run)
-    instead_of = {"recipe": found.missing.name, "reason": found.reason}
-    return create(found.configuration, name=name, recipe=found.recipe, instead_of=instead_of)
+    instead_of = {"recipe": fallback.missing.name, "reason": fallback.reason}
+    return create(fallback.configuration, name=name, recipe=fallback.recipe, instead_of=instead_of)
 
 
 def _has(tree: Mapping[str, Any], path: str) -> bool:

@@ -1,1 +1,1 @@
-"""Many runs as one question: training the runs of recipes and holding them against their figures."""
+"""Many runs as one question: training the runs of recipes and comparing them with their figures."""

@@ -9,13 +9,12 @@ from typing import Any
 
 from torchtty.engine.contract.client.offline_fallback import in_brief
 from torchtty.engine.contract.client.workers import WarmWorker
-from torchtty.engine.contract.experiments.verdict import Row, Verdict, judge, unjudged
+from torchtty.engine.contract.experiments.plan import Plan, fallback_plan, plan_for
+from torchtty.engine.contract.experiments.verdict import Row, TrainedRun, Verdict, judge, unjudged
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.engine.contract.settings.configuration import parse, with_value
-from torchtty.engine.contract.settings.fallbacks import Fallback
-from torchtty.engine.contract.settings.family import Tree
-from torchtty.engine.contract.settings.recipes import Recipe, recipe_named
+from torchtty.engine.contract.run.status import Status
+from torchtty.engine.contract.settings.configuration import parse
+from torchtty.engine.contract.settings.recipes import Recipe
 
 LOOK_EVERY = 0.1  # seconds
 DIED = "Its worker ended before it could say why; worker.log in its folder may."
@@ -37,7 +36,7 @@ class Reproduction:
 class Runner:
     """Reproduces recipes into a folder of their own."""
 
-    def __init__(self, folder: Path, *, quick: bool, show: Callable[[str, int, int, Status], None]) -> None:
+    def __init__(self, folder: Path, *, quick: bool, show: Callable[[Recipe, int, int, Status], None]) -> None:
         self.folder, self.quick, self._show = folder, quick, show
         self._next: WarmWorker | None = None
 
@@ -51,36 +50,26 @@ class Runner:
                 self._next.close()
 
     def _one(self, recipe: Recipe, more: bool) -> Reproduction:
-        references = recipe.quick.references if self.quick and recipe.quick else recipe.references
         began = time.monotonic()
-        runs = self._train(recipe, recipe.runs(self.quick), more)
+        plan, fallback = plan_for(recipe, quick=self.quick), fallback_plan(recipe, quick=self.quick)
+        runs = self._train(plan, more)
         note = _first_failure(runs)
-        if recipe.fallback is not None and any(status.unreachable for _, _, status in runs):
-            instead = self._train(*self._fallback_of(recipe, recipe.fallback), more)
+        if fallback is not None and any(run.status.unreachable for run in runs):
+            instead = self._train(fallback, more)
             reason, note = note, _first_failure(instead)
             if not note:
-                other = recipe.fallback.recipe
-                about = f"{other} runs to its end" if other else f"runs to its end on {recipe.fallback.dataset}"
-                rows = unjudged(recipe, references, about, len(instead), time.monotonic() - began)
-                return Reproduction(
-                    recipe, tuple(rows), f"{recipe.fallback.name} ran instead, since {in_brief(reason)}"
-                )
+                seconds = time.monotonic() - began
+                rows = unjudged(recipe, plan.references, fallback.about, len(instead), seconds)
+                name = recipe.fallback.name if recipe.fallback else ""
+                return Reproduction(recipe, tuple(rows), f"{name} ran instead, since {in_brief(reason)}")
             runs = instead
-        finished = [(tree, run, status.state is RunState.FINISHED) for tree, run, status in runs]
-        rows = judge(recipe, references, finished, time.monotonic() - began)
-        if any(status.unreachable for _, _, status in runs):
+        rows = judge(recipe, plan.references, runs, time.monotonic() - began)
+        if any(run.status.unreachable for run in runs):
             rows = [replace(rows[0], verdict=Verdict.NOT_HERE, about="needs a download")]
         return Reproduction(recipe, tuple(rows), note)
 
-    def _fallback_of(self, recipe: Recipe, fallback: Fallback) -> tuple[Recipe, Sequence[Tree]]:
-        """Return the runs of a recipe's fallback, and whose they are."""
-        if fallback.recipe is not None:
-            other = recipe_named(fallback.recipe)
-            return other, other.runs(self.quick)
-        return recipe, [with_value(tree, "data.dataset", fallback.dataset) for tree in recipe.runs(self.quick)]
-
-    def _train(self, recipe: Recipe, trees: Sequence[Tree], more: bool) -> list[tuple[Tree, RunDirectory, Status]]:
-        runs = [create(parse(tree), root=self.folder, recipe=recipe.name) for tree in trees]
+    def _train(self, plan: Plan, more: bool) -> list[TrainedRun]:
+        runs = [create(parse(tree), root=self.folder, recipe=plan.recipe.name) for tree in plan.trees]
         worker, self._next = self._next or WarmWorker(), None
         if not worker.is_alive:
             worker.close()
@@ -90,27 +79,27 @@ class Runner:
             self._next = WarmWorker()
         try:
             for number, run in enumerate(runs, 1):
-                self._follow(recipe, run, number, len(runs), worker)
+                self._follow(plan.recipe, run, number, len(runs), worker)
         except KeyboardInterrupt:
             worker.process.send_signal(signal.SIGTERM)
             worker.process.wait()
             raise Interrupted from None
         worker.process.wait()
-        return [(tree, run, run.status()) for tree, run in zip(trees, runs, strict=True)]
+        return [TrainedRun(run, tree) for run, tree in zip(runs, plan.trees, strict=True)]
 
     def _follow(self, recipe: Recipe, run: RunDirectory, number: int, count: int, worker: WarmWorker) -> None:
         while True:
             gone = not worker.is_alive
             status = run.written_status()
-            self._show(recipe.name, number, count, status)
+            self._show(recipe, number, count, status)
             if gone or not status.state.is_live:
                 return
             time.sleep(LOOK_EVERY)
 
 
-def _first_failure(runs: Sequence[tuple[Tree, RunDirectory, Status]]) -> str:
+def _first_failure(runs: Sequence[TrainedRun]) -> str:
     """Say why the first of the runs that did not finish did not; nothing if all did."""
-    return next((status.message or DIED for _, _, status in runs if status.state is not RunState.FINISHED), "")
+    return next((run.status.message or DIED for run in runs if not run.is_finished), "")
 
 
 def as_json(reproduction: Reproduction) -> dict[str, Any]:

@@ -1,24 +1,25 @@
-"""Holding the runs of a recipe against its reference figures."""
+"""Comparing the runs of a recipe with its reference figures."""
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.log import RunLog
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.recipes import Recipe, Reference
 
 
 class Verdict(StrEnum):
-    """What became of a figure."""
+    """How a measured value compares with a figure."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
-    MISSING = "missing"  # the run came to its end and never measured it
-    FAILED = "failed"  # the run did not come to its end
+    MISSING = "missing"  # the run finished and never measured it
+    FAILED = "failed"  # the run did not finish
     NOT_HERE = "not here"  # it needs something that this machine lacks, such as a download
     NOT_JUDGED = "not judged"  # what ran was the recipe's fallback, to which the figure does not apply
 
@@ -49,51 +50,54 @@ class Row:
         return None if self.ours is None or self.reference is None else self.ours - self.reference
 
 
-def measured(run: RunDirectory, metric: str, step: int | None) -> float | None:
-    """Return a metric of a run at a step, or the last one; None if it was not measured there."""
-    if metric == "parameters":  # a fact of the model, not of a step
-        return run.written_status().parameters
-    rows = JsonLinesTail(run.metrics_path).read()
-    values = [(row["step"], row[metric]) for row in rows if metric in row and isinstance(row.get("step"), int)]
-    if step is not None:
-        values = [(at, value) for at, value in values if at == step]
-    return float(values[-1][1]) if values else None
+class TrainedRun:
+    """A run that is over, with what it has written and its settings at the start."""
+
+    def __init__(self, run: RunDirectory, tree: Tree) -> None:
+        self.tree, self.status = tree, run.status()
+        self._log = RunLog(run)
+        self._log.read()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status.state is RunState.FINISHED
+
+    def measured(self, metric: str, step: int | None) -> float | None:
+        """Return a metric at a step, or its last value; None if it was not measured there."""
+        if metric == "parameters":  # a fact of the model, not of a step
+            return self.status.parameters
+        values = [value for at, value in self._log.metrics.points(metric) if step is None or at == step]
+        return values[-1] if values else None
 
 
-def judge(
-    recipe: Recipe,
-    references: Sequence[Reference],
-    runs: Sequence[tuple[Mapping[str, Any], RunDirectory, bool]],
-    seconds: float,
-) -> list[Row]:
-    """Judge every figure of a recipe. `runs` are (configuration, run, whether it finished).
+def judge(recipe: Recipe, references: Sequence[Reference], runs: Sequence[TrainedRun], seconds: float) -> list[Row]:
+    """Compare every figure of a recipe with its runs.
 
-    Where several runs are about one figure, such as those of ten seeds, their median is held against it: a single spike says
+    Where several runs are about one figure, such as those of ten seeds, their median is compared with it: a single spike says
     nothing about the recipe.
     """
     if not references:
-        finished = all(done for _, _, done in runs)
-        verdict = Verdict.AGREES if finished else Verdict.FAILED
-        return [Row(recipe.name, "runs to its end", None, None, 0.0, "", None, None, None, len(runs), seconds, verdict)]
+        finished = all(run.is_finished for run in runs)
+        return [_without_figure(recipe, "runs to its end", len(runs), seconds, finished=finished)]
     return [_row(recipe, reference, runs, seconds) for reference in references]
 
 
 def unjudged(recipe: Recipe, references: Sequence[Reference], about: str, count: int, seconds: float) -> list[Row]:
-    """Return the rows of a recipe whose fallback ran to its end in `count` runs: what did (`about`), and the figures left open."""
-    ran = Row(recipe.name, about, None, None, 0.0, "", None, None, None, count, seconds, Verdict.AGREES)
-    return [
-        ran,
-        *(replace(_row(recipe, reference, (), seconds), verdict=Verdict.NOT_JUDGED) for reference in references),
-    ]
+    """Return the rows of a recipe whose fallback finished in `count` runs: what finished (`about`), and the open figures."""
+    open_rows = [replace(_row(recipe, entry, (), seconds), verdict=Verdict.NOT_JUDGED) for entry in references]
+    return [_without_figure(recipe, about, count, seconds, finished=True), *open_rows]
 
 
-def _row(
-    recipe: Recipe, reference: Reference, runs: Sequence[tuple[Mapping[str, Any], RunDirectory, bool]], seconds: float
-) -> Row:
-    chosen = [(run, done) for tree, run, done in runs if reference.is_about(tree)]
-    values = [value for run, _ in chosen if (value := measured(run, reference.metric, reference.step)) is not None]
+def _without_figure(recipe: Recipe, about: str, count: int, seconds: float, *, finished: bool) -> Row:
+    verdict = Verdict.AGREES if finished else Verdict.FAILED
+    return Row(recipe.name, about, None, None, 0.0, "", None, None, None, count, seconds, verdict)
+
+
+def _row(recipe: Recipe, reference: Reference, runs: Sequence[TrainedRun], seconds: float) -> Row:
+    chosen = [run for run in runs if reference.is_about(run.tree)]
+    values = [value for run in chosen if (value := run.measured(reference.metric, reference.step)) is not None]
     ours = statistics.median(values) if values else None
-    if not chosen or not all(done for _, done in chosen):
+    if not chosen or not all(run.is_finished for run in chosen):
         verdict = Verdict.FAILED
     elif ours is None or not math.isfinite(ours):
         verdict = Verdict.MISSING if ours is None else Verdict.DIFFERS

@@ -240,18 +240,25 @@ class RunLog:
         return key
 
 
-def settings_in_force(run: RunDirectory) -> Tree:
-    """Return a run's settings with its live edits applied, reading events only if there were any. Raises `UserError`."""
-    tree = run.configuration().tree()
+def edits_of(run: RunDirectory) -> tuple[Edited, ...]:
+    """Return a run's live edits, reading its events only if there were any."""
     try:
         edited = b'"edit"' in run.events_path.read_bytes()
     except OSError:
         edited = False
     if not edited:
-        return tree
+        return ()
     log = RunLog(run, with_metrics=False)
     log.read()
-    return log.settings()
+    return log.facts.edits
+
+
+def settings_in_force(run: RunDirectory) -> Tree:
+    """Return a run's settings with its live edits applied. Raises `UserError`."""
+    tree = run.configuration().tree()
+    for edit in edits_of(run):
+        tree = with_value(tree, edit.path, edit.value)
+    return tree
 
 
 def result_of(run: RunDirectory, answer: Answered) -> dict[str, Any] | None:

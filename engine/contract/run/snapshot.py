@@ -11,7 +11,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.log import Facts, RunLog
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
-from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.families import FAMILIES, family_of
 from torchtty.engine.contract.settings.family import Configuration, Family, Metric, Output, Tree
 
 
@@ -114,45 +114,53 @@ class RunSnapshot:
 
     def refusal(self, action: Action) -> str:
         """Say why an action is not possible now; empty if it is."""
-        state, live = self.state.value, self.is_live
+        run, live = f"{self.name} is {self.state.value}", self.is_live
+        begins = self.state in (RunState.STARTING, RunState.QUEUED)
         match action:
             case Action.PAUSE if not live:
-                return f"The run is {state}: only a run that trains can pause."
+                return f"{run}: only a run that trains can be paused."
             case Action.PAUSE if self.state is RunState.PAUSED:
-                return "The run is paused already."
-            case Action.PAUSE if self.state is not RunState.RUNNING:
-                return "The run has not begun yet: it can be paused once it trains."
+                return f"{run} already."
+            case Action.PAUSE if begins:
+                return f"{run}: it can be paused once it trains."
             case Action.CONTINUE if self.state is not RunState.PAUSED:
-                return f"The run is {state}, not paused."
-            case Action.STOP | Action.EDIT if not live:
-                return (
-                    f"The run is {state}: {'there is nothing to stop' if action is Action.STOP else 'resume it first'}."
-                )
+                return f"{run}, not paused."
+            case Action.STOP if not live:
+                return f"{run}: there is nothing to stop."
+            case Action.EDIT if not live:
+                return f"{run}: resume it first."
             case Action.RESUME:
                 return self._why_not_resume()
-            case Action.SAMPLE | Action.LENS | Action.EXPORT if not self.is_served and not self.checkpoints:
-                return "The run has no checkpoint to load the model from."
             case Action.EXPORT if self.family is not None and not self.family.exports:
-                return f"{self.family.title} cannot be exported: no other program reads this model's form."
+                return f"{self.name} cannot be exported: only {_exporting()} has a form that other programs read."
+            case Action.EXPORT if begins:
+                return f"{run} and has no model yet: try again once it trains."
+            case Action.SAMPLE | Action.LENS | Action.EXPORT if not self.is_served and not self.checkpoints:
+                return f"{self.name} has no checkpoint, so there is no model to load."
             case Action.CHECKPOINT if not self.is_served:
-                return f"The run is {state}: its latest checkpoint stands."
+                return f"{run}: its latest checkpoint stands."
             case Action.RELEASE if not self.status.serving:
-                return f"The run is {state}, and its model is not in memory."
+                return f"{run}, and its model is not in memory."
             case Action.DELETE if live:
-                return f"{self.name} is {state}: stop it before you delete it."
+                return f"{run}: stop it before you delete it."
         return ""
 
     def _why_not_resume(self) -> str:
         if self.is_live:
-            return f"The run is {self.state.value} already."
-        if self.family is not None and not self.family.trains_by_steps:
-            return "A model that counts is done after one pass: there is nothing to resume."
+            return f"{self.name} is {self.state.value} already."
         if self.configuration is None:
-            return "The run's configuration cannot be read."
-        return "" if self.checkpoints else "The run has no checkpoint to resume from: start it anew."
+            return f"The configuration of {self.name} cannot be read: {self.problem}"
+        if self.family is not None and not self.family.trains_by_steps:
+            return f"{self.name} is trained in one pass over the data: there is nothing to resume. Train a new run."
+        return "" if self.checkpoints else f"{self.name} has no checkpoint to resume from. Train a new run."
 
     def waits_for(self) -> str:
         """Say what a request that was just sent waits for."""
         if self.state in (RunState.STARTING, RunState.QUEUED):
             return "waits until the run has begun"
         return "drawing …" if self.is_served else "loading the model …"
+
+
+def _exporting() -> str:
+    """Return the titles of the families that can be exported."""
+    return " or ".join(family.title for family in FAMILIES.values() if family.exports)

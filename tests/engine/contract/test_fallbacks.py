@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from torchtty.engine.contract.client.offline_fallback import Substitute, begin_instead, substitute
+from torchtty.engine.contract.client.offline_fallback import OfflineFallback, create_fallback, fallback_for
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, create, list_runs
 from torchtty.engine.contract.run.status import RunState, Status
@@ -45,8 +45,8 @@ def failed(recipe: str, message: str = OFFLINE, *, unreachable: bool = True, **s
     return run
 
 
-def found(run: RunDirectory, *chosen: str) -> Substitute:
-    instead = substitute(run, shipped_recipes(), chosen)
+def found(run: RunDirectory, *chosen: str) -> OfflineFallback:
+    instead = fallback_for(run, shipped_recipes(), chosen)
     assert instead is not None
     return instead
 
@@ -131,29 +131,29 @@ def test_what_the_other_recipe_lacks_is_left_out_and_said(tmp_path: Path) -> Non
     tree = with_value(with_value(recipes["mine"].tree, "model.n_embd", 32), "model.n_head", 8)
     run = create(parse(tree), recipe="mine")
     run.write_status(Status(state=RunState.FAILED, unreachable=True, message="names.txt is out of reach."))
-    instead = substitute(run, recipes)
+    instead = fallback_for(run, recipes)
     assert instead is not None
     assert instead.configuration.tree()["model"]["n_embd"] == 32
     assert instead.left_out == ("model.n_head",)
     assert instead.sentence.endswith("It has no model.n_head: left out.")
 
 
-def test_only_a_run_that_could_not_reach_what_its_recipe_fetches_has_a_substitute(tmp_path: Path) -> None:
+def test_only_a_run_that_could_not_reach_what_its_recipe_fetches_has_a_fallback(tmp_path: Path) -> None:
     recipes = shipped_recipes()
-    assert substitute(failed("b2-mlp", "The loss is not finite.", unreachable=False), recipes) is None
-    assert substitute(failed("names-gpt"), recipes) is None, "a recipe without a fallback"
-    assert substitute(failed("b8-dcgan", data__dataset="cifar10"), recipes) is None, "they asked for CIFAR-10"
-    assert substitute(failed("a5-gpt2", model__weights=str(tmp_path)), recipes) is None, (
+    assert fallback_for(failed("b2-mlp", "The loss is not finite.", unreachable=False), recipes) is None
+    assert fallback_for(failed("names-gpt"), recipes) is None, "a recipe without a fallback"
+    assert fallback_for(failed("b8-dcgan", data__dataset="cifar10"), recipes) is None, "they asked for CIFAR-10"
+    assert fallback_for(failed("a5-gpt2", model__weights=str(tmp_path)), recipes) is None, (
         "they have weights of their own"
     )
     running = failed("b2-mlp")
     running.write_status(Status(state=RunState.RUNNING, unreachable=True))
-    assert substitute(running, recipes) is None
+    assert fallback_for(running, recipes) is None
 
 
-def test_the_substitute_takes_the_place_of_the_run_and_remembers_why() -> None:
+def test_the_fallback_takes_the_place_of_the_run_and_remembers_why() -> None:
     run = failed("a5-gpt2")
-    begun = begin_instead(run, found(run), name="mine")
+    begun = create_fallback(run, found(run), name="mine")
     assert list_runs() == [begun]
     assert begun.name == "mine"
     assert begun.meta()["recipe"] == "a5-gpt2-untrained"
@@ -162,6 +162,6 @@ def test_the_substitute_takes_the_place_of_the_run_and_remembers_why() -> None:
     assert not list(begun.path.parent.glob(".deleted*"))
 
 
-def test_the_substitute_may_have_the_name_of_the_run_it_replaces() -> None:
+def test_the_fallback_may_have_the_name_of_the_run_it_replaces() -> None:
     run = failed("b8-dcgan", "Out of reach.")
-    assert begin_instead(run, found(run)).name == run.name == "b8-dcgan-1"
+    assert create_fallback(run, found(run)).name == run.name == "b8-dcgan-1"

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from command_line import Answer, Shell
+from written_run import write_run
 
 from torchtty.tui.main import main
+
+__all__ = ["write_run"]
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +27,11 @@ def here(shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         monkeypatch.setenv(name, shell.environment[name])
     monkeypatch.chdir(shell.folder)
     monkeypatch.delenv("LINES", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
 
-    def run(*arguments: str, columns: int = 80) -> Answer:
-        monkeypatch.setenv("COLUMNS", str(columns))
+    def run(*arguments: str, columns: int | None = 80) -> Answer:
+        if columns is not None:
+            monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setattr("sys.argv", ["torchtty", *arguments])
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:

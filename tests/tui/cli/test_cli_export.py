@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Answer, Shell, wait_until
+from command_line import PATIENCE, Answer, Shell
 
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.status import RunState, Status
@@ -22,7 +22,9 @@ def run(shell: Shell) -> RunDirectory:
     return RunDirectory(shell.folder / "runs" / "small-gpt2")
 
 
-def test_the_folder_is_what_transformers_loads_whoever_serves_the_run(run: RunDirectory, shell: Shell) -> None:
+def test_the_folder_is_what_transformers_loads_whoever_serves_the_run(
+    run: RunDirectory, shell: Shell, wait_until: Callable[..., None]
+) -> None:
     from transformers import GPT2LMHeadModel, GPT2Tokenizer
 
     assert run.status().serving
@@ -35,7 +37,7 @@ def test_the_folder_is_what_transformers_loads_whoever_serves_the_run(run: RunDi
     assert tokenizer.decode(tokenizer.encode("A small lamp")) == "A small lamp"
 
     shell("stop", "small-gpt2")  # lets the model go, so that a worker has to load the checkpoint
-    wait_until(lambda: not run.status().serving)
+    wait_until(lambda: not run.status().serving, PATIENCE)
     (shell.folder / "empty").mkdir()
     second = shell("export", "small-gpt2", "empty", "--json")
     assert second.code == 0, second.err
@@ -43,7 +45,7 @@ def test_the_folder_is_what_transformers_loads_whoever_serves_the_run(run: RunDi
     assert (result["step"], result["path"]) == (2, str(shell.folder / "empty"))
     for name in result["files"]:
         assert (shell.folder / "empty" / name).read_bytes() == (folder / name).read_bytes(), name
-    wait_until(lambda: not run.status().serving)
+    wait_until(lambda: not run.status().serving, PATIENCE)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_a_worker_starts(

@@ -39,3 +39,21 @@ def test_whoever_wants_no_fallback_gets_the_failure(shell: Shell, empty: str) ->
         f"error: counts failed: The mirror {empty} (TORCHTTY_MIRROR) has no names.txt. Choose given-names" in answer.err
     )
     assert (shell.folder / "runs" / "counts").is_dir()
+
+
+def test_a_detached_run_is_announced_once_it_is_known_what_trains(shell: Shell, empty: str) -> None:
+    answer = shell("train", "b1-bigram-counts", "--detach", "--name", "behind", TORCHTTY_MIRROR=empty)
+    assert (answer.code, answer.out) == (0, "behind\n")
+    assert "so b1-bigram-counts is trained on given-names instead" in answer.err
+    (run,) = [run for run in json.loads(shell("runs", "--json").out) if run["run"] == "behind"]
+    assert run["dataset"] == "given-names"
+    assert run["state"] in ("running", "finished")
+
+
+def test_a_detached_run_that_fails_at_once_is_a_failure(shell: Shell, empty: str) -> None:
+    answer = shell(
+        "train", "b1-bigram-counts", "--detach", "--no-fallback", "--name", "counts-2", TORCHTTY_MIRROR=empty
+    )
+    assert (answer.code, answer.out) == (1, "")
+    assert "error: counts-2 failed: The mirror" in answer.err
+    assert "in the background" not in answer.err

@@ -18,7 +18,7 @@ def test_a_wrong_setting_names_the_nearest_one(shell: Shell) -> None:
     assert answer.out == ""
 
 
-def test_every_wrong_value_is_told_at_once(here: Here) -> None:
+def test_every_wrong_value_is_reported_at_once(here: Here) -> None:
     answer = here(
         "train",
         "mlp",
@@ -58,7 +58,7 @@ def test_an_unknown_model_or_recipe_brings_a_suggestion(here: Here, name: str, m
     assert f"no model or recipe called '{name}'. Did you mean {meant}" in answer.err
 
 
-def test_a_missing_dataset_is_told_before_a_run_is_made(shell: Shell, here: Here) -> None:
+def test_a_missing_dataset_is_reported_before_a_run_is_made(shell: Shell, here: Here) -> None:
     answer = here("train", "mlp", "--data.dataset", "given-nam", "--name", "never-made")
     assert answer.code == 2
     assert "Did you mean given-names?" in answer.err
@@ -71,10 +71,10 @@ def test_a_missing_dataset_is_told_before_a_run_is_made(shell: Shell, here: Here
         (["nope"], "No such command 'nope'"),
         (["runs", "--josn"], "No such option: --josn"),
         (["sample"], "Missing argument 'RUN'"),
-        (["train"], "What shall be trained?"),
+        (["train"], "Name a model or a recipe to train"),
         (["train", "gpt", "mlp"], "One model or recipe at a time"),
         (["train", "gpt", "-x"], "-x is not an option"),
-        (["resume"], "Which run shall go on?"),
+        (["resume"], "Name one run to resume"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_one_clear_line(here: Here, arguments: list[str], message: str) -> None:

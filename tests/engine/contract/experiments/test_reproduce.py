@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from torchtty.engine.contract.experiments.plan import fallback_plan, plan_for
 from torchtty.engine.contract.experiments.runner import Reproduction
-from torchtty.engine.contract.experiments.verdict import Verdict, judge, unjudged
+from torchtty.engine.contract.experiments.verdict import TrainedRun, Verdict, judge, unjudged
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.files import json_line
+from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
-from torchtty.engine.contract.settings.recipes import Recipe, Reference
-from torchtty.tui.cli.report import cells, markdown
+from torchtty.engine.contract.settings.recipes import Recipe, Reference, shipped_recipes
+from torchtty.tui.cli.reproduce import cells, markdown
 
 TREE = starting_tree("mlp")
 RECIPE = Recipe("b2-mlp", "A network", "About it.", TREE)
@@ -31,17 +33,22 @@ def written(*losses: float, at: int = 10) -> RunDirectory:
     return run
 
 
-def verdict(reference: Reference, *runs: RunDirectory, finished: bool = True) -> Any:
-    return judge(RECIPE, [reference], [(TREE, run, finished) for run in runs], 1.0)[0]
+def ended(run: RunDirectory, state: RunState = RunState.FINISHED, tree: Any = TREE) -> TrainedRun:
+    run.write_status(run.written_status().model_copy(update={"state": state}))
+    return TrainedRun(run, tree)
 
 
-def test_the_last_value_is_held_against_a_figure_without_a_step() -> None:
+def verdict(reference: Reference, *runs: RunDirectory, state: RunState = RunState.FINISHED) -> Any:
+    return judge(RECIPE, [reference], [ended(run, state) for run in runs], 1.0)[0]
+
+
+def test_the_last_value_is_compared_with_a_figure_without_a_step() -> None:
     row = verdict(Reference("val_loss", "the course", value=1.85, spread=0.05), written(3.0, 1.88))
     assert (row.ours, row.verdict) == (1.88, Verdict.AGREES)
     assert row.difference == pytest.approx(0.03)
 
 
-def test_the_value_at_its_step_is_held_against_a_figure_with_one() -> None:
+def test_the_value_at_its_step_is_compared_with_a_figure_with_one() -> None:
     reference = Reference("val_loss", "the course", value=3.0, spread=0.1, step=10)
     assert verdict(reference, written(3.0, 1.0)).verdict is Verdict.AGREES
     assert (
@@ -64,16 +71,44 @@ def test_one_spike_among_the_seeds_does_not_decide() -> None:
 
 
 def test_a_run_that_failed_is_a_failure_whatever_it_measured() -> None:
-    row = verdict(Reference("val_loss", "x", value=1.0, spread=9.0), written(1.0), finished=False)
+    row = verdict(Reference("val_loss", "x", value=1.0, spread=9.0), written(1.0), state=RunState.FAILED)
     assert row.verdict is Verdict.FAILED
     assert row.verdict.is_failure
 
 
-def test_a_figure_of_some_runs_of_a_grid_is_held_against_those_only() -> None:
+def test_a_figure_of_some_runs_of_a_grid_is_compared_with_those_only() -> None:
     reference = Reference("val_loss", "x", value=1.0, spread=0.1, where={"model.n_hidden": 5})
     small = {**TREE, "model": TREE["model"] | {"n_hidden": 5}}
-    rows = judge(RECIPE, [reference], [(TREE, written(9.0), True), (small, written(1.05), True)], 1.0)
+    rows = judge(RECIPE, [reference], [ended(written(9.0)), ended(written(1.05), tree=small)], 1.0)
     assert (rows[0].ours, rows[0].runs) == (1.05, 1)
+
+
+def test_a_step_that_was_repeated_after_a_resume_counts_once() -> None:
+    run = written(3.0, 2.0)
+    with run.metrics_path.open("ab") as file:  # resumed from step 10
+        file.write(json_line({"step": 20, "val_loss": 1.5}))
+    assert verdict(Reference("val_loss", "x", value=1.5, spread=0.01, step=20), run).verdict is Verdict.AGREES
+
+
+def test_the_short_form_of_a_recipe_has_runs_and_figures_of_its_own() -> None:
+    recipe = shipped_recipes()["b1-bigram-counts"]
+    full, quick = plan_for(recipe, quick=False), plan_for(recipe, quick=True)
+    assert full.references == recipe.references
+    assert recipe.quick is not None
+    assert quick.references == recipe.quick.references
+    assert quick.trees == recipe.runs(quick=True)
+
+
+def test_a_fallback_is_planned_without_figures() -> None:
+    recipes = shipped_recipes()
+    another = fallback_plan(recipes["a5-gpt2"], quick=True)
+    assert another is not None
+    assert (another.recipe.name, another.references) == ("a5-gpt2-untrained", ())
+    same = fallback_plan(recipes["b8-dcgan"], quick=True)
+    assert same is not None
+    assert {tree["data"]["dataset"] for tree in same.trees} == {"digits"}
+    assert (same.recipe.name, same.about) == ("b8-dcgan", "runs to its end on digits")
+    assert fallback_plan(recipes["names-gpt"], quick=True) is None
 
 
 def test_figures_of_a_recipe_whose_fallback_ran_are_shown_and_not_judged() -> None:
