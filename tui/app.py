@@ -4,35 +4,36 @@ import asyncio
 import gc
 from collections.abc import Iterable, Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 
-from torchtty.tui import modes
+from torchtty.tui.modes import MODES, Mode
 from torchtty.tui.shell.gauges import Gauges, Reading
 from torchtty.tui.shell.header import Header, ModeTab
 from torchtty.tui.shell.theme import LANTERN
 from torchtty.tui.shell.too_small import TooSmall, fits
 
 if TYPE_CHECKING:
-    from torchtty.engine.contract.client.workers import Mode
+    from torchtty.engine.contract.client import workers
     from torchtty.engine.contract.run.directory import RunDirectory
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.screen import RunsScreen
     from torchtty.tui.workers import WorkerPool
 
 
-NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
 STARTED_AFTER = 2.0  # seconds: form, run and charts are there
 
 
 def collect_garbage() -> None:
-    """Have garbage collected from now on, if the start put that off; what was imported is none and stays out of it."""
+    """Collect garbage from now on, if that was put off at the start; imported modules are excluded from it."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -45,14 +46,13 @@ class TorchttyApp(App[int]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDING_GROUP_TITLE = "Everywhere"
-    MODES = {mode.name: mode.screen for mode in modes.MODES}
-    DEFAULT_MODE = "train"
+    DEFAULT_MODE = MODES[0].name
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (170, "-broad")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(mode.key, f"mode('{mode.name}')", mode.title.lower(), id=f"mode.{mode.name}", tooltip=mode.title)
-            for mode in modes.MODES
+            for mode in MODES
         ),
         Binding("f1,question_mark", "help", "help", id="app.help", tooltip="The keys of where you are"),
         Binding("ctrl+q", "quit", "quit", id="app.quit", priority=True, tooltip="Leave torchtty"),
@@ -71,6 +71,8 @@ class TorchttyApp(App[int]):
 
     def __init__(self, pool: "WorkerPool | None" = None) -> None:
         super().__init__()
+        for mode in MODES:
+            self.add_mode(mode.name, partial(self._screen_of, mode))
         self.register_theme(LANTERN)
         self.set_reactive(App.theme, LANTERN.name)  # set quietly: a change would have all styles read anew
         self._pool = pool
@@ -85,6 +87,13 @@ class TorchttyApp(App[int]):
 
             self._pool = WorkerPool()
         return self._pool
+
+    def _screen_of(self, mode: Mode) -> Screen[None]:
+        """Make the screen of a mode, whose module is imported only now."""
+        module, _, name = mode.screen.partition(":")
+        make = getattr(import_module(module), name)
+        screen: Screen[None] = make(lambda: self.pool) if mode.starts_runs else make()
+        return screen
 
     def on_ready(self) -> None:
         # Textual lays the first screen out while it still holds back all painting, and then paints only what changes.
@@ -158,39 +167,28 @@ class TorchttyApp(App[int]):
         from torchtty.tui.train.screen import TrainScreen
 
         self.action_mode("train")
-        screen, like = self.screen, event.like
-        if isinstance(screen, TrainScreen) and like.tree is not None:
-            screen.compose_like(like.key, like.tree, str(like.run.meta().get("recipe")))
-
-    def hand_over_now(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None" = None) -> None:
-        """Give a run to the warm worker and have the next one warmed up later. Blocks: call it from a thread."""
-        self.pool.hand_over(run, mode, edits)
-        self.call_from_thread(self.set_timer, NEXT_WORKER_AFTER, self._warm_the_next)
-
-    def hand_over(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None" = None) -> None:
-        """Give a run to the warm worker, off the UI thread."""
-        self.run_worker(partial(self._hand_over, run, mode, edits), thread=True, group="hand-over")
-
-    def _hand_over(self, run: "RunDirectory", mode: "Mode", edits: "Mapping[str, Any] | None") -> None:
-        from torchtty.engine.contract.errors import UserError
-
-        try:
-            self.hand_over_now(run, mode, edits)
-        except UserError as error:
-            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
-
-    def _warm_the_next(self) -> None:
-        self.run_worker(lambda: self.pool.ensure(), thread=True, group="warm", exit_on_error=False)
+        if isinstance(self.screen, TrainScreen):
+            self.screen.compose_like(event.like)
 
     def on_run_view_needs_worker(self, event: "RunView.NeedsWorker") -> None:
         from torchtty.engine.contract.client.workers import Mode
 
-        self.hand_over(event.run, Mode.SERVE)
+        self._hand_over(event.run, Mode.SERVE)
 
     def on_run_view_resume_requested(self, event: "RunView.ResumeRequested") -> None:
         from torchtty.engine.contract.client.workers import Mode
 
-        self.hand_over(event.run, Mode.RESUME, event.edits)
+        self._hand_over(event.run, Mode.RESUME, event.edits)
+
+    @work(thread=True, group="hand-over")
+    def _hand_over(self, run: "RunDirectory", mode: "workers.Mode", edits: "Mapping[str, Any] | None" = None) -> None:
+        """Hand a run to the warm worker."""
+        from torchtty.engine.contract.errors import UserError
+
+        try:
+            self.pool.hand_over(run, mode, edits)
+        except UserError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
 
     # Help, palette, leaving.
 
@@ -201,7 +199,7 @@ class TorchttyApp(App[int]):
             self.push_screen(KeysHelp(self.screen.HELP or "", keys_here(self.screen)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Everything that a key of this place does, then the theme, a screenshot and the runs."""
+        """List what the keys of this place do, then the theme, a screenshot and the runs."""
         seen = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -213,13 +211,8 @@ class TorchttyApp(App[int]):
             yield SystemCommand(text, keys, partial(self.run_action, binding.action, active.node))
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save the screen as SVG in the current folder", self.action_screenshot)
-        for run in self._runs_to_open():
+        for run in _runs_to_open():
             yield SystemCommand(f"Open run {run.name}", "Show it in the Train mode", partial(self.open_run, run))
-
-    def _runs_to_open(self) -> "list[RunDirectory]":
-        from torchtty.engine.contract.run.directory import list_runs
-
-        return list_runs()[:20]
 
     async def action_quit(self) -> None:
         if self._leaving:
@@ -228,13 +221,11 @@ class TorchttyApp(App[int]):
         self.run_worker(self._leave(), exclusive=True, group="leave")
 
     async def _leave(self) -> None:
-        from torchtty.tui.shell.leaving import live_runs, stop_all
+        from torchtty.tui.shell.quit import Leaving, QuitDialog, live_runs, stop_all
 
         try:
             runs = await asyncio.to_thread(live_runs)
             if runs:
-                from torchtty.tui.shell.quit import Leaving, QuitDialog
-
                 choice: Leaving | None = await self.push_screen_wait(QuitDialog([run.name for run in runs]))
                 if choice in (None, Leaving.CANCEL):
                     return
@@ -243,6 +234,12 @@ class TorchttyApp(App[int]):
             self.exit(0)
         finally:
             self._leaving = False
+
+
+def _runs_to_open() -> "list[RunDirectory]":
+    from torchtty.engine.contract.run.directory import list_runs
+
+    return list_runs()[:20]
 
 
 def run_app() -> int:

@@ -1,41 +1,23 @@
-"""The modes of the app: each a screen with one job. A mode is added by a line of this table."""
+"""The table of the app's modes, each a screen with one job. A mode is added by a line of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-from textual.screen import Screen
-
-from torchtty.tui.shell.header import Tab
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A mode's name, title, key, and how its screen is made (its module is imported only then)."""
+    """A mode's name, title, key, and the class of its screen as `module:name`, imported when it is first shown.
+
+    The screen of a mode that `starts_runs` is made with a function that returns the app's pool of workers.
+    """
 
     name: str
     title: str
     key: str
-    screen: Callable[[], Screen[None]]
-
-    @property
-    def tab(self) -> Tab:
-        return Tab(self.name, self.title, self.key)
-
-
-def _train() -> Screen[None]:
-    from torchtty.tui.train.screen import TrainScreen
-
-    return TrainScreen()
-
-
-def _runs() -> Screen[None]:
-    from torchtty.tui.runs.screen import RunsScreen
-
-    return RunsScreen()
+    screen: str
+    starts_runs: bool = False
 
 
 MODES = (
-    Mode("train", "Train", "f2", _train),
-    Mode("runs", "Runs", "f3", _runs),
+    Mode("train", "Train", "f2", "torchtty.tui.train.screen:TrainScreen", starts_runs=True),
+    Mode("runs", "Runs", "f3", "torchtty.tui.runs.screen:RunsScreen"),
 )
-TABS = tuple(mode.tab for mode in MODES)

@@ -1,8 +1,9 @@
-"""The pool that holds at most one warm worker, which has imported torch before anyone asks for training.
+"""The pool of workers, with at most one warm worker that has imported torch before a run is started.
 
 Everything here blocks for a moment and may be called from any thread: the app calls it from threads only.
 """
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -16,16 +17,18 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 
 LOOK_EVERY = 0.05  # seconds between two looks for an answer
+NEXT_WORKER_AFTER = 8.0  # seconds: importing torch would slow down the run that has just begun
 
 
 class WorkerPool:
-    """Spawns a warm worker, asks it what a configuration amounts to, and hands it a run."""
+    """Spawns a warm worker, has it estimate configurations, and hands it a run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._worker: WarmWorker | None = None
         self._handed: list[subprocess.Popen[bytes]] = []  # ours to reap, so that none is left as a zombie
         self._closed = False
+        self._next: threading.Timer | None = None
 
     def ensure(self) -> WarmWorker:
         """Return the warm worker, spawning one if there is none or it died. Raises `UserError` if the system refuses."""
@@ -58,9 +61,9 @@ class WorkerPool:
         return self._await(worker, worker.hello, given_up)
 
     def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool]) -> dict[str, Any] | None:
-        """Ask what a configuration amounts to and wait for the answer (see `WarmWorker.answer`); None if given up.
+        """Return what a configuration amounts to (see `WarmWorker.answer`); None if given up.
 
-        A worker that is handed a run meanwhile answers no more: then the next one is asked, once `ensure` has spawned it.
+        A worker that is handed a run meanwhile does not answer any more: the next one does, once `ensure` has spawned it.
         """
         worker = self.ensure()
         while True:
@@ -73,8 +76,9 @@ class WorkerPool:
             worker = self.ensure()
 
     def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
-        """Give a run to the warm worker, or to a fresh one if there is none. The next is spawned by `ensure`."""
+        """Give a run to the warm worker, or to a fresh one if there is none, and warm the next one up a little later."""
         with self._lock:
+            self._warm_next_later()
             worker, self._worker = self._worker, None
             if worker is not None and worker.is_alive:
                 try:
@@ -90,10 +94,23 @@ class WorkerPool:
             except OSError as error:
                 raise UserError(f"Cannot start the training process: {error.strerror or error}.") from None
 
+    def _warm_next_later(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = threading.Timer(NEXT_WORKER_AFTER, self._warm_next)
+        self._next.daemon = True
+        self._next.start()
+
+    def _warm_next(self) -> None:
+        with contextlib.suppress(UserError):  # a run that needs a worker tries again and reports it
+            self.ensure()
+
     def close(self) -> None:
-        """End the warm worker; runs that were handed over go on."""
+        """End the warm worker; runs that were handed over continue."""
         with self._lock:
             self._closed = True
+            if self._next is not None:
+                self._next.cancel()
             worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()

@@ -25,10 +25,10 @@ from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.tui.bench.measurements import Bar, Figure, span
 from torchtty.tui.charts.frame import FrameBuilder
 from torchtty.tui.charts.spec import ChartSpec
-from torchtty.tui.run import polling
+from torchtty.tui.run import watcher
 from torchtty.tui.run.curves import Curves
-from torchtty.tui.run.follower import RunFollower
 from torchtty.tui.run.view import RunView
+from torchtty.tui.run.watcher import RunFollower
 
 ALWAYS = ("train_loss", "learning_rate", "grad_norm", "steps_per_second")
 STEPS, METRICS = 50_000, 20
@@ -115,12 +115,12 @@ class _Watching(App[None]):
 def measure_growth(_: frozenset[str], *, quick: bool) -> list[Figure]:
     """Feed a view, first until its caches are full, and measure how much its memory grows afterwards."""
     warm, updates = (25, 50) if quick else (1300, 1200)  # the objects still vary by some hundreds
-    usual, polling.LOCAL = polling.LOCAL, 0.005
+    usual, watcher.LOCAL = watcher.LOCAL, 0.005
     try:
         with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
             held, resident = asyncio.run(_fed(Path(folder), warm, updates))
     finally:
-        polling.LOCAL = usual
+        watcher.LOCAL = usual
     day = held / updates * A_DAY / 1e6
     note = f"{updates:,} updates: {held / 1e3:+.0f} kB held, {resident / 1e6:+.1f} MB resident"
     return [Figure("idle", "growth over a day's worth of updates (864,000)", day, "MB", Bar(FLAT), note=note)]

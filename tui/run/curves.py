@@ -1,28 +1,29 @@
-"""The charts of a run, one at a time: loss, learning rate, gradient norm, speed."""
+"""The charts of a run, one at a time behind tabs: those that the run's family declares."""
 
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
-from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.events import Edited
 from torchtty.engine.contract.run.log import Facts
-from torchtty.engine.contract.settings.families import FAMILIES, family_of
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import MetricChart
 from torchtty.engine.contract.settings.fields import show
-from torchtty.engine.contract.settings.tasks import LANGUAGE_CHARTS, LOSS_CHART
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.run.follower import RunFollower
+from torchtty.tui.run.status_lines import empty_chart
+from torchtty.tui.run.watcher import RunFollower
 
 ALL: tuple[MetricChart, ...] = tuple(
     {chart.id: chart for family in FAMILIES.values() for chart in family.charts}.values()
 )
-"""Every chart that some family has."""
+"""Every chart that some family declares."""
 
 
 class Tab(Static):
@@ -32,20 +33,20 @@ class Tab(Static):
     class Chosen(Message):
         """The tab was clicked."""
 
-        chart_spec: str
+        chart: MetricChart
 
-    def __init__(self, chart_spec: MetricChart) -> None:
-        super().__init__(Content(chart_spec.title), id=f"tab-{chart_spec.id}")
-        self.chart_spec = chart_spec
-        self.tooltip = f"Show the {chart_spec.title}"
+    def __init__(self, chart: MetricChart) -> None:
+        super().__init__(Content(chart.title), id=f"tab-{chart.id}")
+        self.chart = chart
+        self.tooltip = f"Show the {chart.title}"
 
     def on_click(self, event: Click) -> None:
         event.stop()
-        self.post_message(self.Chosen(self.chart_spec.id))
+        self.post_message(self.Chosen(self.chart))
 
 
 class Curves(Vertical):
-    """Charts on the run's curves. Each is built once; those that are not in view cost nothing."""
+    """Charts of the run's metrics. Each is built once; only those in view are filled."""
 
     DEFAULT_CSS = """
     Curves { height: 3fr; width: 1fr; }
@@ -53,112 +54,147 @@ class Curves(Vertical):
     Curves Tab { width: auto; padding: 0 2 0 0; color: $foreground 55%; }
     Curves Tab:hover { color: $foreground; }
     Curves Tab.-current { color: $text-accent; text-style: bold; }
-    Curves ContentSwitcher { height: 1fr; }
-    Curves.-untabbed #tabs { display: none; }
+    Curves #charts { height: 1fr; layers: charts note; }
+    Curves ContentSwitcher { height: 1fr; layer: charts; }
+    Curves #empty-chart { layer: note; height: 1fr; width: 1fr; margin: 1 0 0 0; padding: 0 2;
+        content-align: center middle; text-align: center; color: $foreground 65%; background: $background; }
+    Curves #empty-chart.-problem { color: $text-error; }
     """
+
+    class Wanted(Message):
+        """A chart came into view whose metrics are not followed yet: the next poll reads them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.offered: tuple[MetricChart, ...] = LANGUAGE_CHARTS
+        self.offered: tuple[MetricChart, ...] = ALL[:1]
+        self._follower: RunFollower | None = None
+        self._snapshot: RunSnapshot | None = None
+        self._marked = 0
+        self._references: set[str] = set()
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="tabs"):
-            for chart_spec in ALL:
-                yield Tab(chart_spec)
-        with ContentSwitcher(initial=f"chart-{self.offered[0].id}"):
-            for chart_spec in ALL:
-                yield Chart(id=f"chart-{chart_spec.id}", placeholder=f"The {chart_spec.title} appears here.")
+            for chart in ALL:
+                yield Tab(chart)
+        with Container(id="charts"):
+            with ContentSwitcher(initial=f"chart-{ALL[0].id}"):
+                for chart in ALL:
+                    yield Chart(id=f"chart-{chart.id}")
+            yield Static(id="empty-chart")
 
     def on_mount(self) -> None:
-        self._follower: RunFollower | None = None
-        self._marked = 0
-        self._references: set[str] = set()
-        self.query_one(f"#tab-{self.offered[0].id}").add_class("-current")
+        self.query_one(f"#tab-{ALL[0].id}").add_class("-current")
         self._show_tabs()
+        self._explain_emptiness()
 
     @property
     def current(self) -> MetricChart:
         """What the chart in view shows."""
         shown = self.query_one(ContentSwitcher).current
-        return next(chart_spec for chart_spec in ALL if f"chart-{chart_spec.id}" == shown)
+        return next(chart for chart in ALL if f"chart-{chart.id}" == shown)
 
     def chart(self, id: str) -> Chart:
-        """Return the chart of a chart_spec."""
+        """Return a chart by its id."""
         return self.query_one(f"#chart-{id}", Chart)
-
-    def offer(self, family: str) -> bool:
-        """Offer the charts of a family; say whether that needs curves that were not drawn before."""
-        self.offered = family_of(family).charts
-        self._show_tabs()
-        return self.show(self.offered[0].id) if self.current not in self.offered else False
 
     def _show_tabs(self) -> None:
         for tab in self.query(Tab):
-            tab.display = tab.chart_spec in self.offered
+            tab.display = tab.chart in self.offered
+
+    # -- the run --------------------------------------------------------------------------------------------------
 
     def attach(self, follower: RunFollower | None) -> None:
         """Show the curves of another run, or none."""
-        self._follower = follower
-        for chart_spec in ALL:
-            chart = self.chart(chart_spec.id)
-            for metric in chart_spec.metrics:
-                chart.remove_series(metric)
+        self._follower, self._snapshot = follower, None
+        for chart in map(self.chart, (chart.id for chart in ALL)):
+            for name in [series.name for series in chart.picture.series]:
+                chart.remove_series(name)
+            for title in self._references:
+                chart.set_reference(title, None)
             chart.clear()
             chart.set_x_max(None)
-        for title in self._references:
-            self.chart(LOSS_CHART.id).set_reference(title, None)
         self._references.clear()
         self._marked = 0
-        self._want(self.current)
+        self._fill(self.current)
+        self._explain_emptiness()
 
-    def _want(self, chart_spec: MetricChart) -> None:
-        """Have the curves of a chart_spec drawn: those that nobody looks at are not."""
-        if self._follower is None:
-            return
-        self._follower.want(chart_spec.metrics)
-        chart = self.chart(chart_spec.id)
-        for metric in chart_spec.metrics:
-            chart.add_series(self._follower.series[metric])
+    def show_state(self, snapshot: RunSnapshot) -> None:
+        """Offer the charts of the run's family, on axes that end where training will."""
+        before, self._snapshot = self._snapshot, snapshot
+        if snapshot.family is not None and (before is None or before.family is None):
+            self.offered = snapshot.family.charts
+            self._show_tabs()
+            if self.current not in self.offered:
+                self.show(self.offered[0])
+        steps = snapshot.status.max_steps
+        if before is None or steps != before.status.max_steps:
+            for chart in ALL:
+                self.chart(chart.id).set_x_max(float(steps) if steps else None)
+        if before is None or snapshot.facts is not before.facts:
+            self._show_facts(snapshot.facts)
+        self._explain_emptiness()
 
-    def show(self, id: str) -> bool:
-        """Bring a chart into view; say whether it needs curves that were not drawn before."""
-        had_focus = self.chart(self.current.id).has_focus
-        self.query_one(ContentSwitcher).current = f"chart-{id}"
-        for tab in self.query(Tab):
-            tab.set_class(tab.chart_spec.id == id, "-current")
-        known = self._follower is None or self.current.metrics[0] in self._follower.series
-        self._want(self.current)
-        if had_focus:
-            self.chart(id).focus()
-        return not known
-
-    def show_next(self) -> bool:
-        """Bring the next chart into view, after the last the first; see `show`."""
-        at = self.offered.index(self.current)
-        return self.show(self.offered[(at + 1) % len(self.offered)].id)
+    def _show_facts(self, facts: Facts) -> None:
+        """Draw the reference losses on the first chart, and a mark at every live edit on all."""
+        chart = self.chart(self.offered[0].id)
+        titles = {printable_line(title): nats for title, nats in facts.references.items()}
+        for title in self._references - titles.keys():
+            chart.set_reference(title, None)
+        for title, nats in titles.items():
+            chart.set_reference(title, nats)
+        self._references = set(titles)
+        for edit in facts.edits[self._marked :]:
+            for one in ALL:
+                self.chart(one.id).mark(edit.step, edit_text(edit))
+        self._marked = len(facts.edits)
 
     def points_changed(self) -> None:
-        """Say that the curves grew."""
-        for chart_spec in ALL:
-            self.chart(chart_spec.id).points_changed()
+        """Have grown curves drawn."""
+        for chart in ALL:
+            self.chart(chart.id).points_changed()
+        self._explain_emptiness()
 
-    def set_steps(self, max_steps: int) -> None:
-        """Let the axes end where training will."""
-        for chart_spec in ALL:
-            self.chart(chart_spec.id).set_x_max(float(max_steps) if max_steps else None)
+    def _explain_emptiness(self) -> None:
+        """Say in the place of a chart without points why it has none."""
+        known = self._follower.series if self._follower is not None else {}
+        is_empty = not any(len(known[name]) for name in self.current.metrics if name in known)
+        note = self.query_one("#empty-chart", Static)
+        note.display = is_empty and (self._follower is None or self._snapshot is not None)
+        if note.display:
+            note.update(Content(printable(empty_chart(self._snapshot, self.current.title))))
 
-    def take(self, facts: Facts) -> None:
-        """Draw the references, and a mark at every live edit."""
-        chart = self.chart(LOSS_CHART.id)
-        for title in self._references - facts.references.keys():
-            chart.set_reference(title, None)
-        for title, nats in facts.references.items():
-            chart.set_reference(printable_line(title), nats)
-        self._references = {printable_line(title) for title in facts.references}
-        for edit in facts.edits[self._marked :]:
-            for chart_spec in ALL:
-                self.chart(chart_spec.id).mark(edit.step, edit_text(edit))
-        self._marked = len(facts.edits)
+    # -- which chart is in view -----------------------------------------------------------------------------------
+
+    def show(self, chart: MetricChart) -> None:
+        """Bring a chart into view."""
+        had_focus = self.chart(self.current.id).has_focus
+        self.query_one(ContentSwitcher).current = f"chart-{chart.id}"
+        for tab in self.query(Tab):
+            tab.set_class(tab.chart == chart, "-current")
+        self._fill(chart)
+        self._explain_emptiness()
+        if had_focus:
+            self.chart(chart.id).focus()
+
+    def show_next(self) -> None:
+        """Bring the next chart into view, after the last the first."""
+        at = self.offered.index(self.current)
+        self.show(self.offered[(at + 1) % len(self.offered)])
+
+    def _fill(self, chart: MetricChart) -> None:
+        if self._follower is None:
+            return
+        is_new = chart.metrics[0] not in self._follower.series
+        self._follower.want(chart.metrics)
+        for metric in chart.metrics:
+            self.chart(chart.id).add_series(self._follower.series[metric])
+        if is_new:
+            self.post_message(self.Wanted())
+
+    def on_tab_chosen(self, event: Tab.Chosen) -> None:
+        """Show the chart whose tab was clicked."""
+        event.stop()
+        self.show(event.chart)
 
 
 def edit_text(edit: Edited) -> str:

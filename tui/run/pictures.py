@@ -1,4 +1,4 @@
-"""The place of a run's pictures, which stays empty until the first run that draws some."""
+"""The place of a run's pictures, empty until a run that draws some is shown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Pictures(Container):
-    """Holds the panel of pictures, made when it is first needed: it brings pillow, which runs on text do without."""
+    """Holds the panel of pictures, made when it is first needed: it imports pillow, which runs on text do without."""
 
     DEFAULT_CSS = """
     Pictures { height: 2fr; width: 1fr; }
@@ -37,7 +37,7 @@ class Pictures(Container):
             self._panel.attach(media)
 
     def take(self, images: Sequence[Images]) -> None:
-        """Take all grids that were announced; the panel is told of those it does not know."""
+        """Take all grids that were announced, and pass those on that the panel does not know."""
         known = self._known
         if self._panel is None:
             return
@@ -49,7 +49,7 @@ class Pictures(Container):
             self._known = grids
 
     def draw(self) -> None:
-        """Ask for a grid of fresh noise."""
+        """Request pictures from fresh noise."""
         if self._panel is not None:
             self._panel.focus()
             self._panel.action_draw()

@@ -11,20 +11,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.engine.contract.settings import configuration as configurations
-from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import specs
 
 MAX_STEPS = "training.max_steps"
 
 
-def can_take_steps(configuration: Configuration | None) -> bool:
-    """Whether a model trains by steps at all: one that counts does not."""
-    return configuration is not None and "max_steps" in configuration.tree().get("training", {})
-
-
 class ResumeDialog(ModalScreen[int | None]):
-    """Returns the number of steps the run shall have in all, or None if it is left as it is."""
+    """Returns up to which step the run is to train, or None if it is not to be resumed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="resume.cancel", tooltip="Leave the run as it is")
@@ -44,25 +39,25 @@ class ResumeDialog(ModalScreen[int | None]):
     ResumeDialog Button { margin-left: 2; }
     """
 
-    def __init__(self, name: str, configuration: Configuration, status: Status) -> None:
+    def __init__(self, snapshot: RunSnapshot) -> None:
         super().__init__()
-        self._run_name = name
-        self._status = status
-        self._spec = next(
-            spec for spec in configurations.specs(configuration.kind, configuration.tree()) if spec.path == MAX_STEPS
-        )
-        steps = status.max_steps or int(configuration.tree()["training"]["max_steps"])
-        over = status.state is RunState.FINISHED or status.step >= steps
-        self._proposal = max(2 * steps, status.step + 1) if over else steps
+        self._snapshot = snapshot
+        status, settings = snapshot.status, snapshot.settings
+        self._spec = next(spec for spec in specs(settings["model"]["kind"], settings) if spec.path == MAX_STEPS)
+        steps = status.max_steps or int(settings["training"]["max_steps"])
+        is_over = status.state is RunState.FINISHED or status.step >= steps
+        self._proposal = max(2 * steps, status.step + 1) if is_over else steps
 
     def compose(self) -> ComposeResult:
+        start = self._snapshot.checkpoints[-1]
         with Vertical():
-            yield Static(Content(f"Resume {self._run_name} at step {self._status.step:,}"), id="resume-title")
+            yield Static(Content(f"Resume {self._snapshot.name} from step {start:,}"), id="resume-title")
             with Horizontal(id="resume-row"):
                 yield Label("train until step")
                 yield Input(str(self._proposal), compact=True, id="resume-steps", max_length=20)
             yield Static(
-                Content("It goes on from its latest checkpoint, exactly as if it had never stopped."), id="resume-help"
+                "Training continues from the latest checkpoint, exactly as if it had not been interrupted.",
+                id="resume-help",
             )
             with Horizontal(id="resume-buttons"):
                 yield Button("Resume", variant="primary", id="resume-yes", compact=True)
@@ -74,8 +69,10 @@ class ResumeDialog(ModalScreen[int | None]):
         help = self.query_one("#resume-help", Static)
         try:
             steps = self._spec.parse(self.query_one(Input).value)
-            if steps <= self._status.step:
-                raise UserError(f"The run has done {self._status.step:,} steps already: choose a larger number.")
+            if steps <= self._snapshot.status.step:
+                raise UserError(
+                    f"The run has done {self._snapshot.status.step:,} steps already: choose a larger number."
+                )
         except UserError as error:
             help.update(Content(str(error)))
             help.add_class("-problem")

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
@@ -15,20 +14,17 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
-from torchtty.engine.contract.run.status import Status
+from torchtty.tui.charts.chart import Chart
 from torchtty.tui.run import actions
-from torchtty.tui.run.bindings import BINDINGS
-from torchtty.tui.run.body import RunBody
-from torchtty.tui.run.follower import News
-from torchtty.tui.run.headline import NO_RUN, Headline, headline, opening
-from torchtty.tui.run.notice import Notice
-from torchtty.tui.run.polling import Polling
-from torchtty.tui.run.progress import ProgressLine
+from torchtty.tui.run.actions import BINDINGS
+from torchtty.tui.run.curves import Curves
+from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.prompt import PromptBar
 from torchtty.tui.run.resume_dialog import MAX_STEPS, ResumeDialog
-from torchtty.tui.run.sample_file import write_samples
-from torchtty.tui.run.sample_lines import plain_text
+from torchtty.tui.run.sample_layout import plain_text, write_samples
 from torchtty.tui.run.samples import SamplesPanel
+from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, headline, no_run, opening
+from torchtty.tui.run.watcher import News, RunWatcher
 
 if TYPE_CHECKING:
     from torchtty.tui.images.panel import ImagePanel
@@ -42,55 +38,64 @@ class RunView(Vertical):
 
     DEFAULT_CSS = """
     RunView { height: 1fr; width: 1fr; }
-    RunView.-wide RunBody { layout: horizontal; }
+    RunView #run-body { height: 1fr; layout: vertical; }
+    RunView Pictures { display: none; }
+    RunView.-pictures Pictures { display: block; }
+    RunView.-pictures SamplesPanel { display: none; }
+    RunView.-wide #run-body { layout: horizontal; }
     RunView.-wide Curves { height: 1fr; width: 3fr; margin-right: 3; }
     RunView.-wide SamplesPanel { height: 1fr; width: 2fr; min-width: 66; }
     RunView.-wide Pictures { height: 1fr; width: 2fr; min-width: 58; }
     RunView.-short #field-row, RunView.-short #samples-title { display: none; }
     RunView.-tiny SamplesPanel, RunView.-tiny Pictures, RunView.-tiny #tabs { display: none; }
     """
+    BINDING_GROUP_TITLE = "Run"
     BINDINGS = BINDINGS
 
     @dataclass
-    class StatusChanged(Message):
-        """The run's status is another."""
+    class Changed(Message):
+        """There is something new about the run, or no run is shown any more (None)."""
 
-        status: Status | None
+        snapshot: RunSnapshot | None
 
     @dataclass
     class NeedsWorker(Message):
-        """Samples wait in the inbox of a run that no process looks after: serve it."""
+        """Requests wait in the inbox of a run that no process serves."""
 
         run: RunDirectory
 
     @dataclass
     class ResumeRequested(Message):
-        """A run that is over shall go on, with `edits` of its settings."""
+        """A run that is over is to be resumed, with `edits` of its settings."""
 
         run: RunDirectory
         edits: dict[str, Any]
 
     class _Arrived(Message, bubble=False):
-        """The polling thread has news."""
+        """The watcher's thread has news."""
 
-        def __init__(self, polling: Polling) -> None:
+        def __init__(self, watcher: RunWatcher) -> None:
             super().__init__()
-            self.polling = polling
+            self.watcher = watcher
 
         def can_replace(self, message: Message) -> bool:
-            return isinstance(message, RunView._Arrived) and message.polling is self.polling
+            return isinstance(message, RunView._Arrived) and message.watcher is self.watcher
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.run: RunDirectory | None = None
         self.snapshot: RunSnapshot | None = None
-        self._polling: Polling | None = None
-        self._pending = ""  # what was asked of the run and has not happened yet
+        self._latest: RunSnapshot | None = None
+        self._watcher: RunWatcher | None = None
+        self._pending = ""  # what was requested of the run and has not happened yet
         self._worker_call = actions.WorkerCall()
 
     def compose(self) -> ComposeResult:
         yield Headline(id="run-headline")
-        yield RunBody(id="run-body")
+        with Container(id="run-body"):
+            yield Curves()
+            yield SamplesPanel()
+            yield Pictures()
         yield Notice(id="run-notice")
         yield ProgressLine(id="run-progress")
 
@@ -98,8 +103,8 @@ class RunView(Vertical):
         self._follow(self.run)
 
     def on_unmount(self) -> None:
-        if self._polling:
-            self._polling.stop()
+        if self._watcher:
+            self._watcher.stop()
 
     def on_resize(self, event: Resize) -> None:
         """Lay out for the room there is."""
@@ -108,69 +113,82 @@ class RunView(Vertical):
         self.set_class(event.size.height < TINY, "-tiny")
 
     @property
-    def _body(self) -> RunBody:
-        return self.query_one(RunBody)
+    def curves(self) -> Curves:
+        return self.query_one(Curves)
 
-    # -- attaching and following --------------------------------------------------------------------------------------------------
+    @property
+    def samples(self) -> SamplesPanel:
+        return self.query_one(SamplesPanel)
+
+    @property
+    def pictures(self) -> Pictures:
+        return self.query_one(Pictures)
+
+    @property
+    def draws_pictures(self) -> bool:
+        """Whether the run's model draws pictures and writes no text."""
+        return self.snapshot is not None and self.snapshot.draws_pictures
+
+    # -- attaching and following ----------------------------------------------------------------------------------
 
     def show(self, run: RunDirectory | None) -> None:
-        """Attach to a run, or show what will appear (None)."""
+        """Attach to a run, or to none."""
         if self.is_mounted and run is not None and run == self.run:
-            self.look_closely()
+            self.expect_news()
             return
         self.run = run
         if self.is_mounted:
             self._follow(run)
 
-    def look_closely(self) -> None:
-        """Expect something to happen soon: a command was sent or a worker was handed the run."""
-        if self._polling:
-            self._polling.pay_attention()
+    def name_latest(self, latest: RunSnapshot) -> None:
+        """Name the latest run while none is shown."""
+        self._latest = latest
+        if self.run is None:
+            self.query_one(Headline).show(no_run(latest))
+
+    def expect_news(self) -> None:
+        """Poll often for a while: a request was sent or a worker was handed the run."""
+        if self._watcher:
+            self._watcher.pay_attention()
 
     def _follow(self, run: RunDirectory | None) -> None:
-        if self._polling:
-            self._polling.stop()
-        self._polling = Polling(run, self._tell_of) if run else None
+        if self._watcher:
+            self._watcher.stop()
+        self._watcher = RunWatcher(run, lambda watcher: self.post_message(self._Arrived(watcher))) if run else None
         self.snapshot = None
         self._pending = ""
         self._worker_call = actions.WorkerCall()
-        self._body.attach(run, self._polling.follower if self._polling else None)
+        self.curves.attach(self._watcher.follower if self._watcher else None)
+        self.samples.clear()
+        self.remove_class("-pictures")
+        self.pictures.attach(None)
+        self.query_one("#run-body").disabled = run is None  # tab stays in the form while there is nothing to steer
         self.query_one(ProgressLine).show(None)
-        self.query_one(Notice).clear()
-        self.query_one(Headline).show(opening(run.name) if run else NO_RUN)
-        if self._polling:
-            self._polling.start()
+        self.query_one(Notice).show(None)
+        self.query_one(Headline).show(opening(run.name) if run else no_run(self._latest))
+        if self._watcher:
+            self._watcher.start()
         else:
-            self.post_message(self.StatusChanged(None))
-
-    def _tell_of(self, polling: Polling) -> None:
-        self.post_message(self._Arrived(polling))
+            self.post_message(self.Changed(None))
 
     def on_run_view__arrived(self, event: _Arrived) -> None:
-        """Take over what the thread has read; what came from a run that was left meanwhile is dropped."""
-        if event.polling is not self._polling:
-            return
-        news = event.polling.follower.take()
-        if news:
-            self._take(news)
+        """Show what the thread has read, unless the run was left meanwhile."""
+        if event.watcher is self._watcher and (news := event.watcher.follower.take()):
+            self._show_news(news)
 
-    def _take(self, news: News) -> None:
-        notice = self.query_one(Notice)
+    def _show_news(self, news: News) -> None:
         if news.snapshot:
-            notice.take_problem(news.snapshot.problem)
-            self._take_snapshot(news.snapshot)
-        if news.facts:
-            notice.take_facts(news.facts)
-        self._body.take(news)
-        if news.samples and self._body.draws_pictures and (failed := news.samples[-1].failed):
-            self.tell(failed)
+            self._show_state(news.snapshot)
+        if news.metrics:
+            self.curves.points_changed()
+        if news.restarted:
+            self.samples.clear()
+        if news.samples:
+            self.samples.take(news.samples)
+            if self.draws_pictures and (failed := news.samples[-1].failed):
+                self.report(failed)
 
-    @property
-    def status(self) -> Status | None:
-        """The run's status; None of no run."""
-        return self.snapshot.status if self.snapshot else None
-
-    def _take_snapshot(self, snapshot: RunSnapshot) -> None:
+    def _show_state(self, snapshot: RunSnapshot) -> None:
         before, self.snapshot = self.snapshot, snapshot
         if before is None or before.state is not snapshot.state:
             self._pending = ""
@@ -178,110 +196,120 @@ class RunView(Vertical):
             self.refresh_bindings()
         if snapshot.is_served:
             self._worker_call.answered()
+        self.curves.show_state(snapshot)
+        self.samples.show_state(snapshot)
+        if snapshot.draws_pictures:
+            if not self.has_class("-pictures"):
+                self.add_class("-pictures")
+                self.pictures.attach(snapshot.run.media)
+            self.pictures.take(snapshot.facts.images)
         self.query_one(ProgressLine).show(snapshot)
-        self.query_one(Notice).take_status(snapshot.status, resumable=snapshot.can_resume)
-        self._headline()
-        self.post_message(self.StatusChanged(snapshot.status))
+        self.query_one(Notice).show(snapshot)
+        self._show_headline()
+        self.post_message(self.Changed(snapshot))
 
-    def _headline(self) -> None:
+    def _show_headline(self) -> None:
         if self.snapshot:
             self.query_one(Headline).show(headline(self.snapshot, self._pending))
 
-    def tell(self, text: str) -> None:
-        """Say something about the run, until its state changes."""
-        self.query_one(Notice).tell(text)
+    def report(self, text: str) -> None:
+        """Report something about the run, until its state changes."""
+        self.query_one(Notice).report(text)
 
-    # -- steering -----------------------------------------------------------------------------------------------------------------
+    # -- steering -------------------------------------------------------------------------------------------------
 
-    def _send(self, request: Request, pending: str = "") -> bool:
+    def send(self, request: Request, pending: str = "") -> bool:
+        """Send a request to the run's worker, with a word for the headline until it is done; return whether it was sent."""
         assert self.run is not None
         try:
             self.run.send(request)
         except UserError as error:
-            self.tell(str(error))
+            self.report(str(error))
             return False
         self._expect(pending)
         return True
 
     def _expect(self, pending: str) -> None:
-        """Say in the headline what is about to happen, and look closely until it does."""
         self._pending = pending
-        self._headline()
-        self.look_closely()
+        self._show_headline()
+        self.expect_news()
 
     def _do(self, step: actions.Step) -> None:
-        if step.request is not None and not self._send(step.request, step.pending):
+        if step.request is not None and not self.send(step.request, step.pending):
             return
         if step.sentence:
-            self.tell(step.sentence)
+            self.report(step.sentence)
 
-    def pause_or_continue(self) -> None:
-        """Pause a run that trains; let one that is paused go on."""
+    def action_pause(self) -> None:
+        """Pause a run that trains, or continue one that is paused."""
         if self.snapshot is not None:
             self._do(actions.pause_or_continue(self.snapshot))
 
-    def stop_run(self) -> None:
-        """Stop the run; it keeps a checkpoint."""
+    action_continue = action_pause
+
+    def action_stop(self) -> None:
+        """Stop the run after a checkpoint."""
         if self.snapshot is not None:
             self._do(actions.stop(self.snapshot))
 
-    @property
-    def can_resume(self) -> bool:
-        """Whether the run is over and could go on."""
-        return self.snapshot is not None and self.snapshot.can_resume
-
-    def resume_run(self) -> None:
-        """Ask up to which step, then ask the host for a worker that goes on."""
+    def action_resume(self) -> None:
+        """Ask up to which step, then have a worker resume the run."""
         snapshot = self.snapshot
-        if snapshot is None or snapshot.configuration is None or not snapshot.can_resume:
-            if snapshot is not None and not snapshot.is_live:
-                self.tell(snapshot.refusal(Action.RESUME))
+        if snapshot is None:
             return
-        run, steps = snapshot.run, snapshot.status.max_steps
+        if refusal := snapshot.refusal(Action.RESUME):
+            self.report(refusal)
+            return
 
         def resume(answer: int | None) -> None:
-            if answer is not None and run == self.run:
-                self.post_message(self.ResumeRequested(run, {} if answer == steps else {MAX_STEPS: answer}))
+            if answer is not None and snapshot.run == self.run:
+                edits = {} if answer == snapshot.status.max_steps else {MAX_STEPS: answer}
+                self.post_message(self.ResumeRequested(snapshot.run, edits))
                 self._expect("resuming …")
 
-        self.app.push_screen(ResumeDialog(run.name, snapshot.configuration, snapshot.status), resume)
+        self.app.push_screen(ResumeDialog(snapshot), resume)
 
-    # -- samples and pictures -----------------------------------------------------------------------------------------------------
+    # -- samples and pictures -------------------------------------------------------------------------------------
 
-    def focus_prompt(self) -> None:
-        """Go to the prompt; a run that draws pictures has none, and draws a grid of fresh noise."""
-        self._body.focus_prompt()
+    def action_prompt(self) -> None:
+        """Focus the prompt."""
+        self._may_sample()
+        self.query_one(PromptBar).focus_prompt()
 
-    @on(SamplesPanel.Asked)
-    def _ask(self, event: SamplesPanel.Asked) -> None:
+    def action_draw(self) -> None:
+        """Draw pictures from fresh noise."""
+        self.pictures.draw()
+
+    def on_prompt_bar_submitted(self, event: PromptBar.Submitted) -> None:
+        """Send a prompt, which takes the place of a sample that is being drawn."""
         event.stop()
-        if not self._can_ask():
+        if not self._may_sample():
             return
-        if self._body.samples.is_drawing:
-            self._send(requests.Cancel())
-        if note := self._put(event.request):
-            self._body.samples.wait_for(event.request, note)
+        if self.samples.is_drawing:
+            self.send(requests.Cancel())
+        if note := self._sample(event.request):
+            self.samples.add_pending(event.request, note)
 
     def on_image_panel_asked(self, event: "ImagePanel.Asked") -> None:
-        """Ask for a grid of fresh noise."""
+        """Send a request for pictures from fresh noise."""
         event.stop()
-        if self._can_ask() and (note := self._put(event.request)):
-            self.tell(f"A grid of fresh noise: {note}")
+        if self._may_sample() and (note := self._sample(event.request)):
+            self.report(f"Pictures from fresh noise: {note}")
 
-    def _can_ask(self) -> bool:
-        """Whether there is a model to ask, or will be; else say why not."""
+    def _may_sample(self) -> bool:
+        """Return whether there is a model to sample from, or will be; report why not."""
         if self.snapshot is None:
-            why = "There is no model to ask yet: start a run first."
+            why = "There is no model to sample from yet: start a run first."
         else:
             why = self.snapshot.refusal(Action.SAMPLE)
         if why:
-            self.tell(why)
+            self.report(why)
         return not why
 
-    def _put(self, request: requests.Sample) -> str:
-        """Send a request for a sample, and see to a worker; return what it waits for, nothing if it was not sent."""
+    def _sample(self, request: requests.Sample) -> str:
+        """Send a request for a sample and have it served; return what it waits for, empty if it was not sent."""
         assert self.snapshot is not None
-        if not self._send(request):
+        if not self.send(request):
             return ""
         if self._worker_call.is_due(self.snapshot):
             self.post_message(self.NeedsWorker(self.snapshot.run))
@@ -289,52 +317,59 @@ class RunView(Vertical):
 
     def action_copy(self) -> None:
         """Copy the latest sample to the clipboard of the terminal (OSC 52)."""
-        if latest := self._body.samples.log_of_samples.latest:
+        if latest := self.samples.history.latest:
             self.app.copy_to_clipboard(plain_text(latest))
-            self.tell(f"Copied the sample of step {latest.step:,}.")
+            self.report(f"Copied the sample of step {latest.step:,}.")
 
     def action_write(self) -> None:
-        """Write all samples into a file in the run's folder."""
-        if self.run is not None and (told := write_samples(self.run, self._body.samples.log_of_samples.records)):
-            self.tell(told)
+        """Save all samples to a file in the run's folder."""
+        if self.run is not None and (report := write_samples(self.run, self.samples.history.records)):
+            self.report(report)
 
     def action_cancel(self) -> None:
-        """Break off the sample that is being drawn, or else leave the prompt."""
-        if self._body.samples.is_sampling:
-            self._send(requests.Cancel())
-            self._body.samples.forget_waiting()
+        """Cancel the sample that is being drawn, or else leave the prompt."""
+        if self.samples.is_sampling:
+            self.send(requests.Cancel())
+            self.samples.drop_pending()
         else:
-            self._body.samples.log_of_samples.focus()
+            self.samples.history.focus()
 
-    # -- charts -------------------------------------------------------------------------------------------------------------------
+    # -- charts ---------------------------------------------------------------------------------------------------
 
     def focus_curves(self) -> None:
-        """Go to the chart in view."""
-        self._body.focus_curves()
+        """Focus the chart in view."""
+        self.curves.chart(self.curves.current.id).focus()
 
     def action_next_chart(self) -> None:
         """Show the next chart."""
-        self._body.show_next_chart()
+        self.curves.show_next()
 
-    def on_run_body_curves_wanted(self, event: RunBody.CurvesWanted) -> None:
-        """Have the new curves read."""
+    def on_curves_wanted(self, event: Curves.Wanted) -> None:
+        """Have metrics read that come into view."""
         event.stop()
-        self.look_closely()
+        self.expect_news()
 
-    # -- keys ---------------------------------------------------------------------------------------------------------------------
+    def on_chart_cursor_moved(self, event: Chart.CursorMoved) -> None:
+        """Show the pictures of the step that the cursor stands at."""
+        if self.draws_pictures:
+            self.pictures.show_step(event.step)
 
-    action_pause = action_continue = pause_or_continue
-    action_stop = stop_run
-    action_resume = resume_run
-    action_prompt = focus_prompt
+    # -- keys -----------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Offer what the run's state lets one do; let escape through where there is nothing to break off or to leave."""
-        if action in ("pause", "continue", "stop", "resume"):
-            return self.snapshot is not None and self.snapshot.offers(Action(action))
-        if action == "cancel":
-            try:
-                return self._body.samples.is_sampling or self.query_one(PromptBar).has_focus_within
-            except NoMatches:
-                return False
+        """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
+        match action:
+            case "pause" | "continue" | "stop" | "resume":
+                return self.snapshot is not None and self.snapshot.offers(Action(action))
+            case "prompt" | "copy" | "write":
+                return self.run is not None and not self.draws_pictures
+            case "draw":
+                return self.draws_pictures
+            case "next_chart":
+                return self.run is not None and len(self.curves.offered) > 1
+            case "cancel":
+                try:
+                    return self.samples.is_sampling or self.query_one(PromptBar).has_focus_within
+                except NoMatches:
+                    return False
         return True

@@ -17,18 +17,17 @@ from torchtty.engine.contract.settings.configuration import difference
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show
-from torchtty.engine.contract.settings.tasks import VAL_LOSS
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.style import colour
 from torchtty.tui.format import loss, measures
-from torchtty.tui.run.follower import RunFollower
-from torchtty.tui.runs.row import RunRow
+from torchtty.tui.run.watcher import RunFollower
+from torchtty.tui.runs.rows import RunRow
 
 MOST_CELLS = 28  # width of a run's column
 
 
 class Comparison(Vertical):
-    """Overlays the loss curves of the marked runs over a table of what sets them apart. Curves are read in a thread."""
+    """Overlays curves of the marked runs, read in a thread, above a table of the settings in which they differ."""
 
     DEFAULT_CSS = """
     Comparison { height: 1fr; width: 1fr; padding: 0 1; }
@@ -54,7 +53,7 @@ class Comparison(Vertical):
         self._followers: dict[str, RunFollower] = {}
         self._drawn: set[str] = set()
         self._tabled: object = None
-        self._metric = VAL_LOSS.name
+        self._metric = ""  # that of the first runs
         self._generation = 0
 
     def compose(self) -> ComposeResult:
@@ -73,10 +72,10 @@ class Comparison(Vertical):
         return self._metric
 
     def show(self, rows: Sequence[RunRow], colours: dict[str, int]) -> None:
-        """Show these runs, each in its colour; new points of a run are read when it is shown again."""
+        """Show these runs, each in its colour, with the points that are new since the last call."""
         self._rows = {row.key: row for row in rows}
         self._colours = dict(colours)
-        if self._metric not in self.offered:
+        if rows and self._metric not in self.offered:
             self._choose(self.offered[0])
         chart = self.query_one(Chart)
         for name in [name for name in self._drawn if name not in self._rows]:
@@ -89,16 +88,18 @@ class Comparison(Vertical):
         chart.set_x_max(float(max(steps)) if steps else None)
 
     def switch_metric(self) -> None:
-        """Show the next loss that the runs have."""
+        """Show the next metric that the runs have."""
+        if not self.offered:
+            return
         self._choose(self.offered[(self.offered.index(self._metric) + 1) % len(self.offered)])
         self._read()
 
     @property
     def offered(self) -> list[str]:
         """The metrics that the runs are summed up by, those that most of them have first."""
-        families = [row.family for row in self._rows.values() if row.family is not None]
+        families = [row.snapshot.family for row in self._rows.values() if row.snapshot.family is not None]
         counted = Counter(name for family in families for name in dict.fromkeys(itertools.chain(*family.headline)))
-        return [name for name, _ in counted.most_common()] or [VAL_LOSS.name]
+        return [name for name, _ in counted.most_common()]
 
     def _choose(self, metric: str) -> None:
         self._metric = metric
@@ -109,7 +110,7 @@ class Comparison(Vertical):
         self._name_it()
 
     def _name_it(self) -> None:
-        which = metric_named(self._metric).description
+        which = metric_named(self._metric).description or self._metric
         self.query_one("#comparison-name", Static).update(
             Content.assemble((which, "bold $text-accent"), ("  c shows another", "$foreground 60%"))
         )
@@ -152,19 +153,21 @@ class Comparison(Vertical):
     def _tabulate(self) -> None:
         """Write the settings in which the runs differ, a run a row."""
         rows = list(self._rows.values())
-        lines = [("best val", [loss(row.status.best) for row in rows])]
-        if any(len(row.summarised) > 1 for row in rows):
-            several = [measures(row.summarised) if len(row.summarised) > 1 else "–" for row in rows]
-            lines.append(("losses", several))
-        shown = [(row.key, self._colours.get(row.key)) for row in rows], lines[:]
+        lines = [("best", [loss(row.status.best) for row in rows])]
+        summaries = [row.snapshot.summarised for row in rows]
+        if any(len(summarised) > 1 for summarised in summaries):
+            lines.append(("losses", [measures(found) if len(found) > 1 else "–" for found in summaries]))
+        trees = [row.snapshot.settings for row in rows]
+        lines += [
+            (path, [_value(tree, path) for tree in trees]) for path in differing([tree for tree in trees if tree])
+        ]
+        shown = [(row.key, self._colours.get(row.key)) for row in rows], lines
         if shown == self._tabled:
             return
         self._tabled = shown
         table = self.query_one(DataTable)
         table.clear(columns=True)
         table.display = bool(rows)
-        paths = differing([row.tree for row in rows if row.tree is not None])
-        lines += [(path, [_value(row.tree, path) for row in rows]) for path in paths]
         table.add_column("", width=max(len(name) for name, _ in lines))
         for number, row in enumerate(rows):
             width = max(len(row.key) + 1, *(len(values[number]) for _, values in lines))
@@ -187,7 +190,7 @@ def differing(trees: Sequence[Tree]) -> list[str]:
     return [path for path in order if path in found]
 
 
-def _value(tree: Tree | None, path: str) -> str:
+def _value(tree: Tree, path: str) -> str:
     section, _, field = path.partition(".")
-    fields = (tree or {}).get(section, {})
+    fields = tree.get(section, {})
     return show(fields[field]) if field in fields else "–"

@@ -1,26 +1,28 @@
-"""What a run came to, its configuration as TOML, and where it comes from."""
+"""The details of a run: its results, its settings in force as TOML, and where it comes from."""
 
 import itertools
 import time
+from contextlib import suppress
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.content import Content, Span
+from textual.content import Content
+from textual.highlight import highlight
 from textual.widgets import Static
 
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.status import Status
-from torchtty.engine.contract.settings.configuration import to_toml
-from torchtty.engine.contract.settings.families import metric_named
-from torchtty.engine.contract.settings.family import Family
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.settings.configuration import difference, to_toml
+from torchtty.engine.contract.settings.fields import show
 from torchtty.tui.format import duration, loss
-from torchtty.tui.runs.row import RunRow
+from torchtty.tui.runs.rows import RunRow
 
 
 class Details(VerticalScroll, can_focus=True):
-    """Shows the settings in force as TOML, with the colours of its syntax, above the run's provenance."""
+    """Shows a run's results, its settings in force and its provenance."""
 
     DEFAULT_CSS = """
     Details { height: 1fr; width: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
@@ -29,6 +31,10 @@ class Details(VerticalScroll, can_focus=True):
     Details #details-toml { margin-bottom: 1; }
     """
 
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: RunSnapshot | None = None
+
     def compose(self) -> ComposeResult:
         yield Static(id="details-title")
         yield Static(id="details-outcome")
@@ -36,46 +42,54 @@ class Details(VerticalScroll, can_focus=True):
         yield Static(id="details-provenance")
 
     def show(self, row: RunRow) -> None:
-        """Show a run's details; they are small files, read at once."""
-        run, problem = row.run, row.problem
-        self.show_outcome(row)
-        if row.tree is not None:
-            text = printable(to_toml(row.tree))
+        """Show a run's details, or update them; they are in small files, read at once."""
+        before, self._shown = self._shown, row.snapshot
+        is_another = before is None or before.run != row.run
+        if is_another or before is None or before.settings != row.snapshot.settings:
+            self._show_settings(row)
+        self.query_one("#details-outcome", Static).update(outcome(row.snapshot))
+        if is_another:
+            self.scroll_to(y=0, animate=False)
+
+    def _show_settings(self, row: RunRow) -> None:
+        run = row.run
+        if row.snapshot.configuration is not None:
+            text = to_toml(row.snapshot.settings)
         else:
             try:
-                text = printable(run.config_path.read_text(encoding="utf-8", errors="replace"))
+                text = run.config_path.read_text(encoding="utf-8", errors="replace")
             except OSError as error:
                 text = f"# config.toml cannot be read: {error.strerror or error}"
-        self.query_one("#details-title", Static).update(
-            Content.assemble(
-                (printable_line(run.name), "bold"),
-                (f"\n{printable_line(problem)}" if problem else "", "$text-error"),
-            )
-        )
-        self.query_one("#details-toml", Static).update(toml(text))
+        problem = (f"\n{printable_line(row.problem)}" if row.problem else "", "$text-error")
+        self.query_one("#details-title", Static).update(Content.assemble((printable_line(run.name), "bold"), problem))
+        self.query_one("#details-toml", Static).update(highlight(printable(text), language="toml"))
         self.query_one("#details-provenance", Static).update(provenance(run.meta(), run))
-        self.scroll_to(y=0, animate=False)
-
-    def show_outcome(self, row: RunRow) -> None:
-        """Show how far the run is and what it came to."""
-        self.query_one("#details-outcome", Static).update(outcome(row.status, row.family))
 
 
-def outcome(status: Status, family: Family | None) -> Content:
-    """Write what a run came to, one figure a line, losses in nats."""
+def outcome(snapshot: RunSnapshot) -> Content:
+    """Write a run's results, one figure a line, losses in nats, and the settings that were edited while it trained."""
+    status, family = snapshot.status, snapshot.family
     facts = [("state", status.state.value)]
     if status.message:
         facts.append(("reason", status.message))
     if status.max_steps:
         facts.append(("step", f"{status.step:,} of {status.max_steps:,}, in {duration(status.seconds)}"))
     for name in dict.fromkeys(itertools.chain(*family.headline)) if family else ():
-        if name in status.metrics:
-            best = f", best {loss(status.best)} at step {status.best_step or 0:,}" if status.best is not None else ""
-            more = best if family is not None and name == family.watched else ""
-            facts.append((metric_named(name).description, loss(status.metrics[name]) + more))
+        if family is not None and name in status.metrics:
+            has_best = name == family.watched and status.best is not None
+            best = f", best {loss(status.best)} at step {status.best_step or 0:,}" if has_best else ""
+            facts.append((family.metric(name).description or name, loss(status.metrics[name]) + best))
     if status.parameters is not None:
         facts.append(("parameters", f"{status.parameters:,}"))
+    facts += [("edited", f"{path} {show(old)} → {show(new)}") for path, (old, new) in _edited(snapshot).items()]
     return listed(facts)
+
+
+def _edited(snapshot: RunSnapshot) -> dict[str, tuple[Any, Any]]:
+    with suppress(UserError):
+        if snapshot.configuration is not None:
+            return difference(snapshot.run.configuration().tree(), snapshot.settings)
+    return {}
 
 
 def listed(facts: list[tuple[str, str]]) -> Content:
@@ -85,27 +99,6 @@ def listed(facts: list[tuple[str, str]]) -> Content:
     for key, value in facts:
         parts += [(printable_line(key).ljust(width), "$foreground 60%"), printable_line(value) + "\n"]
     return Content.assemble(*parts)
-
-
-def toml(text: str) -> Content:
-    """Colour TOML: sections, names, values and comments. Nothing in it is read as markup."""
-    spans: list[Span] = []
-    start = 0
-    for line in text.splitlines(keepends=True):
-        end = start + len(line.rstrip("\n"))
-        stripped = line.strip()
-        if stripped.startswith("#"):
-            spans.append(Span(start, end, "$foreground 55%"))
-        elif stripped.startswith("["):
-            spans.append(Span(start, end, "bold $text-accent"))
-        elif "=" in line:
-            equals = start + line.index("=")
-            spans.append(Span(start, equals, "$text-primary"))
-            spans.append(Span(equals, equals + 1, "$foreground 55%"))
-            value = line[equals - start + 1 :].strip()
-            spans.append(Span(equals + 1, end, "$text-success" if value[:1] in "\"'" else "$text-warning"))
-        start += len(line)
-    return Content(text, spans)
 
 
 def provenance(meta: dict[str, Any], run: RunDirectory) -> Content:

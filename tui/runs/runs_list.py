@@ -1,4 +1,4 @@
-"""The table of all runs with its filter above and what it amounts to below."""
+"""The table of all runs with its filter above and a summary below."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from textual.widgets import DataTable, Input, Static
 
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.runs.row import RunRow
+from torchtty.tui.runs.rows import RunRow
 from torchtty.tui.runs.table import RunsTable
 
 
@@ -60,9 +60,9 @@ class RunsList(Vertical):
         self.table.show(fitting)
         self.set_class(not fitting, "-empty")
         if not self.rows:
-            message = f"No runs yet.\n\nf2 goes to Train, where ctrl+t starts one.\nRuns are kept in {runs_folder()}."
+            message = f"No runs yet.\n\nf2 opens Train, where ctrl+t starts one.\nRuns are stored in {runs_folder()}."
         else:
-            message = f"None of the {len(self.rows)} runs fits “{printable_line(text)}”.\n\nescape shows them all."
+            message = f"None of the {len(self.rows)} runs fits “{printable_line(text)}”.\n\nEscape shows all runs."
         self.query_one("#runs-empty", Static).update(Content(message))
         self._summarise()
 

@@ -16,15 +16,14 @@ from textual.widgets import ContentSwitcher, DataTable
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.tui.modes import TABS
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.comparison import Comparison
 from torchtty.tui.runs.deletion import DeleteDialog
 from torchtty.tui.runs.details import Details
-from torchtty.tui.runs.row import RunRow
+from torchtty.tui.runs.rows import RunRow, RunsWatcher
 from torchtty.tui.runs.runs_list import RunsList
 from torchtty.tui.runs.table import RunsTable
-from torchtty.tui.runs.watching import RunsWatcher
 from torchtty.tui.shell.header import Header
 from torchtty.tui.shell.key_bar import KeyBar
 
@@ -71,7 +70,7 @@ class RunsScreen(Screen[None]):
         ),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Take all marks away"),
         Binding(
-            "c", "metric", "another loss", id="runs.metric", show=False, tooltip="Compare another loss of the runs"
+            "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
         ),
         Binding(
             "delete,D", "delete", "delete", id="runs.delete", key_display="del", tooltip="Delete the run, after asking"
@@ -80,9 +79,9 @@ class RunsScreen(Screen[None]):
 
     @dataclass
     class NewRunWanted(Message):
-        """Another run is to be composed, beginning with the settings of this one."""
+        """Another run is to be composed, starting with the settings of this one."""
 
-        like: RunRow
+        like: RunSnapshot
 
     class Listed(Message, bubble=False):
         """The thread has read the list."""
@@ -103,7 +102,7 @@ class RunsScreen(Screen[None]):
         return self.query_one(RunsList)
 
     def compose(self) -> ComposeResult:
-        yield Header(TABS, "runs")
+        yield Header("runs")
         with Horizontal(id="runs"):
             yield RunsList()
             with ContentSwitcher(id="runs-pane", initial=RUN):
@@ -135,8 +134,8 @@ class RunsScreen(Screen[None]):
         self.runs_list.show(event.rows)
         if self.pane == COMPARISON:
             self._compare()
-        elif self.pane == DETAILS and (row := self.runs_list.table.current) is not None:
-            self.query_one(Details).show_outcome(row)
+        elif self.pane == DETAILS:
+            self._show_details()
 
     @on(RunsTable.Marked)
     def _marks_changed(self) -> None:
@@ -192,7 +191,7 @@ class RunsScreen(Screen[None]):
             self.query_one(Details).show(row)
 
     def action_overlay(self) -> None:
-        """Compare the marked runs, or the one under the cursor if none is."""
+        """Compare the marked runs."""
         table = self.runs_list.table
         if not table.marks:
             self.notify("Mark runs with space first: o then draws their curves together.")
@@ -233,8 +232,8 @@ class RunsScreen(Screen[None]):
         row = self.runs_list.table.current
         if self.pane == RUN and opened.has_focus_within:
             row = next((row for row in self.runs_list.rows or [] if row.run == opened.run), None)
-        if row is not None and row.tree is not None:
-            self.post_message(self.NewRunWanted(row))
+        if row is not None and row.snapshot.configuration is not None:
+            self.post_message(self.NewRunWanted(row.snapshot))
         elif row is not None:
             self.notify(f"The settings of {row.key} cannot be read.", severity="warning", markup=False)
 
@@ -253,12 +252,8 @@ class RunsScreen(Screen[None]):
         row = self.runs_list.table.current
         if row is None:
             return
-        if row.status.state.is_live:
-            self.notify(
-                f"{row.key} is {row.status.state.value}: stop it before you delete it.",
-                severity="warning",
-                markup=False,
-            )
+        if refusal := row.snapshot.refusal(Action.DELETE):
+            self.notify(refusal, severity="warning", markup=False)
             return
         self.app.push_screen(DeleteDialog(row.run), partial(self._delete, row.run))
 

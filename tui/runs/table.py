@@ -1,6 +1,7 @@
-"""The table of runs: by key, so that only the cells that changed are touched."""
+"""The table of runs: its columns, as many as fit, and its rows, of which only changed cells are touched."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -8,12 +9,103 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable
 
+from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.style import colour
-from torchtty.tui.runs.columns import MARK_WIDTH, NAME, Column, fitting, name_width
-from torchtty.tui.runs.row import RunRow
+from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, moment, rate, short_count
+from torchtty.tui.runs.rows import RunRow
 
 MARK = "▍"
 MOST_MARKED = 8  # curves that can be told apart on one chart
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key, title and width in cells, how much it matters (0 most), and how a cell is written."""
+
+    key: str
+    title: str
+    width: int
+    rank: int
+    write: Callable[[RunRow], Content]
+
+
+def _state(row: RunRow) -> Content:
+    if row.problem:
+        return Content.styled("! broken", "$text-error")
+    look = STATE_LOOKS[row.status.state]
+    return Content.styled(f"{look.sign} {look.word}", look.colour)
+
+
+def _text(value: str) -> Content:
+    return Content(printable_line(value))
+
+
+def _figure(write: Callable[[RunRow], str], width: int) -> Callable[[RunRow], Content]:
+    """Write figures flush right, as figures are compared."""
+    return lambda row: Content("" if row.problem else write(row).rjust(width))
+
+
+def _steps(row: RunRow) -> str:
+    status = row.status
+    return f"{status.step:,}/{short_count(status.max_steps)}" if status.max_steps else f"{status.step:,}"
+
+
+def _speed(row: RunRow) -> str:
+    return rate(row.status.steps_per_second) if row.status.state.is_live else "–"
+
+
+def _loss(row: RunRow) -> str:
+    summarised, family = row.snapshot.summarised, row.snapshot.family
+    if len(summarised) > 1:
+        return measures(summarised)
+    return loss(row.status.metrics.get(family.watched or "") if family else None)
+
+
+def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRow], str]) -> Column:
+    return Column(key, title.rjust(width), width, rank, _figure(write, width))
+
+
+NAME, VAL = "name", "val"
+NAME_WIDTH = 18  # cells that names have in any case
+MORE_FOR_NAMES = 12  # and those that long ones get before other columns
+COLUMNS = (
+    Column("state", "state", 10, 0, _state),
+    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.key)),
+    Column("model", "model", 12, 5, lambda row: _text(row.model)),
+    Column("dataset", "dataset", 14, 6, lambda row: _text(row.snapshot.dataset)),
+    _figures("parameters", "params", 7, 7, lambda row: short_count(row.status.parameters)),
+    _figures("step", "step", 13, 2, _steps),
+    _figures(VAL, "val", 6, 1, _loss),
+    _figures("best", "best", 6, 3, lambda row: loss(row.status.best)),
+    _figures("speed", "speed", 11, 8, _speed),
+    _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
+    _figures("started", "started", 10, 4, lambda row: moment(row.created)),
+)
+SEVERAL_LOSSES = _figures(VAL, "loss", 13, 1, _loss)  # where some run is summed up by more than one
+PADDING = 2  # cells the table adds to every column
+MARK_WIDTH = 1
+
+
+def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
+    """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
+    several = any(len(row.snapshot.summarised) > 1 for row in rows)
+    columns = [SEVERAL_LOSSES if several and column.key == VAL else column for column in COLUMNS]
+    longest = max((len(row.key) for row in rows), default=0)
+    left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
+    chosen = set()
+    for column in sorted(columns, key=lambda column: column.rank):
+        if column.rank and left < column.width + PADDING:
+            continue
+        left -= column.width + PADDING
+        chosen.add(column.key)
+    return [column for column in columns if column.key in chosen]
+
+
+def name_width(columns: list[Column], width: int, names: list[str]) -> int:
+    """Return the width of the name's column: what is left over, and no more than the names need."""
+    others = sum(column.width + PADDING for column in columns if column.key != NAME) + MARK_WIDTH + PADDING
+    longest = max((len(name) for name in names), default=0)
+    return max(12, min(width - others - PADDING, max(longest, NAME_WIDTH)))
 
 
 class RunsTable(DataTable[Content]):

@@ -1,8 +1,5 @@
 """The line at the top: the name, the modes with the active one marked, and the machine's gauges."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.events import Click, Resize
@@ -10,16 +7,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
+from torchtty.tui.modes import MODES, Mode
 from torchtty.tui.shell.gauges import Reading
-
-
-@dataclass(frozen=True)
-class Tab:
-    """A mode as the header shows it."""
-
-    mode: str
-    title: str
-    key: str
 
 
 class ModeTab(Static):
@@ -32,30 +21,30 @@ class ModeTab(Static):
             super().__init__()
             self.mode = mode
 
-    def __init__(self, tab: Tab, active: bool) -> None:
-        # The active mode is in brackets, so that it shows without colours.
-        super().__init__(Content(f"[{tab.title}]" if active else f" {tab.title} "), classes="-active" if active else "")
-        self.tab = tab
-        self.tooltip = f"{tab.title} ({tab.key})"
+    def __init__(self, mode: Mode, active: bool) -> None:
+        # The active mode is in brackets, so that it shows without colours; the others show their key.
+        super().__init__(
+            Content(f"[{mode.title}]" if active else f" {mode.key} {mode.title} "), classes="-active" if active else ""
+        )
+        self.mode = mode
 
     def on_click(self, event: Click) -> None:
         event.stop()
-        self.post_message(self.Chosen(self.tab.mode))
+        self.post_message(self.Chosen(self.mode.name))
 
 
 class Header(Widget):
     """The top line of every mode's screen."""
 
-    def __init__(self, tabs: Sequence[Tab], active: str) -> None:
+    def __init__(self, active: str) -> None:
         super().__init__()
-        self._tabs = tabs
         self._active = active
         self._reading: Reading | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("torchtty", id="title")
-        for tab in self._tabs:
-            yield ModeTab(tab, tab.mode == self._active)
+        for mode in MODES:
+            yield ModeTab(mode, mode.name == self._active)
         yield Static("", id="gauges")
 
     def show_reading(self, reading: Reading) -> None:

@@ -14,12 +14,41 @@ from textual.events import Click
 from textual.screen import Screen
 from textual.widget import Widget
 
+from torchtty.tui.modes import MODES
+
 # What a key belongs to, by the first word of its binding's id, in the order in which they are named. Keys of other
 # places come between the first and the last group, in the order of the focus.
 FIRST = ("form", "run", "runs", "train")
 LAST = ("app",)
-ALWAYS = ("mode.train", "mode.runs", "app.help", "app.palette")  # stand at the right end, whatever else there is
-
+RIGHT = (*(f"mode.{mode.name}" for mode in MODES), "app.quit", "app.help", "app.palette")  # stand at the right end
+# Where the line is too short for all, keys are taken in this order; those that are not named come after these.
+MOST_WANTED = (
+    "form.more",
+    "form.less",
+    "form.reset",
+    "run.pause",
+    "run.continue",
+    "run.resume",
+    "runs.open",
+    "runs.back",
+    "train.start",
+    "app.help",
+    "run.prompt",
+    "run.draw",
+    "run.stop",
+    "train.settings",
+    "app.quit",
+    "train.edit",
+    *(f"mode.{mode.name}" for mode in MODES),
+    "runs.mark",
+    "runs.new_like",
+    "train.next",
+    "runs.overlay",
+    "runs.details",
+    "runs.filter",
+    "run.next_chart",
+    "app.palette",
+)
 GAP = 2  # cells between two keys
 
 
@@ -27,6 +56,7 @@ GAP = 2  # cells between two keys
 class Entry:
     """A key in the line: what it is called, what it does, and how to do it."""
 
+    id: str
     keys: str
     text: str
     node: DOMNode
@@ -38,36 +68,52 @@ class Entry:
 
 
 def entries(screen: Screen[object]) -> tuple[list[Entry], list[Entry]]:
-    """Return the keys that work in a screen, the most wanted first, and those that always stand at the right."""
+    """Return the keys that work in a screen, in the order in which they stand, and those that stand at the right end."""
     found: dict[tuple[DOMNode, str], tuple[ActiveBinding, list[str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if not binding.description or not active.enabled or not (binding.show or binding.id in ALWAYS):
+        if not binding.description or not active.enabled or not (binding.show or binding.id in RIGHT):
             continue
         group = binding.group.description if binding.group else binding.action
         key = screen.app.get_key_display(binding)
         shown = found.setdefault((active.node, group), (active, []))[1]
         if binding.group or not shown:  # of several keys for one action the first is enough
             shown.append(key)
-    ordered = sorted(found.values(), key=lambda item: _rank(item[0].binding.id))
-    line = [_entry(active, keys) for active, keys in ordered if active.binding.id not in ALWAYS]
-    right = [_entry(active, keys) for active, keys in ordered if active.binding.id in ALWAYS]
+    ordered = sorted(found.values(), key=lambda item: _place(item[0].binding.id))
+    line = [_entry(active, keys) for active, keys in ordered if active.binding.id not in RIGHT]
+    right = [_entry(active, keys) for active, keys in ordered if active.binding.id in RIGHT]
     return line, right
+
+
+def fitting(entries: Iterable[Entry], width: int) -> list[Entry]:
+    """Return the keys that fit into a width, the most wanted first chosen, in the order in which they came."""
+    offered = list(entries)
+    left = width + GAP  # none follows the last
+    chosen = set()
+    for entry in sorted(offered, key=lambda entry: _wanted(entry.id)):
+        if entry.width + GAP <= left:
+            left -= entry.width + GAP
+            chosen.add(entry)
+    return [entry for entry in offered if entry in chosen]
 
 
 def _entry(active: ActiveBinding, keys: Iterable[str]) -> Entry:
     binding = active.binding
     text = binding.group.description if binding.group else binding.description
-    return Entry("".join(keys), text, active.node, binding.action)
+    return Entry(binding.id or "", "".join(keys), text, active.node, binding.action)
 
 
-def _rank(id: str | None) -> int:
+def _place(id: str | None) -> int:
     place = (id or "").partition(".")[0]
-    if id in ALWAYS:
-        return ALWAYS.index(id)
+    if id in RIGHT:
+        return RIGHT.index(id)
     if place in FIRST:
         return FIRST.index(place)
     return len(FIRST) + (1 if place in LAST else 0)
+
+
+def _wanted(id: str) -> int:
+    return MOST_WANTED.index(id) if id in MOST_WANTED else len(MOST_WANTED)
 
 
 class KeyBar(Widget):
@@ -86,24 +132,21 @@ class KeyBar(Widget):
         if not self.screen.is_active:
             return ""
         line, right = entries(self.screen)
-        right_at = self.size.width - sum(entry.width + GAP for entry in right)
+        room = self.size.width - 2  # a cell stays free at each end
+        shown = fitting([*line, *right], room)
+        free = room + GAP - sum(entry.width + GAP for entry in shown)
         self._spans = []
-        at = 1
         parts = [(" ", "")]
-        for entry in line:
-            if at + entry.width + GAP > right_at:
-                break
-            parts += self._part(entry, at)
-            at += entry.width + GAP
-        parts.append((" " * max(0, right_at - at), ""))
-        for entry in right:
-            parts += self._part(entry, max(at, right_at))
-            right_at += entry.width + GAP
+        at, pushed = 1, False
+        for number, entry in enumerate(shown):
+            space = GAP if number else 0
+            if entry in right and not pushed:
+                space, pushed = space + free, True
+            parts += [(" " * space, ""), (entry.keys, "bold $text-accent"), (f" {entry.text}", "$foreground 65%")]
+            at += space
+            self._spans.append((at, at + entry.width, entry))
+            at += entry.width
         return Content.assemble(*parts)
-
-    def _part(self, entry: Entry, at: int) -> list[tuple[str, str]]:
-        self._spans.append((at, at + entry.width, entry))
-        return [(entry.keys, "bold $text-accent"), (f" {entry.text}{' ' * GAP}", "$foreground 65%")]
 
     async def on_click(self, event: Click) -> None:
         event.stop()

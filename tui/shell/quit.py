@@ -1,5 +1,6 @@
-"""Leaving while a run goes on: leave it running, stop it, or stay."""
+"""Leaving the app while runs still train: leave them running, stop them, or stay."""
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import ClassVar
 
@@ -9,6 +10,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.run.requests import Stop
 
 
 class Leaving(StrEnum):
@@ -25,8 +30,8 @@ class QuitDialog(ModalScreen[Leaving]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,up", "app.focus_previous", "previous", show=False),
         Binding("right,down", "app.focus_next", "next", show=False),
-        Binding("l", "choose('leave')", "leave it running", id="quit.leave"),
-        Binding("s", "choose('stop')", "stop it", id="quit.stop"),
+        Binding("k,l", "choose('leave')", "keep training", id="quit.leave"),
+        Binding("s", "choose('stop')", "stop", id="quit.stop"),
         Binding("escape,c", "choose('cancel')", "stay", key_display="esc", id="quit.cancel"),
     ]
 
@@ -41,14 +46,14 @@ class QuitDialog(ModalScreen[Leaving]):
         with Vertical(id="quit"):
             yield Static(Content.styled(what, "bold"))
             yield Static(
-                f"Left running, {'it trains' if one else 'they train'} on without torchtty, and the next start finds {it}. "
-                "Stopped, a checkpoint is written first, so that training can be resumed."
+                f"Keep {it} training in the background, and open torchtty again to re-attach. "
+                f"Or stop {it}: a checkpoint is written first, so that training can be resumed."
             )
             with Horizontal():
-                yield Button(f"Leave {it} running", id="leave", variant="primary", compact=True)
+                yield Button("Keep training", id="leave", variant="primary", compact=True)
                 yield Button(f"Stop {it}", id="stop", compact=True)
                 yield Button("Stay", id="cancel", compact=True)
-            yield Static("l  leave running   s  stop   esc  stay", id="quit-keys")
+            yield Static("k  keep training   s  stop   esc  stay", id="quit-keys")
 
     def on_mount(self) -> None:
         self.query_one("#leave").focus()
@@ -59,3 +64,15 @@ class QuitDialog(ModalScreen[Leaving]):
 
     def action_choose(self, choice: str) -> None:
         self.dismiss(Leaving(choice))
+
+
+def live_runs() -> list[RunDirectory]:
+    """Return the runs that train, wait or are paused, the newest first."""
+    return [run for run in list_runs() if run.status().state.is_live]
+
+
+def stop_all(runs: list[RunDirectory]) -> None:
+    """Have runs write a checkpoint and end."""
+    for run in runs:
+        with suppress(UserError):
+            run.send(Stop())

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -11,8 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Button
 
-from torchtty.tui.modes import TABS
-from torchtty.tui.run.bindings import STEERING
+from torchtty.tui.run.actions import RUN_ACTIONS, STEERING
 from torchtty.tui.shell.header import Header
 from torchtty.tui.shell.key_bar import KeyBar
 from torchtty.tui.train.start_line import WARMING_UP, StartLine
@@ -21,19 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torchtty.engine.contract.run.directory import RunDirectory
-    from torchtty.engine.contract.run.requests import Request
+    from torchtty.engine.contract.run.snapshot import RunSnapshot
     from torchtty.engine.contract.run.status import RunState
-    from torchtty.engine.contract.settings.family import Tree
-    from torchtty.tui.app import TorchttyApp
     from torchtty.tui.form.draft import Draft
     from torchtty.tui.form.form import Form
     from torchtty.tui.run.view import RunView
+    from torchtty.tui.workers import WorkerPool
 
 WARM_CHARTS_AFTER = 1.0  # seconds after the first screen, which is to be there first
 
 
 class TrainScreen(Screen[None]):
-    """Compose a run, start it, watch it, prompt it."""
+    """Compose a run, start it, watch it, prompt it. `pool` returns the app's pool of workers."""
 
     BINDING_GROUP_TITLE = "Train"
     HELP = "Choose a recipe, change what you like, start with ctrl+t. The curve and the samples appear as it trains."
@@ -42,29 +40,29 @@ class TrainScreen(Screen[None]):
         Binding("ctrl+t", "start", "train", id="train.start", tooltip="Start training with these settings"),
         Binding("f8", "invalid", "invalid", id="train.invalid", show=False, tooltip="Go to the first invalid setting"),
         *STEERING,
-        Binding("e", "edit_live", "edit live", id="train.edit", tooltip="Change settings of the run while it trains"),
+        Binding("e", "edit_live", "edit", id="train.edit", tooltip="Change settings of the run while it trains"),
         Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
-        Binding("ctrl+s", "sample", "sample", id="run.prompt", tooltip="Write a prompt for the model"),
-        Binding("ctrl+o", "settings", "settings", id="train.settings", tooltip="Show or hide the settings"),
-        Binding("escape", "leave_field", "run", id="train.leave", tooltip="Leave the settings for the run"),
+        Binding("ctrl+o", "settings", "form", id="train.settings", tooltip="Show or hide the settings"),
+        Binding("escape", "leave_field", "run", id="train.leave", tooltip="Go to the run"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, pool: "Callable[[], WorkerPool]") -> None:
         super().__init__()
+        self._pool = pool
         self._starting = False
         self.is_furnished = False
-        self._is_wanted_at_once = False
+        self._start_requested = False
         self._shown_state: RunState | None = None
         self._started: RunDirectory | None = None  # the latest run that was started here
 
     def compose(self) -> ComposeResult:
-        yield Header(TABS, "train")
+        yield Header("train")
         with Horizontal(id="train"), Vertical(id="setup"):
-            yield StartLine()
+            yield StartLine(self._pool)
         yield KeyBar()
 
     async def furnish(self) -> None:
-        """Build the form once something is on the screen: its modules bring pydantic, 0.15 s."""
+        """Build the form once something is on the screen: its modules import pydantic, 0.15 s."""
         from torchtty.engine.contract.settings.recipes import DEFAULT, read_shipped
         from torchtty.tui.form.form import Form
 
@@ -73,7 +71,7 @@ class TrainScreen(Screen[None]):
         self.call_after_refresh(self._furnish_run)
 
     async def _furnish_run(self) -> None:
-        """Read the other recipes and build the place of the run once the form is on the screen."""
+        """Read the other recipes and build the run's view once the form is on the screen."""
         from torchtty.engine.contract.settings.recipes import load_recipes
         from torchtty.tui.run.view import RunView
 
@@ -83,21 +81,17 @@ class TrainScreen(Screen[None]):
         self.refresh_bindings()
         self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
         self.start_line.ask(self.form.draft, self._fallback_of(self.form.draft))
-        if self._is_wanted_at_once:
+        if self._start_requested:
             self.action_start()
         else:
-            self._find_live_run()
+            self._attach_to_latest()
 
     @work(thread=True, group="charts")
     def _warm_charts(self) -> None:
-        """Import plotext while nobody waits for it: the first frame would take 0.4 s longer."""
+        """Import plotext before it is needed: the first frame would take 0.4 s longer."""
         from torchtty.tui.charts.canvas import Canvas
 
         Canvas(2, 2)
-
-    @property
-    def torchtty(self) -> "TorchttyApp":
-        return cast("TorchttyApp", self.app)
 
     @property
     def form(self) -> "Form":
@@ -118,23 +112,22 @@ class TrainScreen(Screen[None]):
     # Starting and attaching.
 
     def action_start(self) -> None:
-        """Start a run with the form's settings, or say which of them is wrong."""
+        """Start a run with the form's settings, or report which of them is wrong."""
         if not self.is_furnished:
-            self._is_wanted_at_once = True  # pressed in the first blink of an eye: it counts
+            self._start_requested = True  # pressed before the form was there: it counts
             return
         if self._starting:
             return
+        from torchtty.engine.contract.run.directory import create
         from torchtty.tui.form.draft import sentence
 
         form = self.form
         form.show_next()
         if (problem := form.first_problem()) is not None:
             path, message = problem
-            self.set_class(False, "-drawer-shut")
+            self._show_form()
             self._complain(sentence(path, message))
             return
-        from torchtty.engine.contract.run.directory import create
-
         self._starting = True
         self._launch(partial(create, form.draft.configuration(), recipe=form.draft.recipe))
 
@@ -157,69 +150,73 @@ class TrainScreen(Screen[None]):
         run = None
         try:
             run = self._started = create()
-            self.torchtty.hand_over_now(run, Mode.TRAIN)
+            self._pool().hand_over(run, Mode.TRAIN)
         except UserError as error:
             if run is not None:
                 run.write_status(Status(state=RunState.FAILED, message=str(error)))
             self.app.call_from_thread(self._complain, str(error))
         finally:
             self.app.call_from_thread(self._launched)
-            if run is not None:  # it trains already: drawing its place takes a tenth of a second
+            if run is not None:  # it trains already: its view takes a tenth of a second to draw
                 self.app.call_from_thread(self.show_run, run)
 
     def _launched(self) -> None:
         self._starting = False
 
     def show_run(self, run: "RunDirectory") -> None:
-        """Show a run, and put the form away where there is no room for both."""
+        """Show a run, and hide the form where there is no room for both."""
         self.view.show(run)
-        self.add_class("-drawer-shut")
+        self.add_class("-form-aside")
         if self.form.live is not None:
             self.form.show_next()
         if self.has_class("-narrow") or self.focused is None or self.focused.id == "start":
-            self._focus_run()
+            self.view.focus_curves()
         self.refresh_bindings()
 
     @work(thread=True, group="attach")
-    def _find_live_run(self) -> None:
-        from torchtty.tui.shell.leaving import live_runs
+    def _attach_to_latest(self) -> None:
+        """Show the newest run that still trains; where none does, name the newest run."""
+        from torchtty.engine.contract.run.directory import list_runs
+        from torchtty.engine.contract.run.snapshot import RunSnapshot
+        from torchtty.tui.shell.quit import live_runs
 
-        runs = live_runs()
-        if runs:
-            self.app.call_from_thread(self.show_run, runs[0])
-            self.app.call_from_thread(self.notify, f"Attached to {runs[0].name}, still training.", markup=False)
+        if live := live_runs():
+            self.app.call_from_thread(self.show_run, live[0])
+            self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, still training.", markup=False)
+        elif runs := list_runs():
+            self.app.call_from_thread(self.view.name_latest, RunSnapshot.of(runs[0]))
 
-    def compose_like(self, name: str, tree: "Tree", recipe: str) -> None:
-        """Put the settings of an earlier run into the form, marked where they differ from its recipe, or the defaults."""
+    def compose_like(self, run: "RunSnapshot") -> None:
+        """Fill the form with the settings of an earlier run, marked where they differ from its recipe or the defaults."""
         from torchtty.tui.form.draft import Draft
 
-        if self.is_furnished:
-            family, origin = str(tree["model"]["kind"]), self.form.recipes.get(recipe)
-            if origin is not None and origin.tree["model"]["kind"] == family:
-                draft = Draft.from_recipe(origin)
-            else:
-                draft = Draft.from_family(family)
-            draft.tree = deepcopy(tree)
-            self.remove_class("-drawer-shut")
-            self.form.start_from(draft)
-            self.form.visible_rows()[0].focus_editor()
-            self.refresh_bindings()
-            self.notify(f"These are the settings of {name}: ctrl+t starts a run with them.", markup=False)
+        if not self.is_furnished or run.configuration is None:
+            return
+        family, origin = run.configuration.kind, self.form.recipes.get(str(run.run.meta().get("recipe")))
+        if origin is not None and origin.tree["model"]["kind"] == family:
+            draft = Draft.from_recipe(origin)
+        else:
+            draft = Draft.from_family(family)
+        draft.tree = deepcopy(run.settings)
+        self._show_form()
+        self.form.start_from(draft)
+        self.form.visible_rows()[0].focus_editor()
+        self.refresh_bindings()
+        self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
 
-    # The run.
-
-    def on_run_view_status_changed(self) -> None:
-        if self.form.live is not None and not self._is_live:
+    def on_run_view_changed(self) -> None:
+        snapshot = self.view.snapshot
+        if self.form.live is not None and not (snapshot is not None and snapshot.is_live):
             self.form.show_next()
-        state = self.view.status.state if self.view.status else None
+        state = snapshot.state if snapshot else None
         if state is not self._shown_state:  # a status comes ten times a second, and keys are drawn anew each time
             self._shown_state = state
             self.refresh_bindings()
-            if self.view.status is not None and self.view.status.unreachable and self.view.run == self._started:
+            if snapshot is not None and snapshot.status.unreachable and snapshot.run == self._started:
                 self._fall_back()
 
     def _fall_back(self) -> None:
-        """Start what a recipe names in the place of the run that was started here and cannot fetch what it needs."""
+        """Start what a recipe names instead of the run that was started here and cannot fetch what it needs."""
         from torchtty.engine.contract.client.offline_fallback import create_fallback, fallback_for
 
         run, self._started = self._started, None
@@ -227,20 +224,19 @@ class TrainScreen(Screen[None]):
         if run is not None and fallback is not None:
             self.notify(fallback.sentence, severity="warning", timeout=30, markup=False)
             self._starting = True
-            self.view.show(None)  # the new run may bear the name of this one, and is to be read anew
+            self.view.show(None)  # the new run may have the name of this one, and must be read anew
             self._launch(partial(create_fallback, run, fallback))
 
-    @property
-    def _is_live(self) -> bool:
-        view = self.view if self.is_furnished else None
-        return view is not None and view.run is not None and view.status is not None and view.status.state.is_live
+    # Keys.
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action in ("pause", "continue", "stop", "resume", "sample", "edit_live", "edit_next", "leave_field"):
-            return self.is_furnished and self._check_run_action(action)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in RUN_ACTIONS:
+            return self.is_furnished and self.view.check_action(action, parameters)
+        if action in ("edit_live", "edit_next", "leave_field"):
+            return self.is_furnished and self._check_form_action(action)
         return True
 
-    def _check_run_action(self, action: str) -> bool:
+    def _check_form_action(self, action: str) -> bool:
         from torchtty.engine.contract.run.snapshot import Action
 
         view, editing = self.view, self.form.live is not None
@@ -248,67 +244,51 @@ class TrainScreen(Screen[None]):
             return self.focused is not None and view not in self.focused.ancestors_with_self
         if action == "edit_next":
             return editing
-        if view.snapshot is None:
-            return action == "sample" and view.run is not None
-        if action == "edit_live":
-            return not editing and view.snapshot.offers(Action.EDIT)
-        return view.snapshot.offers(Action(action))
+        return not editing and view.snapshot is not None and view.snapshot.offers(Action.EDIT)
+
+    # The keys of the run work from the form too.
 
     def action_pause(self) -> None:
-        self.view.pause_or_continue()
+        self.view.action_pause()
 
-    def action_continue(self) -> None:
-        self.view.pause_or_continue()
-
-    def action_resume(self) -> None:
-        self.view.resume_run()
+    action_continue = action_pause
 
     def action_stop(self) -> None:
-        self.view.stop_run()
+        self.view.action_stop()
 
-    def action_sample(self) -> None:
-        self.view.focus_prompt()
+    def action_resume(self) -> None:
+        self.view.action_resume()
+
+    def action_prompt(self) -> None:
+        self.view.action_prompt()
+
+    def action_draw(self) -> None:
+        self.view.action_draw()
 
     def action_settings(self) -> None:
-        self.toggle_class("-drawer-shut")
-        if self.has_class("-drawer-shut") and self.is_furnished:
-            self._focus_run()
+        if self.query_one("#setup").display:
+            self.add_class("-form-shut")
+            self.view.focus_curves()
         else:
+            self._show_form()
             self.query_one("#start").focus()
+
+    def _show_form(self) -> None:
+        self.remove_class("-form-shut", "-form-aside")
 
     def action_leave_field(self) -> None:
         if self.form.live is not None:
             self.action_edit_next()
-        self._focus_run()
-
-    def _focus_run(self) -> None:
-        """Focus something of the run in which keys are no text, so that space pauses it."""
         self.view.focus_curves()
 
     # Live edits.
 
     def action_edit_live(self) -> None:
-        run = self.view.run
-        if run is not None:
-            self._read_live(run)
-
-    @work(thread=True, group="live", exclusive=True)
-    def _read_live(self, run: "RunDirectory") -> None:
-        from torchtty.engine.contract.errors import UserError
-        from torchtty.engine.contract.run.log import settings_in_force
         from torchtty.tui.form.draft import Draft
 
-        try:
-            draft = Draft(settings_in_force(run))
-        except UserError as error:
-            self.app.call_from_thread(self._complain, str(error))
-        else:
-            self.app.call_from_thread(self._show_live, run, draft)
-
-    def _show_live(self, run: "RunDirectory", draft: "Draft") -> None:
-        if self.view.run == run and self._is_live:
-            self.remove_class("-drawer-shut")
-            self.form.show_live(run.name, draft)
+        if (snapshot := self.view.snapshot) is not None:
+            self._show_form()
+            self.form.show_live(snapshot.name, Draft(snapshot.settings))
             self.form.visible_rows()[0].focus_editor()
             self.refresh_bindings()
 
@@ -319,17 +299,8 @@ class TrainScreen(Screen[None]):
     def on_form_live_edit(self, event: "Form.LiveEdit") -> None:
         from torchtty.engine.contract.run.requests import Edit
 
-        if (run := self.view.run) is not None:
-            self._send(run, Edit(path=event.path, value=event.value))
-
-    @work(thread=True, group="send")
-    def _send(self, run: "RunDirectory", request: "Request") -> None:
-        from torchtty.engine.contract.errors import UserError
-
-        try:
-            run.send(request)
-        except UserError as error:
-            self.app.call_from_thread(self._complain, str(error))
+        if self.view.run is not None:
+            self.view.send(Edit(path=event.path, value=event.value))
 
     # Estimates.
 
@@ -342,7 +313,7 @@ class TrainScreen(Screen[None]):
             self.form.mark()
 
     def _fallback_of(self, draft: "Draft") -> str:
-        """Name what a draft's recipe has for someone without a network; nothing if it has none."""
+        """Return what a draft's recipe falls back to without a network; empty if nothing."""
         recipe = self.form.recipes.get(draft.recipe or "")
         return recipe.fallback.name if recipe is not None and recipe.fallback is not None else ""
 

@@ -1,7 +1,7 @@
 """The line under the form: what the settings amount to, as the warm worker tells, and the button that starts them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from textual import work
 from textual.app import ComposeResult
@@ -13,9 +13,11 @@ from textual.widgets import Button, Static
 from textual.worker import get_current_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torchtty.engine.contract.settings.family import Configuration
-    from torchtty.tui.app import TorchttyApp
     from torchtty.tui.form.draft import Draft
+    from torchtty.tui.workers import WorkerPool
 
 ASK_AFTER = 0.25  # seconds without a change before the worker is asked for an estimate
 WARMING_UP = "warming up torch…"
@@ -33,8 +35,9 @@ class StartLine(Horizontal):
             self.draft = draft
             self.problems = problems
 
-    def __init__(self) -> None:
+    def __init__(self, pool: "Callable[[], WorkerPool]") -> None:
         super().__init__(id="start-line")
+        self._pool = pool
         self._timer: Timer | None = None
         self._patience: Timer | None = None
         self._draft: Draft | None = None  # the one that the line is about
@@ -61,7 +64,7 @@ class StartLine(Horizontal):
             self._ask(draft, draft.configuration(), fallback)
 
     def _ask_for_patience(self) -> None:
-        self.say("estimating…" if cast("TorchttyApp", self.app).pool.is_warm else WARMING_UP)
+        self.say("estimating…" if self._pool().is_warm else WARMING_UP)
 
     @work(thread=True, group="estimate", exclusive=True)
     def _ask(self, draft: "Draft", configuration: "Configuration", fallback: str) -> None:
@@ -69,7 +72,7 @@ class StartLine(Horizontal):
 
         worker = get_current_worker()
         try:
-            answer = cast("TorchttyApp", self.app).pool.prepare(configuration.tree(), lambda: worker.is_cancelled)
+            answer = self._pool().prepare(configuration.tree(), lambda: worker.is_cancelled)
         except UserError as error:
             if not worker.is_cancelled:
                 self.app.call_from_thread(self.say, "no estimate", wrong=True)

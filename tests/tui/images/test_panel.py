@@ -216,5 +216,5 @@ async def test_runs_on_text_have_no_pictures(write_run: Callable[..., WrittenRun
     written.status(RunState.RUNNING, step=1)
     app = Host(written.run)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.query_one(RunView).status)
+        await until(pilot, lambda: app.query_one(RunView).snapshot)
         assert not app.query(ImagePanel)

@@ -65,9 +65,9 @@ async def test_no_size_is_too_small_to_live_through(write_run, size):
 async def test_without_a_run_it_says_what_will_appear_and_which_key_starts():
     app = Host(None)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, shows(app, "ctrl+t starts one"))
-        await until(pilot, shows(app, "The loss appears here."))
-        assert "What the model writes appears here" in screen_text(app)
+        await until(pilot, shows(app, "ctrl+t trains a model"))
+        await until(pilot, shows(app, "Curves appear here once training starts."))
+        assert "Samples appear here" in screen_text(app)
 
 
 async def test_what_a_model_writes_is_neither_markup_nor_control(write_run):

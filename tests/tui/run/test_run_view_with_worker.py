@@ -49,35 +49,35 @@ async def test_train_prompt_kill_prompt_and_resume(workers, release):
         panel = app.query_one(SamplesPanel)
 
         def answers():
-            return [record for record in panel.log_of_samples.records if record.done and not record.automatic]
+            return [record for record in panel.history.records if record.done and not record.automatic]
 
         def curve():
             return app.query_one(Curves).chart("loss").spec.series[0]
 
-        await until(pilot, lambda: view.status and view.status.state is RunState.RUNNING and len(curve()) > 3)
+        await until(pilot, lambda: view.snapshot and view.snapshot.state is RunState.RUNNING and len(curve()) > 3)
         await pilot.press("ctrl+s", *"mar", "enter")
         await until(pilot, lambda: len(answers()) == 1)
         assert len(answers()[0].known) == 10
-        assert view.status.state is RunState.RUNNING, "it trains on"
+        assert view.snapshot.state is RunState.RUNNING, "it trains on"
         await pilot.press("escape", "space")
-        await until(pilot, lambda: view.status.state is RunState.PAUSED)
-        paused_at = view.status.step
+        await until(pilot, lambda: view.snapshot.state is RunState.PAUSED)
+        paused_at = view.snapshot.status.step
         await until(pilot, lambda: bool(run.checkpoints()))
 
         os.kill(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
-        await until(pilot, lambda: view.status.state is RunState.LOST, seconds=5)
+        await until(pilot, lambda: view.snapshot.state is RunState.LOST, seconds=5)
 
         await pilot.press("ctrl+s", "i", "enter")  # the prompt that is still there is selected, so typing replaces it
         await until(pilot, lambda: len(answers()) == 2)
         assert answers()[0].prompt == "i"
         release(run)
-        await until(pilot, lambda: not view.status.serving)
+        await until(pilot, lambda: not view.snapshot.status.serving)
 
         await pilot.press("escape", "r", "enter")
-        await until(pilot, lambda: view.status.state is RunState.RUNNING and view.status.step > paused_at)
+        await until(pilot, lambda: view.snapshot.state is RunState.RUNNING and view.snapshot.status.step > paused_at)
         steps = [curve().x(index) for index in range(len(curve()))]
         assert steps == sorted(set(steps)), "the curve goes on where the checkpoint was, with no step twice"
         await pilot.press("ctrl+x")
-        await until(pilot, lambda: view.status.state is RunState.STOPPED)
+        await until(pilot, lambda: view.snapshot.state is RunState.STOPPED)
         release(run)

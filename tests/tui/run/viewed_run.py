@@ -1,6 +1,11 @@
 """An app that shows one run and nothing else."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from on_screen import shows, until
 from textual.app import App
+from textual.pilot import Pilot
 
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.status import RunState
@@ -35,8 +40,19 @@ class Host(App[None]):
     def on_run_view_resume_requested(self, event: RunView.ResumeRequested) -> None:
         self.resumed.append(event.edits)
 
-    def on_run_view_status_changed(self, event: RunView.StatusChanged) -> None:
-        self.statuses.append(event.status.state if event.status else None)
+    def on_run_view_changed(self, event: RunView.Changed) -> None:
+        self.statuses.append(event.snapshot.state if event.snapshot else None)
 
     def copy_to_clipboard(self, text: str) -> None:
         self.copied = text
+
+
+@asynccontextmanager
+async def viewing(
+    run: RunDirectory | None, text: str, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[Host, Pilot[None]]]:
+    """Show a run and wait until the screen has a text."""
+    app = Host(run)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, shows(app, text))
+        yield app, pilot

@@ -19,12 +19,11 @@ from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.tui.run.view import RunView
-from torchtty.tui.runs.columns import COLUMNS, fitting
 from torchtty.tui.runs.comparison import Comparison, differing
 from torchtty.tui.runs.deletion import DeleteDialog
-from torchtty.tui.runs.row import RowReader
+from torchtty.tui.runs.rows import RowReader
 from torchtty.tui.runs.screen import COMPARISON, DETAILS, RUN, RunsScreen
-from torchtty.tui.runs.table import RunsTable
+from torchtty.tui.runs.table import COLUMNS, RunsTable, fitting
 
 
 class Host(App[None]):
@@ -180,7 +179,7 @@ async def test_a_run_of_two_models_shows_both_losses_and_its_details_say_which_i
     app = Host()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, shows(app, "D 0.51 G 13.4"))
-        assert "val or D G" in screen_text(app)
+        assert "loss" in screen_text(app)
         assert "2.400" in screen_text(app), "the others show their validation loss as before"
         app.table.move_cursor(row=list(app.table.shown).index("digits-gan"))
         await pilot.press("d")
@@ -319,6 +318,7 @@ def test_every_column_is_as_wide_as_what_it_holds(three_runs):
 @pytest.mark.parametrize(("loss_d", "loss_g"), [(0.001, 3.0), (1.386, 27.63), (99.99, 812.4), (math.nan, math.inf)])
 def test_the_losses_of_two_models_fit_into_their_column(write_run, loss_d, loss_g):
     written = write_run("gan", kind="dcgan")
-    row = replace(RowReader().read(written.run), status=Status(metrics={"loss_d": loss_d, "loss_g": loss_g}))
+    row = RowReader().read(written.run)
+    row = replace(row, snapshot=replace(row.snapshot, status=Status(metrics={"loss_d": loss_d, "loss_g": loss_g})))
     (column,) = (column for column in fitting(200, [row]) if column.key == "val")
     assert cell_len(column.write(row).plain) <= column.width

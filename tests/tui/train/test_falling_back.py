@@ -11,7 +11,7 @@ from textual.widgets import Static
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.worker.estimate import prepare
-from torchtty.tui.run.headline import Headline
+from torchtty.tui.run.status_lines import Headline
 
 OFFLINE = "data.dataset: celeba/faces.zip could not be downloaded from a.b.c: no connection. Choose digits."
 
@@ -58,7 +58,7 @@ async def test_a_run_that_was_only_looked_at_stays_as_it_is(torchtty: Any, live_
     async with torchtty() as (app, pilot):
         await settled(pilot, lambda: app.screen.view.run == run, "the run")
         fail(run)
-        await settled(pilot, lambda: app.screen.view.status.state is RunState.FAILED, "the failure")
+        await settled(pilot, lambda: app.screen.view.snapshot.state is RunState.FAILED, "the failure")
         await pilot.pause()
         assert app.pool.handed == []
         assert list_runs() == [run]

@@ -133,7 +133,7 @@ async def test_at_120_columns_form_and_run_stand_side_by_side_while_it_trains(to
 async def test_resizing_in_the_middle_of_a_run_keeps_everything_in_its_place(torchtty: Any, live_run: Any) -> None:
     live_run()
     async with torchtty(size=(160, 48)) as (app, pilot):
-        await settled(pilot, lambda: train(app).view.status is not None)
+        await settled(pilot, lambda: train(app).view.snapshot is not None)
         for width, height in ((80, 24), (20, 5), (200, 60), (61, 16), (120, 36)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
@@ -145,7 +145,7 @@ async def test_resizing_in_the_middle_of_a_run_keeps_everything_in_its_place(tor
 async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.status is not None)
+        await settled(pilot, lambda: train(app).view.snapshot is not None)
         train(app).view.focus_curves()
         await pilot.press("e")
         form = train(app).form
@@ -162,7 +162,7 @@ async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(to
 async def test_the_key_that_stops_a_run_does_so_from_within_a_field_too(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.status is not None)
+        await settled(pilot, lambda: train(app).view.snapshot is not None)
         row = train(app).form.row("model.n_embd")
         row.focus_editor()
         await pilot.press("ctrl+a", "ctrl+x")
@@ -175,7 +175,7 @@ async def test_the_key_that_stops_a_run_does_so_from_within_a_field_too(torchtty
 async def test_a_run_that_counts_has_no_live_settings_but_those_of_sampling(torchtty: Any, live_run: Any) -> None:
     live_run("names-bigram")
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.status is not None)
+        await settled(pilot, lambda: train(app).view.snapshot is not None)
         train(app).view.focus_curves()
         await pilot.press("e")
         await settled(pilot, lambda: train(app).form.live is not None)
@@ -190,7 +190,7 @@ async def test_a_real_worker_estimates_and_trains(torchtty: Any) -> None:
         await settled(pilot, lambda: "params" in str(line.content), 90)
         app.screen.form.choose_model("ngram")
         await pilot.press("ctrl+t")  # so soon that the worker is gone before it could be asked
-        await settled(pilot, lambda: (status := train(app).view.status) and status.state is RunState.FINISHED, 60)
+        await settled(pilot, lambda: (snapshot := train(app).view.snapshot) and snapshot.state is RunState.FINISHED, 60)
         run = list_runs()[0]
         assert run.name == "ngram-given-names-1"
         await settled(pilot, lambda: str(line.content) == "81,608 tokens to count", 60)  # told by the next worker

@@ -1,14 +1,14 @@
-"""Following a run: its log, brought up to date in a thread, with the curves that are shown. Knows nothing of the screen."""
+"""Following a run: its log and the curves that are shown, brought up to date in a thread. Knows nothing of the screen."""
 
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.log import Facts, RunLog, SampleRecord
+from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -17,7 +17,10 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.style import TRAIN, VALID
 
-LOOK_FOR_PROCESS = 1.0  # seconds between two looks whether the worker still exists
+CHECK_PROCESS_EVERY = 1.0  # seconds between two checks whether the worker still exists
+LOCAL, REMOTE = 0.1, 0.25  # seconds between two polls while something happens
+PAUSED, SERVING, OVER = 0.25, 0.5, 1.0  # and while nothing does
+ATTENTION = 10.0  # seconds after a request in which its effect is expected
 COLOURS = {"train": TRAIN, "val": VALID, "": None}
 
 GONE = "The run's folder is gone: it was deleted or moved."
@@ -27,14 +30,13 @@ GONE = "The run's folder is gone: it was deleted or moved."
 class News:
     """What has changed since the last news; None and empty mean nothing."""
 
-    snapshot: RunSnapshot | None = None  # as soon as anything but points and samples is new
-    facts: Facts | None = None
+    snapshot: RunSnapshot | None = None  # where anything but points and samples is new
     metrics: bool = False
     samples: list[SampleRecord] = field(default_factory=list)
-    forget_samples: bool = False  # the samples shown so far are no more: the file was replaced
+    restarted: bool = False  # the events were replaced: the samples shown so far are void
 
     def __bool__(self) -> bool:
-        return bool(self.snapshot or self.facts or self.metrics or self.samples or self.forget_samples)
+        return bool(self.snapshot or self.metrics or self.samples or self.restarted)
 
 
 class RunFollower:
@@ -62,7 +64,7 @@ class RunFollower:
         self._lock = threading.Lock()
 
     def want(self, names: Iterable[str]) -> None:
-        """Ask for the curves of further metrics: they are in `series` at once, and the next `poll` draws them."""
+        """Follow the curves of further metrics: they are in `series` at once, and the next `poll` fills them."""
         for name in names:
             metric = metric_named(name)
             colour = COLOURS[metric.role]
@@ -71,7 +73,7 @@ class RunFollower:
 
     @property
     def has_waiting_news(self) -> bool:
-        """Whether news lie here that nobody has taken."""
+        """Whether there is news that was not taken yet."""
         return self._waiting is not None
 
     def take(self) -> News | None:
@@ -81,7 +83,7 @@ class RunFollower:
         return news
 
     def poll(self) -> bool:
-        """Read what is new and lay it out for `take`; return whether there was anything."""
+        """Read what is new and keep it for `take`; return whether there was anything."""
         news = News()
         # The status comes first: what a worker wrote before it changed its state is then read in the same look.
         status_changed = self._read_status()
@@ -91,15 +93,13 @@ class RunFollower:
                 series.clear()
         drawn = [self._draw(name) for name in self._wanted]
         news.metrics = changes.metrics_restarted or any(drawn)
-        news.forget_samples = changes.events_restarted
+        news.restarted = changes.events_restarted
         news.samples = [self._log.samples[key] for key in sorted(changes.samples)]
-        if changes.facts:
-            news.facts = self._log.facts
         if status_changed or changes.facts or self._configured_with is None:
             news.snapshot = self._snapshot(look_for_checkpoints=changes.facts or not self.status.state.is_live)
         if news:
             with self._lock:
-                assert self._waiting is None, "news are taken before the next look"
+                assert self._waiting is None, "news is taken before the next poll"
                 self._waiting = news
         return bool(news)
 
@@ -132,7 +132,7 @@ class RunFollower:
             seen = None
         now = time.monotonic()
         fresh = self._written is None or seen != self._status_seen or seen is None
-        if not fresh and now - self._looked < LOOK_FOR_PROCESS:
+        if not fresh and now - self._looked < CHECK_PROCESS_EVERY:
             return False
         if fresh:
             self._written, self._status_seen = self.run.written_status(), seen
@@ -146,3 +146,56 @@ class RunFollower:
                 self.status, self._known = status, True
                 return True
         return False
+
+
+class RunWatcher:
+    """Polls a follower in a thread of its own and calls `notify` from it after every poll that found something.
+
+    It polls again only after the news was taken, so that a screen which lags gets fewer notifications, each with all that is new.
+    """
+
+    def __init__(self, run: RunDirectory, notify: Callable[["RunWatcher"], object], wanted: Iterable[str] = ()) -> None:
+        self.follower = RunFollower(run, wanted)
+        self._notify = notify
+        self._wake = threading.Event()
+        self._ended = False
+        self._attentive_until = 0.0
+        self._fast = REMOTE if "SSH_CONNECTION" in os.environ else LOCAL
+        # A daemon: a thread that waits must not keep the shell waiting when the app has ended.
+        self._thread = threading.Thread(target=self._run, name=f"following {run.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread soon; nothing is notified after this."""
+        self._ended = True
+        self._wake.set()
+
+    def join(self, timeout: float = 2.0) -> None:
+        """Wait for the thread's end."""
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def pay_attention(self) -> None:
+        """Poll often for a while: a request was sent, and something will happen."""
+        self._attentive_until = time.monotonic() + ATTENTION
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._ended:
+            if not self.follower.has_waiting_news and self.follower.poll() and not self._ended:
+                self._notify(self)
+            self._wake.wait(self.interval())
+            self._wake.clear()
+
+    def interval(self) -> float:
+        """Return the seconds until the next poll."""
+        if time.monotonic() < self._attentive_until:
+            return self._fast
+        status = self.follower.status
+        if status.state is RunState.PAUSED:
+            return PAUSED
+        if status.state.is_live:
+            return self._fast
+        return SERVING if status.serving else OVER

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.run.follower import RunFollower
-from torchtty.tui.run.polling import LOCAL, OVER, PAUSED, Polling
+from torchtty.tui.run.watcher import LOCAL, OVER, PAUSED, RunFollower, RunWatcher
 
 WANTED = ("train_loss", "val_loss")
 
@@ -166,7 +165,7 @@ def test_edits_warnings_and_references_are_facts(write_run):
     written.event("ready", references={"chance": 3.3, "bad": "x"}, notes=["a note"], parameters=7, vocab_size=27)
     written.event("edit", 40, path="optimizer.learning_rate", value=0.01, old=0.1)
     written.event("warning", 41, message="slow")
-    facts = look(RunFollower(written.run)).facts
+    facts = look(RunFollower(written.run)).snapshot.facts
     assert facts.references == {"chance": 3.3}
     assert (facts.edits[0].step, facts.edits[0].value, facts.warnings) == (40, 0.01, ("slow",))
 
@@ -235,32 +234,32 @@ def test_a_run_of_50000_steps_with_20_metrics_opens_quickly(write_run):
 
 class Listener:
     def __init__(self) -> None:
-        self.told = 0
+        self.notified = 0
 
-    def __call__(self, polling: Polling) -> None:
-        self.told += 1
+    def __call__(self, watcher: RunWatcher) -> None:
+        self.notified += 1
 
 
 def test_the_thread_tells_of_news_only_and_waits_until_they_are_taken(write_run, wait_until):
     written = write_run()
     written.status()
     listener = Listener()
-    polling = Polling(written.run, listener, WANTED)
-    polling.start()
+    watcher = RunWatcher(written.run, listener, WANTED)
+    watcher.start()
     try:
-        wait_until(lambda: listener.told == 1, 5)
+        wait_until(lambda: listener.notified == 1, 5)
         for step in range(5):
             written.metrics({"step": step, "train_loss": 1.0})
             time.sleep(0.12)
-        assert listener.told == 1, "nobody took the first news, so there is no second message"
-        polling.follower.take()
-        wait_until(lambda: listener.told == 2, 5)
-        polling.follower.take()
+        assert listener.notified == 1, "nobody took the first news, so there is no second message"
+        watcher.follower.take()
+        wait_until(lambda: listener.notified == 2, 5)
+        watcher.follower.take()
         time.sleep(0.4)
-        assert listener.told == 2, "nothing changed, so nothing is told"
+        assert listener.notified == 2, "nothing changed, so nothing is notified"
     finally:
-        polling.stop()
-        polling.join()
+        watcher.stop()
+        watcher.join()
 
 
 @pytest.mark.parametrize(
@@ -270,15 +269,15 @@ def test_the_less_happens_the_less_is_looked(write_run, monkeypatch, state, seco
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     written = write_run()
     written.status(state)
-    polling = Polling(written.run, Listener())
-    polling.follower.poll()
-    assert polling.interval() == seconds
+    watcher = RunWatcher(written.run, Listener())
+    watcher.follower.poll()
+    assert watcher.interval() == seconds
 
 
 def test_over_ssh_it_looks_four_times_a_second(write_run, monkeypatch):
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 22 10.0.0.2 22")
     written = write_run()
     written.status()
-    polling = Polling(written.run, Listener())
-    polling.follower.poll()
-    assert polling.interval() == 0.25
+    watcher = RunWatcher(written.run, Listener())
+    watcher.follower.poll()
+    assert watcher.interval() == 0.25

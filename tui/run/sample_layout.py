@@ -1,13 +1,16 @@
-"""Laying a sample out as lines of plain text, each piece with the role it plays. No markup is read anywhere here."""
+"""Samples as text: wrapped into lines whose pieces have roles, and written to a file. Nothing in them is read as markup."""
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rich.cells import cell_len
 
 from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.engine.contract.settings.fields import show
-from torchtty.tui.run.wrapping import Wrapped, wrap
 
 NEW, SEEN = "●", "○"
 GROWING = "·"
@@ -15,6 +18,11 @@ SHORT = 28  # cells: an item up to this wide is set in columns
 COLUMN, WIDEST_COLUMN = 15, 22  # cells a column takes
 MOST_COLUMNS = 5  # so that ten items make two full rows
 UNLIMITED = {"top_k": 0, "top_p": 1.0}  # limits that limit nothing
+TAB = "    "
+MOST_PER_CELL = 4  # characters; more than that is a heap of combining marks, which no terminal shows well
+FILE_NAME = "samples.txt"
+
+_PIECE = re.compile(r"^\s+|\S+\s*")
 
 
 class Piece(NamedTuple):
@@ -41,7 +49,7 @@ class SampleLayout:
         self._record = record
         self.lines = [_heading(record, self.width)]
         if record.unknown:
-            self._plain(f"not in the vocabulary, left out: {' '.join(map(_quoted, record.unknown))}", "detail")
+            self._plain(f"Ignored (not in the vocabulary): {' '.join(map(_symbol, record.unknown))}", "detail")
         if _are_items(record):
             self.lines += _columns(record, self.width)
         else:
@@ -93,9 +101,9 @@ def _heading(record: SampleRecord, width: int) -> Line:
             if settings.get(name) is not None and settings[name] != UNLIMITED.get(name):
                 parts.append(f"{label} {show(settings[name])}")
     if record.automatic and not record.prompt:
-        parts.append("on its own")
+        parts.append("automatic")
     if record.cancelled:
-        parts.append("broken off")
+        parts.append("cancelled")
     detail = _shortened("  " + "  ".join(parts), width - len(head)) if parts else ""
     return (Piece(head, "head"), Piece(detail, "detail"))
 
@@ -135,7 +143,16 @@ def _mark(record: SampleRecord, index: int) -> Piece:
 
 
 def _quoted(text: str) -> str:
-    return f"“{_shortened(printable_line(text), 40)}”"
+    return f"“{_shown(text)}”"
+
+
+def _shown(text: str) -> str:
+    return _shortened(printable_line(text), 40)
+
+
+def _symbol(name: str) -> str:
+    """Return the name of a symbol that the vocabulary lacks; workers put a single character in quotes."""
+    return _shown(name[1:-1] if len(name) == 3 and name[0] == name[-1] == "'" else name)
 
 
 def _shortened(text: str, width: int) -> str:
@@ -152,3 +169,61 @@ def _shortened(text: str, width: int) -> str:
 def plain_text(record: SampleRecord) -> str:
     """Return a sample as it is copied: its texts, safe to paste, one a paragraph."""
     return "\n".join(printable(text) for text in record.texts)
+
+
+def write_samples(run: RunDirectory, newest_first: Iterable[SampleRecord]) -> str:
+    """Write the samples that have a text, the oldest first; return a sentence that reports it, empty if there are none."""
+    records = [record for record in newest_first if record.texts]
+    if not records:
+        return ""
+    text = "\n\n".join(f"step {record.step}\n{plain_text(record)}" for record in reversed(records))
+    try:
+        write_atomically(run.path / FILE_NAME, text + "\n")
+    except OSError as error:
+        return f"The samples could not be saved: {error.strerror or error}."
+    return f"Saved {len(records)} samples to {run.path / FILE_NAME}."
+
+
+class Wrapped:
+    """Text as lines no wider than `width`; growing it costs as much as the text that is added."""
+
+    def __init__(self, width: int) -> None:
+        self.width = max(1, width)
+        self.lines: list[str] = []
+        self._open = ""  # the last line as it was written: it may still grow
+
+    def append(self, text: str) -> None:
+        """Add text; what would act on the terminal becomes a visible sign."""
+        if not text:
+            return
+        safe = printable(text).replace("\t", TAB)
+        if self.lines:
+            self.lines.pop()
+        for paragraph in (self._open + safe).split("\n"):
+            rows = wrap(paragraph, self.width)
+            self.lines.extend(row if cell_len(row) <= self.width else row.rstrip() for row in rows)
+            self._open = rows[-1]
+
+
+def wrap(paragraph: str, width: int) -> list[str]:
+    """Break one paragraph at spaces, and inside words that are wider than a line; at least one line comes back.
+
+    Spaces at a line's end stay there even where they hang over it.
+    """
+    rows: list[str] = []
+    row, used = "", 0
+    for piece in _PIECE.findall(paragraph):
+        word = piece.rstrip() or piece[:width]
+        if row and (used + cell_len(word) > width or len(row) + len(piece) > width * MOST_PER_CELL):
+            rows.append(row)
+            row, used = "", 0
+        if cell_len(word) <= width and len(piece) <= width * MOST_PER_CELL:
+            row, used = row + piece, used + cell_len(piece)
+            continue
+        for character in piece:
+            size = cell_len(character)
+            if (used + size > width and not character.isspace()) or len(row) >= width * MOST_PER_CELL:
+                rows.append(row)
+                row, used = "", 0
+            row, used = row + character, used + size
+    return [*rows, row]

@@ -1,21 +1,21 @@
-"""The fields beside the prompt take what the Sample command takes, and say so where they do not."""
+"""The fields beside the prompt take what the request for a sample takes, and say so where they do not."""
 
 import pytest
 
 from torchtty.engine.contract.run.requests import Sample
 from torchtty.engine.contract.settings import configuration
-from torchtty.tui.run import sampling_fields
+from torchtty.tui.run import prompt
 
 CONFIGURATION = configuration.parse(configuration.starting_tree("gpt"))
 GOOD = {"temperature": "0.8", "top_k": "off", "top_p": "off", "count": "auto", "max_tokens": "200", "seed": "any"}
 
 
 def test_the_fields_start_with_the_runs_own_settings():
-    assert sampling_fields.starting_texts(CONFIGURATION.tree()) == GOOD
+    assert prompt.starting_texts(CONFIGURATION.tree()) == GOOD
 
 
 def test_off_lifts_a_limit_that_the_run_itself_has():
-    values, problems = sampling_fields.parse(CONFIGURATION, GOOD)
+    values, problems = prompt.parse(CONFIGURATION, GOOD)
     assert not problems
     command = Sample(prompt="x", **values)
     assert (command.top_k, command.top_p, command.count, command.seed) == (0, 1.0, None, None)
@@ -34,11 +34,11 @@ def test_off_lifts_a_limit_that_the_run_itself_has():
     ],
 )
 def test_a_wrong_field_says_what_it_takes(field, text, says):
-    _, problems = sampling_fields.parse(CONFIGURATION, GOOD | {field: text})
+    _, problems = prompt.parse(CONFIGURATION, GOOD | {field: text})
     assert list(problems) == [field]
     assert problems[field].startswith(says)
 
 
 def test_numbers_are_taken_as_they_are():
-    values, _ = sampling_fields.parse(CONFIGURATION, GOOD | {"top_k": "40", "seed": "7", "count": "3"})
+    values, _ = prompt.parse(CONFIGURATION, GOOD | {"top_k": "40", "seed": "7", "count": "3"})
     assert (values["top_k"], values["seed"], values["count"]) == (40, 7, 3)

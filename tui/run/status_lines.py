@@ -1,0 +1,229 @@
+"""The text around a run's curves: its headline, its notice, its progress, and what an empty chart says."""
+
+from textual.content import Content
+from textual.widgets import Static
+
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.log import Facts
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, rate
+
+FULL, HALF = "━", "╸"
+ENDED_EARLY = (RunState.STOPPED, RunState.FAILED, RunState.LOST)
+HOW_TO_START = "ctrl+t trains a model with the settings shown"
+
+
+class Headline(Static):
+    """`● running  gpt-names-2  GPT · given-names · 48,637 parameters · cpu`."""
+
+    DEFAULT_CSS = """
+    Headline { height: 1; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: Content | None = None
+
+    def show(self, content: Content) -> None:
+        """Show a headline, painted only where it differs from the one before."""
+        if content != self._shown:
+            self._shown = content
+            self.update(content, layout=False)
+
+
+def no_run(latest: RunSnapshot | None) -> Content:
+    """Write the headline of no run, naming the latest one there is."""
+    if latest is None:
+        return Content.assemble(("no run yet", "bold"), (f"  {HOW_TO_START}", "$foreground 65%"))
+    about = f"  the latest, {printable_line(latest.name)}, {_past(latest.state)}: f3 lists all runs"
+    return Content.assemble(("no run is training", "bold"), (about, "$foreground 65%"))
+
+
+def _past(state: RunState) -> str:
+    return {RunState.LOST: "was lost"}.get(state, state.value)
+
+
+def opening(name: str) -> Content:
+    """Write the headline of a run that has not been read yet."""
+    return Content.assemble(("◌ opening", "bold $text-accent"), "  ", (printable_line(name), "bold"))
+
+
+def headline(snapshot: RunSnapshot, pending: str) -> Content:
+    """Write the headline of a run; `pending` is what was requested of it and has not happened yet."""
+    status = snapshot.status
+    look = STATE_LOOKS[status.state]
+    word = f"{look.word}, {pending}" if pending else look.word
+    if status.waiting_for:
+        word += f" behind {printable_line(status.waiting_for)}"
+    facts = []
+    if snapshot.family is not None:
+        facts += [snapshot.family.title, printable_line(snapshot.dataset)]
+    if status.parameters is not None:
+        facts.append(f"{status.parameters:,} parameters")
+    if status.device:
+        facts.append(printable_line(status.device))
+    return Content.assemble(
+        (f"{look.sign} {word}", f"bold {look.colour}"),
+        "  ",
+        (printable_line(snapshot.name), "bold"),
+        ("  " + " · ".join(filter(None, facts)), "$foreground 60%"),
+    )
+
+
+class Notice(Static):
+    """The one thing to know now: what was just done, else why the run is in its state, else a warning, else its notes."""
+
+    DEFAULT_CSS = """
+    Notice { height: auto; max-height: 3; color: $text-accent; display: none; }
+    Notice.-note { color: $foreground 65%; }
+    Notice.-warning { color: $text-warning; }
+    Notice.-problem { color: $text-error; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._snapshot: RunSnapshot | None = None
+        self._message = ""
+        self._shown = ("", "message")
+
+    def show(self, snapshot: RunSnapshot | None) -> None:
+        """Show what there is to know of a run, or nothing; a message stays until the state changes."""
+        before, self._snapshot = self._snapshot, snapshot
+        if before is None or snapshot is None or before.run != snapshot.run or before.state is not snapshot.state:
+            self._message = ""
+        self._choose()
+
+    def report(self, message: str) -> None:
+        """Report what was done, until the run's state changes."""
+        self._message = message
+        self._choose()
+
+    def _choose(self) -> None:
+        chosen = self._chosen()
+        if chosen == self._shown:
+            return
+        self._shown = chosen
+        text, kind = chosen
+        self.set_classes(f"-{kind}")
+        self.display = bool(text)
+        self.update(Content(printable_line(text)))
+
+    def _chosen(self) -> tuple[str, str]:
+        """Return the text and its kind: message, problem, warning or note."""
+        snapshot = self._snapshot
+        if self._message or snapshot is None:
+            return self._message, "message"
+        if snapshot.problem:
+            return snapshot.problem, "problem"
+        if reason := explanation(snapshot):
+            return reason, "problem" if snapshot.state in (RunState.FAILED, RunState.LOST) else "message"
+        return _remark(snapshot.facts)
+
+
+def _remark(facts: Facts) -> tuple[str, str]:
+    if facts.warnings:
+        return facts.warnings[-1], "warning"
+    return " ".join(facts.notes), "note"
+
+
+def explanation(snapshot: RunSnapshot) -> str:
+    """Explain the state of a run and name the key to press; empty if its word says it all."""
+    state, message = snapshot.state, _sentence(snapshot.status.message.strip())
+    if state is RunState.QUEUED:
+        return f"Waits for {snapshot.status.waiting_for or 'another run'}, which holds the device."
+    if state is RunState.PAUSED:
+        return message or "Paused · space continues"
+    if state in ENDED_EARLY and snapshot.can_resume:
+        how = f"r resumes from step {snapshot.checkpoints[-1]:,}"
+        if state is RunState.STOPPED:
+            return f"Stopped · {how}" if not message else f"{message} Stopped · {how}"
+        return f"{message} {how}.".strip()
+    return message
+
+
+def _sentence(message: str) -> str:
+    return message if not message or message[-1] in ".!?…" else message + "."
+
+
+def empty_chart(snapshot: RunSnapshot | None, title: str) -> str:
+    """Say why a run's chart has no points yet, and what to do about it; `title` is the chart's."""
+    if snapshot is None:
+        return "Curves appear here once training starts."
+    match snapshot.state:
+        case RunState.STARTING:
+            return "Starting: the model and its data are being loaded."
+        case RunState.QUEUED:
+            return f"Queued behind {snapshot.status.waiting_for or 'another run'}. Training starts when the device is free."
+        case RunState.RUNNING:
+            return "Waiting for the first values."
+        case RunState.PAUSED:
+            return "Paused before anything was logged · space continues"
+        case RunState.FINISHED:
+            return f"Finished. Nothing was logged for this chart ({title})."
+    reason = explanation(snapshot) or f"The run {_past(snapshot.state)} before it logged anything."
+    return reason if snapshot.can_resume else f"{reason}\nctrl+t starts a new run, with the settings shown."
+
+
+class ProgressLine(Static):
+    """A bar, the steps, the speed, the time left and the losses, as many of them as fit."""
+
+    DEFAULT_CSS = """
+    ProgressLine { height: 1; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._snapshot: RunSnapshot | None = None
+        self._shown: Content | None = None
+
+    def show(self, snapshot: RunSnapshot | None) -> None:
+        """Show how far a run is; nothing is painted where it looks the same."""
+        self._snapshot = snapshot
+        content = progress(snapshot, self.size.width) if snapshot else Content("")
+        if content != self._shown:
+            self._shown = content
+            self.update(content, layout=False)
+
+    def on_resize(self) -> None:
+        """Fit the line to its new width."""
+        self.show(self._snapshot)
+
+
+def progress(snapshot: RunSnapshot, width: int) -> Content:
+    """Return the progress line of a run for a width in cells."""
+    status, parts = snapshot.status, _progress_figures(snapshot)
+    while len(parts) > 1 and 12 + 2 + sum(len(part) + 2 for part in parts) > width:
+        parts.pop()
+    text = "  ".join(parts).replace("  (", " (")
+    bar = max(0, min(60, width - len(text) - 2))
+    if not status.max_steps or bar < 4:
+        return Content(text)
+    share = min(1.0, max(0.0, status.step / status.max_steps))
+    halves = int(share * bar * 2)
+    done = FULL * (halves // 2) + (HALF if halves % 2 else "")
+    colour = {
+        RunState.FINISHED: "$success",
+        RunState.FAILED: "$error",
+        RunState.LOST: "$error",
+        RunState.PAUSED: "$warning",
+    }.get(status.state, "$primary")
+    return Content.assemble((done, colour), (FULL * (bar - len(done)), "$foreground 15%"), "  ", text)
+
+
+def _progress_figures(snapshot: RunSnapshot) -> list[str]:
+    """List the figures, the most important first."""
+    status, summarised = snapshot.status, snapshot.summarised
+    parts = [f"{status.step:,}/{status.max_steps:,}" if status.max_steps else f"step {status.step:,}"]
+    running = status.state is RunState.RUNNING
+    if running and status.steps_per_second:
+        parts.append(rate(status.steps_per_second))
+        parts.append(f"ETA {duration(max(0, status.max_steps - status.step) / status.steps_per_second)}")
+    elif status.seconds:
+        parts.append(f"{duration(status.seconds)} trained")
+    if summarised:
+        parts.append(measures(summarised))
+        watched = snapshot.family.watched if snapshot.family else None
+        if summarised[0][0].name == watched and status.best is not None and status.best_step is not None:
+            parts.append(f"(best {loss(status.best)} at {status.best_step:,})")
+    return parts
