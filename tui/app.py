@@ -74,7 +74,7 @@ class TorchttyApp(App[int]):
         for mode in MODES:
             self.add_mode(mode.name, partial(self._screen_of, mode))
         self.register_theme(LANTERN)
-        self.set_reactive(App.theme, LANTERN.name)  # set quietly: a change would have all styles read anew
+        self.set_reactive(App.theme, LANTERN.name)  # without a signal: a change would have all styles parsed again
         self._pool = pool
         self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
         self._leaving = False

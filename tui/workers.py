@@ -131,4 +131,4 @@ class WorkerPool:
 def _death(worker: WarmWorker) -> str:
     lines = [line for line in worker.log().splitlines() if line.strip()]
     last = printable_line(lines[-1].strip()) if lines else "it left no message"
-    return f"The training process ended while it warmed up: {last}. It is started anew when you train."
+    return f"The training process ended while it warmed up: {last}. Another is started when you train."

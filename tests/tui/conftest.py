@@ -1,24 +1,26 @@
-"""The app under a pilot, and a pool whose worker never comes, for tests that need no torch."""
+"""The app under a pilot, a pool whose worker never comes, and runs that are written without one: no torch is needed."""
 
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-import psutil
 import pytest
+from on_screen import until
 from textual.pilot import Pilot
+from written_run import WrittenRun, write_run
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.run.directory import RunDirectory, create
-from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import parse
 from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.tui.app import TorchttyApp
 from torchtty.tui.shell import gauges
 from torchtty.tui.train.screen import TrainScreen
 from torchtty.tui.workers import WorkerPool
+
+__all__ = ["write_run"]
 
 
 class ColdPool(WorkerPool):
@@ -59,14 +61,6 @@ class TellingApp(TorchttyApp):
 AppPilot = Callable[..., AbstractAsyncContextManager[tuple[TorchttyApp, Pilot[int]]]]
 
 
-async def until(pilot: Pilot[int], condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    """Let the app work until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        await pilot.pause(0.02)
-
-
 @pytest.fixture
 def cold_pool() -> ColdPool:
     """Return a pool in which torch is never done importing."""
@@ -84,7 +78,7 @@ def torchtty(monkeypatch: pytest.MonkeyPatch) -> AppPilot:
     ) -> AsyncIterator[tuple[TorchttyApp, Pilot[int]]]:
         app = TellingApp(pool or ColdPool())
         async with app.run_test(size=size, notifications=True) as pilot:
-            await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.is_furnished, "the form")
+            await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.is_furnished)
             await pilot.pause()
             yield app, pilot
 
@@ -103,16 +97,5 @@ def live_run() -> LiveRun:
 def _live_run(recipe: str = "names-gpt", state: RunState = RunState.RUNNING) -> RunDirectory:
     """A run that this very process seems to train."""
     run = create(parse(recipe_named(recipe).tree), recipe=recipe)
-    own = psutil.Process()
-    run.write_status(
-        Status(
-            state=state,
-            step=10,
-            max_steps=3000,
-            pid=os.getpid(),
-            process_started=own.create_time(),
-            host=os.uname().nodename,
-            heartbeat=time.time(),
-        )
-    )
+    WrittenRun(run).status(state, step=10, max_steps=3000)
     return run

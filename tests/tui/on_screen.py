@@ -1,5 +1,7 @@
 """Reading the screen of an app under a pilot, and waiting until it shows something."""
 
+import time
+
 
 def screen_text(app):
     """Everything the screen shows, a line a row."""
@@ -11,10 +13,10 @@ def shows(app, text):
     return lambda: text in screen_text(app)
 
 
-async def until(pilot, condition, seconds=8.0):
+async def until(pilot, condition, seconds=30.0):
     """Let the app work until a condition holds."""
-    for _ in range(int(seconds / 0.05)):
-        if condition():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError(f"it did not come about in {seconds} s; the screen shows:\n{screen_text(pilot.app)}")
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it did not come about in {seconds} s; the screen shows:\n{screen_text(pilot.app)}")
+        await pilot.pause(0.02)

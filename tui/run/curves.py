@@ -13,6 +13,7 @@ from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.events import Edited
 from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import MetricChart
 from torchtty.engine.contract.settings.fields import show
@@ -64,8 +65,9 @@ class Curves(Vertical):
     class Wanted(Message):
         """A chart came into view whose metrics are not followed yet: the next poll reads them."""
 
-    def __init__(self) -> None:
+    def __init__(self, how_to_start: str) -> None:
         super().__init__()
+        self._how_to_start = how_to_start
         self.offered: tuple[MetricChart, ...] = ALL[:1]
         self._follower: RunFollower | None = None
         self._snapshot: RunSnapshot | None = None
@@ -100,6 +102,8 @@ class Curves(Vertical):
     def _show_tabs(self) -> None:
         for tab in self.query(Tab):
             tab.display = tab.chart in self.offered
+        order = {f"tab-{chart.id}": number for number, chart in enumerate(self.offered)}
+        self.query_one("#tabs").sort_children(key=lambda tab: order.get(tab.id or "", len(ALL)))
 
     # -- the run --------------------------------------------------------------------------------------------------
 
@@ -107,7 +111,7 @@ class Curves(Vertical):
         """Show the curves of another run, or none."""
         self._follower, self._snapshot = follower, None
         for chart in map(self.chart, (chart.id for chart in ALL)):
-            for name in [series.name for series in chart.picture.series]:
+            for name in [series.name for series in chart.spec.series]:
                 chart.remove_series(name)
             for title in self._references:
                 chart.set_reference(title, None)
@@ -154,14 +158,18 @@ class Curves(Vertical):
             self.chart(chart.id).points_changed()
         self._explain_emptiness()
 
-    def _explain_emptiness(self) -> None:
-        """Say in the place of a chart without points why it has none."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether the chart in view has no points, and an explanation in its place."""
         known = self._follower.series if self._follower is not None else {}
-        is_empty = not any(len(known[name]) for name in self.current.metrics if name in known)
-        note = self.query_one("#empty-chart", Static)
-        note.display = is_empty and (self._follower is None or self._snapshot is not None)
+        return not any(len(known[name]) for name in self.current.metrics if name in known)
+
+    def _explain_emptiness(self) -> None:
+        note, snapshot = self.query_one("#empty-chart", Static), self._snapshot
+        note.display = self.is_empty and (self._follower is None or snapshot is not None)
         if note.display:
-            note.update(Content(printable(empty_chart(self._snapshot, self.current.title))))
+            note.set_class(snapshot is not None and snapshot.state in (RunState.FAILED, RunState.LOST), "-problem")
+            note.update(Content(printable(empty_chart(snapshot, self.current.title, self._how_to_start))))
 
     # -- which chart is in view -----------------------------------------------------------------------------------
 

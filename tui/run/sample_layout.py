@@ -158,12 +158,12 @@ def _symbol(name: str) -> str:
 def _shortened(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
-    kept = ""
+    shown = ""
     for character in text:
-        if cell_len(kept + character) >= width:
+        if cell_len(shown + character) >= width:
             break
-        kept += character
-    return kept + "…" if width > 0 else ""
+        shown += character
+    return shown + "…" if width > 0 else ""
 
 
 def plain_text(record: SampleRecord) -> str:

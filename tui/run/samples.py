@@ -108,7 +108,7 @@ class SampleLog(ScrollView, can_focus=True):
 
     @property
     def _text_width(self) -> int:
-        # The column of the scrollbar is always kept free: text must not jump when it appears.
+        # The scrollbar's column is always free: text must not jump when it appears.
         return max(8, self.container_size.width or self.size.width) - 2
 
     def _arrange(self) -> None:
@@ -138,7 +138,7 @@ class SampleLog(ScrollView, can_focus=True):
         return (differing[0], differing[-1]) if differing else (0, -1)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Show the scrollbar to those who scroll: it is painted anew with every sample that comes."""
+        """Show the scrollbar while the list is scrolled: it is repainted with every new sample."""
         super().watch_scroll_y(old_value, new_value)
         self.set_class(new_value > 0, "-scrolled")
 

@@ -1,4 +1,4 @@
-"""The text around a run's curves: its headline, its notice, its progress, and what an empty chart says."""
+"""The text around a run's curves: its headline, its notice, its progress, and what stands in place of an empty chart."""
 
 from textual.content import Content
 from textual.widgets import Static
@@ -84,12 +84,16 @@ class Notice(Static):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._snapshot: RunSnapshot | None = None
+        self._chart_is_empty = False
         self._message = ""
         self._shown = ("", "message")
 
-    def show(self, snapshot: RunSnapshot | None) -> None:
-        """Show what there is to know of a run, or nothing; a message stays until the state changes."""
-        before, self._snapshot = self._snapshot, snapshot
+    def show(self, snapshot: RunSnapshot | None, *, chart_is_empty: bool = False) -> None:
+        """Show what there is to know of a run, or nothing; a message stays until the state changes.
+
+        An empty chart explains some states in its own place, which is not repeated here.
+        """
+        before, self._snapshot, self._chart_is_empty = self._snapshot, snapshot, chart_is_empty
         if before is None or snapshot is None or before.run != snapshot.run or before.state is not snapshot.state:
             self._message = ""
         self._choose()
@@ -116,7 +120,8 @@ class Notice(Static):
             return self._message, "message"
         if snapshot.problem:
             return snapshot.problem, "problem"
-        if reason := explanation(snapshot):
+        is_explained = self._chart_is_empty and snapshot.state in (RunState.QUEUED, *ENDED_EARLY)
+        if not is_explained and (reason := explanation(snapshot)):
             return reason, "problem" if snapshot.state in (RunState.FAILED, RunState.LOST) else "message"
         return _remark(snapshot.facts)
 
@@ -128,7 +133,7 @@ def _remark(facts: Facts) -> tuple[str, str]:
 
 
 def explanation(snapshot: RunSnapshot) -> str:
-    """Explain the state of a run and name the key to press; empty if its word says it all."""
+    """Explain the state of a run and name the key to press; empty if its name is enough."""
     state, message = snapshot.state, _sentence(snapshot.status.message.strip())
     if state is RunState.QUEUED:
         return f"Waits for {snapshot.status.waiting_for or 'another run'}, which holds the device."
@@ -146,8 +151,8 @@ def _sentence(message: str) -> str:
     return message if not message or message[-1] in ".!?…" else message + "."
 
 
-def empty_chart(snapshot: RunSnapshot | None, title: str) -> str:
-    """Say why a run's chart has no points yet, and what to do about it; `title` is the chart's."""
+def empty_chart(snapshot: RunSnapshot | None, title: str, how_to_start: str) -> str:
+    """Explain why a run's chart has no points and what to do about it; `title` is the chart's."""
     if snapshot is None:
         return "Curves appear here once training starts."
     match snapshot.state:
@@ -162,7 +167,7 @@ def empty_chart(snapshot: RunSnapshot | None, title: str) -> str:
         case RunState.FINISHED:
             return f"Finished. Nothing was logged for this chart ({title})."
     reason = explanation(snapshot) or f"The run {_past(snapshot.state)} before it logged anything."
-    return reason if snapshot.can_resume else f"{reason}\nctrl+t starts a new run, with the settings shown."
+    return reason if snapshot.can_resume else f"{reason}\n{how_to_start}"
 
 
 class ProgressLine(Static):

@@ -81,8 +81,10 @@ class RunView(Vertical):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, RunView._Arrived) and message.watcher is self.watcher
 
-    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+    def __init__(self, *, how_to_start: str = "", id: str | None = None) -> None:
+        """Make a view; `how_to_start` names the key by which another run is started here."""
+        super().__init__(id=id)
+        self._how_to_start = how_to_start
         self.run: RunDirectory | None = None
         self.snapshot: RunSnapshot | None = None
         self._latest: RunSnapshot | None = None
@@ -93,7 +95,7 @@ class RunView(Vertical):
     def compose(self) -> ComposeResult:
         yield Headline(id="run-headline")
         with Container(id="run-body"):
-            yield Curves()
+            yield Curves(self._how_to_start)
             yield SamplesPanel()
             yield Pictures()
         yield Notice(id="run-notice")
@@ -204,7 +206,7 @@ class RunView(Vertical):
                 self.pictures.attach(snapshot.run.media)
             self.pictures.take(snapshot.facts.images)
         self.query_one(ProgressLine).show(snapshot)
-        self.query_one(Notice).show(snapshot)
+        self.query_one(Notice).show(snapshot, chart_is_empty=self.curves.is_empty)
         self._show_headline()
         self.post_message(self.Changed(snapshot))
 

@@ -85,7 +85,7 @@ class RunFollower:
     def poll(self) -> bool:
         """Read what is new and keep it for `take`; return whether there was anything."""
         news = News()
-        # The status comes first: what a worker wrote before it changed its state is then read in the same look.
+        # The status comes first: what a worker wrote before it changed its state is then read in the same poll.
         status_changed = self._read_status()
         changes = self._log.read()
         if changes.metrics_restarted:
@@ -161,7 +161,7 @@ class RunWatcher:
         self._ended = False
         self._attentive_until = 0.0
         self._fast = REMOTE if "SSH_CONNECTION" in os.environ else LOCAL
-        # A daemon: a thread that waits must not keep the shell waiting when the app has ended.
+        # A daemon: a waiting thread must not delay the return to the shell.
         self._thread = threading.Thread(target=self._run, name=f"following {run.name}", daemon=True)
 
     def start(self) -> None:

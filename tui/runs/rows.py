@@ -1,4 +1,4 @@
-"""The rows of the table of runs: read from the run directories, and kept up to date by a thread."""
+"""The rows of the table of runs: read from the run directories, and updated by a thread."""
 
 import os
 import threading

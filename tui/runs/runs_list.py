@@ -15,7 +15,7 @@ from torchtty.tui.runs.table import RunsTable
 
 
 class RunsList(Vertical):
-    """Shows the runs that fit the filter, or says why there is none to show."""
+    """Shows the runs that fit the filter, or explains why there are none."""
 
     DEFAULT_CSS: ClassVar[str] = """
     RunsList {

@@ -68,7 +68,7 @@ class RunsScreen(Screen[None]):
             id="runs.new_like",
             tooltip="Fill the form with the run's settings, to change some and start another run",
         ),
-        Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Take all marks away"),
+        Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Remove all marks"),
         Binding(
             "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
         ),
@@ -106,7 +106,7 @@ class RunsScreen(Screen[None]):
         with Horizontal(id="runs"):
             yield RunsList()
             with ContentSwitcher(id="runs-pane", initial=RUN):
-                yield RunView(id=RUN)
+                yield RunView(how_to_start="n starts a new run like this one.", id=RUN)
                 yield Details(id=DETAILS)
                 yield Comparison(id=COMPARISON)
         yield KeyBar()
@@ -172,7 +172,7 @@ class RunsScreen(Screen[None]):
             self.query_one(RunView).show(None)
         self.query_one("#runs-pane", ContentSwitcher).current = pane
         self.add_class("-open")
-        self.refresh_bindings()  # beside the table nothing else tells that other keys work now
+        self.refresh_bindings()  # beside the table the focus stays, and only this updates the keys
 
     def show_run(self, run: RunDirectory) -> None:
         """Open a run."""
@@ -207,7 +207,7 @@ class RunsScreen(Screen[None]):
         self.query_one(Comparison).show(rows, table.marks)
 
     def _focus_unless_split(self, widget: object) -> None:
-        # Beside the table the table keeps the focus, so that its cursor can go on.
+        # Beside the table the focus stays in it, so that its cursor can move on.
         if not self.has_class("-split"):
             self.call_after_refresh(widget.focus)  # type: ignore[attr-defined]
 
@@ -244,7 +244,7 @@ class RunsScreen(Screen[None]):
         self.runs_list.write_filter()
 
     def action_unmark(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         self.runs_list.table.unmark_all()
 
     def action_delete(self) -> None:

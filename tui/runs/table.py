@@ -15,7 +15,7 @@ from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, moment, r
 from torchtty.tui.runs.rows import RunRow
 
 MARK = "▍"
-MOST_MARKED = 8  # curves that can be told apart on one chart
+MOST_MARKED = 8  # curves that can be distinguished on one chart
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class RunsTable(DataTable[Content]):
         self.show(list(self.shown.values()))
 
     def action_mark(self) -> None:
-        """Mark the run under the cursor, or take its mark away, and go to the next."""
+        """Mark the run under the cursor, or remove its mark, and go to the next."""
         row = self.current
         if row is None:
             return
@@ -205,17 +205,17 @@ class RunsTable(DataTable[Content]):
         elif len(self.marks) < MOST_MARKED:
             self.marks[row.key] = next(number for number in range(MOST_MARKED) if number not in self.marks.values())
         else:
-            self.notify(f"{MOST_MARKED} runs are marked: more curves could not be told apart.", severity="warning")
+            self.notify(f"{MOST_MARKED} runs are marked: more curves could not be distinguished.", severity="warning")
         self._update(row)
         self.action_cursor_down()
         self.post_message(self.Marked())
 
     def keep_marks_of(self, keys: Collection[str]) -> None:
-        """Take away the marks of all runs but these; runs that are not shown keep theirs."""
+        """Remove the marks of all runs but these; a filter does not remove any."""
         self.marks = {key: number for key, number in self.marks.items() if key in keys}
 
     def unmark_all(self) -> None:
-        """Take all marks away."""
+        """Remove all marks."""
         self.marks.clear()
         for row in self.shown.values():
             self._update(row)

@@ -36,7 +36,7 @@ def _of(used: int, total: int) -> str:
 
 
 class Gauges(threading.Thread):
-    """Samples the machine every two seconds and hands each reading on, until told to stop."""
+    """Samples the machine every two seconds and delivers each reading, until stopped."""
 
     def __init__(self, deliver: Callable[[Reading], object]) -> None:
         super().__init__(name="gauges", daemon=True)

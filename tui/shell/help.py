@@ -12,13 +12,15 @@ from textual.widgets import Input, Static
 
 from torchtty.tui.shell.preferences import keys_path
 
-TEXT = "In every text"
+MOVING = "In lists and texts"
+PLAIN = {"Focus Next": "Next field", "Focus Previous": "Previous field", "Press button": "Activate"}
+"""Plain words for what Textual calls its own keys."""
 
 
 def keys_here(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]:
     """List the keys that work in a screen, by what they belong to, as (title, [(keys, what they do)]).
 
-    Keys that edit text come last: they are those of every text field.
+    Keys that move in lists and edit text come last: they are the same everywhere.
     """
     places: dict[str, dict[str, list[str]]] = {}
     for active in screen.active_bindings.values():
@@ -27,14 +29,14 @@ def keys_here(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]
         if binding.system or not text or not active.enabled or binding.key.startswith(("super+", "alt+")):
             continue
         key = screen.app.get_key_display(Binding(binding.key, ""))
-        places.setdefault(_place(active), {}).setdefault(text, []).append(key)
-    ordered = sorted(places.items(), key=lambda place: place[0] == TEXT)
+        places.setdefault(_place(active), {}).setdefault(PLAIN.get(text, text), []).append(key)
+    ordered = sorted(places.items(), key=lambda place: place[0] == MOVING)
     return [(title, [(" ".join(keys), text) for text, keys in actions.items()]) for title, actions in ordered]
 
 
 def _place(active: ActiveBinding) -> str:
     if isinstance(active.node, Input | ScrollView) and active.binding.id is None:
-        return TEXT
+        return MOVING
     return active.node.BINDING_GROUP_TITLE or "Here"
 
 

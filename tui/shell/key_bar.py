@@ -1,6 +1,6 @@
 """The line of keys at the bottom: those that work where the focus is, as many as there is room for.
 
-It is one widget that is drawn anew, where Textual's own footer builds a widget a key at every change of focus.
+It is one widget that is redrawn, while Textual's own footer builds a widget a key at every change of focus.
 """
 
 from collections.abc import Iterable
@@ -132,7 +132,7 @@ class KeyBar(Widget):
         if not self.screen.is_active:
             return ""
         line, right = entries(self.screen)
-        room = self.size.width - 2  # a cell stays free at each end
+        room = self.size.width - 1  # the first cell stays free
         shown = fitting([*line, *right], room)
         free = room + GAP - sum(entry.width + GAP for entry in shown)
         self._spans = []

@@ -23,7 +23,7 @@ def remembered_theme() -> str | None:
 
 
 def remember_theme(name: str) -> None:
-    """Keep a theme for the next start; a state folder that cannot be written to is no reason to complain."""
+    """Store a theme for the next start; a state folder that cannot be written to is ignored."""
     folder = state_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def changed_keys() -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"The keys in {path} cannot be read: {error}. The usual keys hold.") from None
+        raise UserError(f"The keys in {path} cannot be read: {error}. The default keys are used.") from None
     if not all(isinstance(keys, str) for keys in found.values()):
-        raise UserError(f'The keys in {path} are not understood: each line is "id" = "key". The usual keys hold.')
+        raise UserError(f'The keys in {path} are not understood: each line is "id" = "key". The default keys are used.')
     return found

@@ -76,7 +76,7 @@ class TrainScreen(Screen[None]):
         from torchtty.tui.run.view import RunView
 
         self.form.offer(load_recipes(on_error=lambda error: self._complain(str(error))))
-        await self.query_one("#train").mount(RunView())
+        await self.query_one("#train").mount(RunView(how_to_start="ctrl+t starts a new run with the settings shown."))
         self.is_furnished = True
         self.refresh_bindings()
         self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
@@ -209,7 +209,7 @@ class TrainScreen(Screen[None]):
         if self.form.live is not None and not (snapshot is not None and snapshot.is_live):
             self.form.show_next()
         state = snapshot.state if snapshot else None
-        if state is not self._shown_state:  # a status comes ten times a second, and keys are drawn anew each time
+        if state is not self._shown_state:  # a status comes ten times a second, and each refresh redraws the keys
             self._shown_state = state
             self.refresh_bindings()
             if snapshot is not None and snapshot.status.unreachable and snapshot.run == self._started:
@@ -224,7 +224,7 @@ class TrainScreen(Screen[None]):
         if run is not None and fallback is not None:
             self.notify(fallback.sentence, severity="warning", timeout=30, markup=False)
             self._starting = True
-            self.view.show(None)  # the new run may have the name of this one, and must be read anew
+            self.view.show(None)  # the new run may have the name of this one, and must be read from its start
             self._launch(partial(create_fallback, run, fallback))
 
     # Keys.
@@ -241,7 +241,8 @@ class TrainScreen(Screen[None]):
 
         view, editing = self.view, self.form.live is not None
         if action == "leave_field":
-            return self.focused is not None and view not in self.focused.ancestors_with_self
+            in_form = self.focused is not None and view not in self.focused.ancestors_with_self
+            return in_form and (editing or view.run is not None)
         if action == "edit_next":
             return editing
         return not editing and view.snapshot is not None and view.snapshot.offers(Action.EDIT)

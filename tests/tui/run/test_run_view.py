@@ -98,6 +98,17 @@ async def test_c_and_a_click_change_the_chart(write_run):
         assert curves.current.id == "loss"
 
 
+async def test_the_legend_of_the_learning_rate_shows_the_rate_in_force(write_run):
+    written = write_run()
+    written.metrics(*({"step": step, "learning_rate": 1e-3 + 1e-5 * step} for step in range(688)))
+    written.status(step=687)
+    app = Host(written.run)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, shows(app, "running"))
+        await pilot.press("c")
+        await until(pilot, shows(app, "7.87e-3"))
+
+
 async def test_another_run_takes_the_place_of_the_first_one_whole(write_run):
     first, second = write_run("first"), write_run("second", kind="gpt")
     first.sample("a", "from the first")

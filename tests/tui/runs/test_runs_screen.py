@@ -17,6 +17,7 @@ from torchtty import tui
 from torchtty.engine.contract import paths as places
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.comparison import Comparison, differing
@@ -197,6 +198,43 @@ async def test_the_details_of_a_live_run_follow_it(three_runs):
         await until(pilot, shows(app, "2.400, best 2.400 at step 200"))
         three_runs[2].status(RunState.RUNNING, step=500, metrics={"val_loss": 2.2}, best=2.2, best_step=500)
         await until(pilot, shows(app, "2.200, best 2.200 at step 500"))
+
+
+async def test_the_details_of_a_live_run_show_an_edit_that_arrives_later(three_runs):
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("d")
+        await until(pilot, shows(app, "learning_rate = 0.001"))
+        three_runs[2].event("edit", 320, path="optimizer.learning_rate", value=0.008, old=0.001)
+        await until(pilot, shows(app, "learning_rate = 0.008"))
+        await until(pilot, shows(app, "optimizer.learning_rate 1e-3 → 8e-3"))
+
+
+async def test_the_table_of_differing_settings_shows_an_edit_that_arrives_later(three_runs):
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("space", "down", "space", "o")
+        await until(pilot, shows(app, "training.seed"))
+        assert "learning_rate" not in screen_text(app)
+        three_runs[2].event("edit", 320, path="optimizer.learning_rate", value=0.008, old=0.001)
+        await until(pilot, shows(app, "optimizer.learning_rate"))
+        await until(pilot, shows(app, "8e-3"))
+
+
+def test_a_thousand_runs_are_listed_in_about_a_second(write_run):
+    first = write_run("run-0")
+    first.status(RunState.FINISHED, step=1000)
+    first.sample("a", "text" * 1000)
+    for number in range(1, 1000):
+        shutil.copytree(first.run.path, first.run.path.with_name(f"run-{number}"))
+    runs, reader = list_runs(), RowReader()
+    began = time.process_time()
+    rows = [reader.read(run) for run in runs]
+    spent = time.process_time() - began
+    assert len(rows) == 1000
+    assert spent < 3.0, "the bar is 1 s on an idle machine; this one may be busy"
 
 
 async def test_a_mark_outlives_the_filter_and_goes_with_its_run(three_runs):

@@ -1,5 +1,0 @@
-"""Runs written without a worker."""
-
-from written_run import write_run
-
-__all__ = ["write_run"]
