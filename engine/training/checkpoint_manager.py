@@ -32,8 +32,12 @@ class CheckpointManager:
         return True
 
     def write(self, step: int, training: dict[str, Any], losses: dict[str, float]) -> None:
-        """Save everything; a disk that refuses is reported and does not end the run."""
+        """Save everything; a disk that refuses is reported and does not end the run.
+
+        The metrics are durable before the checkpoint is: a run that goes on from it does not write the rows before it again.
+        """
         began, run = time.perf_counter(), self.writer.run
+        self.writer.flush(durable=True)
         try:
             if self.best and self._best_weights is not None and self._saved_best != self.best[0] != step:
                 write_checkpoint(run, self._saved(self.best[0], self._best_weights, None, {}))

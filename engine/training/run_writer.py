@@ -31,14 +31,18 @@ class Appender:
         if len(self._waiting) > self.LIMIT:
             del self._waiting[: self._waiting.index(b"\n", self.LIMIT // 2) + 1]
 
-    def flush(self) -> None:
-        if not self._waiting:
+    def flush(self, *, durable: bool = False) -> None:
+        """Write the lines that wait; `durable` also waits for the disk."""
+        if not self._waiting and not durable:
             return
         try:
             with self.path.open("ab") as file:
                 if self._first and ends_torn(self.path):  # a killed writer left half a line: do not glue ours to it
                     file.write(b"\n")
                 file.write(self._waiting)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError as error:
             self.error = error
             return
@@ -107,10 +111,11 @@ class RunWriter:
             self._flushed = now
             self._metrics.flush()
 
-    def flush(self) -> None:
-        self._metrics.flush()
+    def flush(self, *, durable: bool = False) -> None:
+        """Write the lines that wait; `durable` also waits for the disk."""
+        self._metrics.flush(durable=durable)
         with self._lock:
-            self._events.flush()
+            self._events.flush(durable=durable)
 
     @property
     def disk_error(self) -> OSError | None:

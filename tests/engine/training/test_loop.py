@@ -142,6 +142,27 @@ class TestResuming:
         assert metrics(again.run)[30] == metrics(whole.run)[30]
         assert settings_in_force(short.run)["training"]["max_steps"] == 30
 
+    def test_a_checkpoint_appears_only_after_the_rows_up_to_its_step(
+        self, loop_for: MakeLoop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        intervals = {"training__log_interval": 1, "training__checkpoint_interval": 6, "training__eval_interval": 4}
+        loop = loop_for("mlp", **intervals)
+        monkeypatch.setattr(
+            "torchtty.engine.training.run_writer.FLUSH_INTERVAL", math.inf
+        )  # nothing is written by chance
+        rename, appeared = Path.rename, dict[int, list[int]]()
+
+        def renamed(path: Path, target: Path) -> Path:
+            if target.name.isdigit():  # what a worker that is killed right after this leaves behind
+                appeared[int(target.name)] = [row["step"] for row in JsonLinesTail(loop.run.metrics_path).read()]
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", renamed)
+        loop.train()
+        assert {6, 12, 18, 20} <= appeared.keys()
+        for step, rows in appeared.items():
+            assert set(rows) >= set(range(1, step + 1))
+
     def test_the_best_weights_and_the_latest_two_are_kept(self, loop_for: MakeLoop) -> None:
         loop = loop_for(
             "mlp",
