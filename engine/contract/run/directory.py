@@ -14,6 +14,7 @@
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import time
@@ -25,13 +26,14 @@ from pydantic import ValidationError
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
-from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
 from torchtty.engine.contract.run.requests import Request, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
 from torchtty.engine.contract.settings.family import Configuration
 
 FORMAT = 1
+_STEP = re.compile(r"[0-9]{6,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -92,12 +94,16 @@ class RunDirectory:
 
     def configuration(self) -> Configuration:
         """Return the configuration the run was started with; raise `UserError` if it cannot be read."""
-        return configurations.load(self.config_path)
+        try:
+            return configurations.from_toml(read_small(self.config_path).decode(), str(self.config_path))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise UserError(f"Cannot read {self.config_path}: {reason}.") from None
 
     def meta(self) -> dict[str, Any]:
         """Return the provenance, or nothing if it cannot be read."""
         try:
-            found = json.loads(self.meta_path.read_text(encoding="utf-8"))
+            found = read_json(self.meta_path)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -109,9 +115,12 @@ class RunDirectory:
     def written_status(self) -> Status:
         """Return `status.json` as it stands."""
         try:
-            return Status.model_validate_json(self.status_path.read_bytes())
-        except OSError:
+            return Status.model_validate_json(read_small(self.status_path))
+        except FileNotFoundError:
             return Status(state=RunState.LOST, message="The run has no status.json.")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            return Status(state=RunState.LOST, message=f"The run's status.json cannot be read: {reason}.")
         except ValidationError:
             return Status(state=RunState.LOST, message="The run's status.json cannot be read.")
 
@@ -121,7 +130,7 @@ class RunDirectory:
     def checkpoints(self) -> list[int]:
         """Return the steps that have a complete checkpoint, in order."""
         try:
-            return sorted(int(entry.name) for entry in self.steps.iterdir() if entry.name.isdigit())
+            return sorted(int(name) for name in os.listdir(self.steps) if _STEP.fullmatch(name))
         except OSError:
             return []
 
@@ -131,7 +140,7 @@ class RunDirectory:
     def best_step(self) -> int | None:
         """Return the step of the checkpoint with the lowest validation loss, if it is there."""
         try:
-            step = json.loads((self.steps / "best.json").read_text(encoding="utf-8"))["step"]
+            step = read_json(self.steps / "best.json")["step"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return step if step in self.checkpoints() else None
@@ -236,22 +245,25 @@ def _commit() -> str | None:
 
 
 def list_runs(root: Path | None = None) -> list[RunDirectory]:
-    """Return the runs in a folder, the newest first."""
+    """Return the runs in a folder, the newest first; a folder that may not be looked into comes last: it may be one."""
     folder = root or runs_folder()
     try:
-        found = [
-            entry for entry in folder.iterdir() if not entry.name.startswith(".") and (entry / "config.toml").is_file()
-        ]
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]
     except OSError:
         return []
-    return [RunDirectory(path) for path in sorted(found, key=lambda path: _created(path), reverse=True)]
+    created = {name: moment for name in names if (moment := _created(folder / name)) is not None}
+    return [RunDirectory(folder / name) for name in sorted(created, key=lambda name: created[name], reverse=True)]
 
 
-def _created(path: Path) -> float:
+def _created(path: Path) -> float | None:
+    """Return when a run was made; None for what is no run."""
     try:
-        return (path / "config.toml").stat().st_mtime
-    except OSError:
+        found = os.stat(path / "config.toml")
+    except PermissionError:
         return 0.0
+    except OSError:
+        return None
+    return None if stat.S_ISDIR(found.st_mode) else found.st_mtime
 
 
 def find_run(name: str, root: Path | None = None) -> RunDirectory:

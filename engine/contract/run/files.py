@@ -1,16 +1,42 @@
 """Writing files so that a reader never sees half of one, and following files of JSON lines as they grow."""
 
 import contextlib
+import errno
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
+SMALL = 1024 * 1024  # bytes: more than any file of a run has that is read at once
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; raise OSError for what is no regular file, such as a FIFO, which would never end."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "It is no regular file", str(path))
+    return file
+
+
+def read_small(path: Path, limit: int = SMALL) -> bytes:
+    """Return the content of a small file; raise OSError if it is no regular file or has more than `limit` bytes."""
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"It has more than {limit:,} bytes", str(path))
+    return content
+
+
+def read_json(path: Path, limit: int = SMALL) -> Any:
+    """Return the value of a small JSON file; raise OSError, or ValueError for what is no JSON or nested too deeply."""
+    return from_json(read_small(path, limit), allow_inf_nan=True)
 
 
 def write_atomically(path: Path, data: str | bytes, *, durable: bool = False) -> None:
@@ -48,16 +74,16 @@ class JsonLinesTail:
         """Return the complete objects appended since the last call, reading at most `limit` bytes."""
         self.restarted = False
         try:
-            with self.path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                identity = (stat.st_dev, stat.st_ino)
-                if self._identity is not None and (identity != self._identity or stat.st_size < self._offset):
+            with open_regular(self.path) as file:
+                found = os.fstat(file.fileno())
+                identity = (found.st_dev, found.st_ino)
+                if self._identity is not None and (identity != self._identity or found.st_size < self._offset):
                     self._offset, self._torn, self.restarted = 0, b"", True
                 self._identity = identity
-                if stat.st_size == self._offset:
+                if found.st_size == self._offset:
                     return []
                 file.seek(self._offset)
-                data = file.read(min(limit, stat.st_size - self._offset))  # a buffer of `limit` may be too large
+                data = file.read(min(limit, found.st_size - self._offset))  # a buffer of `limit` may be too large
         except OSError:  # not there yet, or for a moment not readable: the next look will tell
             return []
         self._offset += len(data)
@@ -97,7 +123,7 @@ def json_line(record: dict[str, Any]) -> bytes:
 def ends_torn(path: Path) -> bool:
     """Whether the file's last line lacks its newline, as a killed writer leaves it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.seek(0, os.SEEK_END) == 0:
                 return False
             file.seek(-1, os.SEEK_END)

@@ -3,7 +3,6 @@
 It is the one reader of `metrics.jsonl` and `events.jsonl`: the app, the command line, experiments and the bench all ask it.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
@@ -26,7 +25,7 @@ from torchtty.engine.contract.run.events import (
     Warned,
     read_event,
 )
-from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.files import JsonLinesTail, open_regular, read_json
 from torchtty.engine.contract.run.metrics import MetricColumns
 from torchtty.engine.contract.settings.configuration import with_value
 from torchtty.engine.contract.settings.family import Tree
@@ -34,6 +33,7 @@ from torchtty.engine.contract.settings.family import Tree
 CHUNK = 256 * 1024  # bytes parsed at once: 3 ms without a pause for other threads
 STORED_SAMPLES = 500
 STORED_WARNINGS = 50
+LARGEST_RESULT = 256 * 1024 * 1024  # bytes of a result that stands in a file of its own
 QUIET = (
     "edit",
     "checkpoint",
@@ -243,7 +243,8 @@ class RunLog:
 def edits_of(run: RunDirectory) -> tuple[Edited, ...]:
     """Return a run's live edits, reading its events only if there were any."""
     try:
-        edited = b'"edit"' in run.events_path.read_bytes()
+        with open_regular(run.events_path) as events:
+            edited = b'"edit"' in events.read()
     except OSError:
         edited = False
     if not edited:
@@ -269,7 +270,7 @@ def result_of(run: RunDirectory, answer: Answered) -> dict[str, Any] | None:
     if not path.resolve().is_relative_to(run.path.resolve()):
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, LARGEST_RESULT)
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -199,6 +199,8 @@ def from_toml(text: str, source: str = "the configuration") -> Configuration:
         return parse(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{source} is not valid TOML: {error}.") from None
+    except RecursionError:
+        raise UserError(f"{source} is not a configuration: it is nested too deeply.") from None
 
 
 def load(path: Path) -> Configuration:
