@@ -2,8 +2,11 @@
 
 import os
 import socket
+import sys
 import threading
 import time
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +19,55 @@ FLUSH_INTERVAL = 0.1  # seconds that a line may wait in memory
 
 
 class Appender:
-    """Appends JSON lines. What the disk refuses is kept, up to a limit, and tried again with the next line."""
+    """Appends JSON lines, each whole and once: what the disk refuses is cut off again, kept, and tried with the next line."""
 
     LIMIT = 8 * 1024 * 1024  # bytes kept while the disk refuses
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.error: OSError | None = None
+        self.error: OSError | None = None  # why the latest line is not in the file, if it is not
+        self.lost = 0  # lines beyond the limit
         self._waiting = bytearray()
-        self._first = True
+        self._may_be_torn = True  # a killed writer may have left half a line, which ours must not be glued to
 
     def append(self, record: dict[str, Any]) -> None:
         self._waiting += json_line(record)
         if len(self._waiting) > self.LIMIT:
-            del self._waiting[: self._waiting.index(b"\n", self.LIMIT // 2) + 1]
+            end = self._waiting.index(b"\n", self.LIMIT // 2) + 1
+            self.lost += self._waiting.count(b"\n", 0, end)
+            del self._waiting[:end]
 
     def flush(self, *, durable: bool = False) -> None:
         """Write the lines that wait; `durable` also waits for the disk."""
         if not self._waiting and not durable:
             return
         try:
-            with self.path.open("ab") as file:
-                if self._first and ends_torn(self.path):  # a killed writer left half a line: do not glue ours to it
-                    file.write(b"\n")
-                file.write(self._waiting)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
+            with open(self.path, "ab", buffering=0, opener=_without_waiting) as file:
+                self._write(file, durable)
         except OSError as error:
             self.error = error
             return
-        self._first, self.error = False, None
+        self._may_be_torn, self.error = False, None
         self._waiting.clear()
+
+    def _write(self, file: FileIO, durable: bool) -> None:
+        size = os.fstat(file.fileno()).st_size
+        data = (b"\n" if self._may_be_torn and ends_torn(self.path) else b"") + self._waiting
+        try:
+            while data:
+                data = data[file.write(data) :]
+            if durable:
+                os.fsync(file.fileno())
+        except OSError:
+            self._may_be_torn = True
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), size)
+            raise
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a FIFO that nobody reads is an OSError."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 class RunWriter:
@@ -59,6 +79,8 @@ class RunWriter:
         self._metrics = Appender(run.metrics_path)
         self._events = Appender(run.events_path)
         self._lock = threading.Lock()
+        self._status_error: OSError | None = None
+        self._refusal = ""  # what was reported of a disk that refuses, until it takes all again
         self._flushed = 0.0
         self._stopped = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -76,7 +98,8 @@ class RunWriter:
         self.publish()
 
     def metrics(self, **columns: float | int) -> None:
-        self._metrics.append(columns)
+        with self._lock:
+            self._metrics.append(columns)
 
     def event(self, event: Event) -> None:
         """Append an event, stamped with the time and the step, and write it out at once."""
@@ -84,6 +107,7 @@ class RunWriter:
         with self._lock:
             self._events.append(stamped | event.model_dump(mode="json", exclude_unset=True, exclude={"time", "step"}))
             self._events.flush()
+        self._report_disk()
 
     def warn(self, message: str) -> None:
         self.event(Warned(message=message))
@@ -98,7 +122,7 @@ class RunWriter:
         """Enter a state, reported in both the events and the status."""
         self.flush()
         self.event(StateChanged(state=state, message=message))
-        self.change(state=state, message=message)
+        self.change(state=state, message=message or self._refusal)
 
     def note(self, **fields: Any) -> None:
         """Change the status; the next heartbeat publishes it."""
@@ -109,18 +133,16 @@ class RunWriter:
         now = time.monotonic()
         if now - self._flushed >= FLUSH_INTERVAL:
             self._flushed = now
-            self._metrics.flush()
+            with self._lock:
+                self._metrics.flush()
+            self._report_disk()
 
     def flush(self, *, durable: bool = False) -> None:
         """Write the lines that wait; `durable` also waits for the disk."""
-        self._metrics.flush(durable=durable)
         with self._lock:
+            self._metrics.flush(durable=durable)
             self._events.flush(durable=durable)
-
-    @property
-    def disk_error(self) -> OSError | None:
-        """Why the last write of a line failed, if it did."""
-        return self._metrics.error or self._events.error
+        self._report_disk()
 
     def publish(self) -> None:
         """Write `status.json`. A disk that refuses is no reason to end training: the next heartbeat tries again."""
@@ -128,12 +150,44 @@ class RunWriter:
             self.status = self.status.model_copy(update={"heartbeat": time.time()})
             try:
                 self.run.write_status(self.status)
+                self._status_error = None
             except OSError as error:
-                self._events.error = error
+                self._status_error = error
+        self._report_disk()
+
+    def _report_disk(self) -> None:
+        """Report once that the disk refuses, in the worker's log too, and once that it takes all again."""
+        with self._lock:
+            error = self._metrics.error or self._events.error or self._status_error
+            before = self._refusal
+            if (error is None) == (not before):
+                return
+            self._refusal = _refusal(error) if error else ""
+        if error is not None:
+            with suppress(OSError):
+                print(self._refusal, file=sys.stderr, flush=True)
+            self.warn(self._refusal)  # it waits with the other lines
+            if not self.status.message:
+                self.change(message=self._refusal)
+            return
+        lost = self._metrics.lost + self._events.lost
+        missing = f"{lost:,} lines of metrics or events are missing." if lost else "Nothing is missing."
+        self.warn(f"The run's files can be written again. {missing}")
+        if self.status.message == before:
+            self.change(message="")
 
     def _beat(self) -> None:
         while not self._stopped.wait(HEARTBEAT_INTERVAL):
             self.publish()
+            if self._refusal:
+                self.flush()
+
+
+def _refusal(error: OSError) -> str:
+    return (
+        f"The run's files cannot be written: {error.strerror or error}. Training goes on; make room or restore the "
+        "permission, and what waits is written."
+    )
 
 
 def new_status(max_steps: int) -> Status:

@@ -14,6 +14,7 @@
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from pydantic import ValidationError
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
-from torchtty.engine.contract.run.requests import Request, drop
+from torchtty.engine.contract.run.requests import Request, Stop, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
 from torchtty.engine.contract.settings.family import Configuration
@@ -146,10 +147,15 @@ class RunDirectory:
         return step if step in self.checkpoints() else None
 
     def send(self, request: Request) -> None:
-        """Put a request into the inbox; raise `UserError` if that cannot be done."""
+        """Put a request into the inbox; raise `UserError` if that cannot be done.
+
+        A stop reaches a worker on this machine all the same: it takes SIGTERM as one.
+        """
         try:
             drop(self.inbox, request)
         except OSError as error:
+            if isinstance(request, Stop) and self.status().signal(signal.SIGTERM):
+                return
             raise UserError(f"Cannot send a request to {self.name}: {error.strerror or error}.") from None
 
 

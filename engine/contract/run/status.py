@@ -1,5 +1,6 @@
 """What a run is doing right now: `status.json`, and how a silent process is told from a living one."""
 
+import os
 import socket
 import time
 from enum import StrEnum
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 HEARTBEAT_INTERVAL = 1.0  # seconds between two heartbeats of a worker
 NOBODY_MEANS_LOST = 180.0  # seconds that a new run may wait for its worker, which imports torch on a busy machine first
+SILENT = (
+    "Its process is alive, but its status has stood still for a while: the disk may be full, or the machine very busy."
+)
 SILENCE_MEANS_LOST = 15.0  # seconds without a heartbeat after which a process on another host counts as gone
 
 
@@ -67,7 +71,12 @@ class Status(BaseModel):
 
     def observed(self, now: float | None = None) -> "Status":
         """Return the status as an observer sees it: a live run whose process is gone is lost, and nobody serves."""
-        if not (self.state.is_live or self.serving) or self.process_is_alive(now):
+        if not (self.state.is_live or self.serving):
+            return self
+        if self.process_is_alive(now):
+            silence = (time.time() if now is None else now) - self.heartbeat
+            if self.state in (RunState.RUNNING, RunState.PAUSED) and silence > SILENCE_MEANS_LOST and not self.message:
+                return self.model_copy(update={"message": SILENT})
             return self
         if not self.state.is_live:
             return self.model_copy(update={"serving": False})
@@ -83,11 +92,24 @@ class Status(BaseModel):
             return silence < SILENCE_MEANS_LOST
         return process_matches(self.pid, self.process_started)
 
+    def signal(self, number: int) -> bool:
+        """Send a signal to the worker of a live run; return whether it is on this host and could be reached."""
+        here = self.state.is_live and self.host == socket.gethostname()
+        if not here or not process_matches(self.pid, self.process_started):
+            return False
+        try:
+            os.kill(self.pid, number)
+        except OSError:
+            return False
+        return True
+
 
 def process_matches(pid: int, started: float) -> bool:
     """Whether the process `pid` runs and is the one that started at `started`, not a later one with its number."""
     import psutil
 
+    if pid <= 0:
+        return False
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE

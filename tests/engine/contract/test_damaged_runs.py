@@ -133,7 +133,7 @@ def test_a_small_file_is_a_regular_file_of_limited_size(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="no regular file"):
         read_small(tmp_path / "fifo")
+    run = create(parse(starting_tree("mlp")))
+    large(run.config_path)
     with pytest.raises(UserError, match="more than"):
-        run = create(parse(starting_tree("mlp")))
-        large(run.config_path)
         run.configuration()
