@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -92,13 +93,24 @@ def mark_best(run: RunDirectory, step: int, val_loss: float) -> None:
 
 
 def prune(run: RunDirectory) -> None:
-    """Remove all checkpoints but the latest two that training can go on from, and the best."""
+    """Remove all checkpoints but the latest two that training can go on from, and the best.
+
+    Each is renamed before its files go one by one; what a killed worker left of that, or of writing, is removed too.
+    """
     steps = run.checkpoints()
     resumable = [step for step in steps if (run.checkpoint_path(step) / "training.pt").is_file()]
     keep = {*resumable[-KEEP_LATEST:], run.best_step()}
     for step in steps:
         if step not in keep:
-            shutil.rmtree(run.checkpoint_path(step), ignore_errors=True)
+            target = run.checkpoint_path(step)
+            with suppress(OSError):  # it stays, and the next time tries again
+                target.rename(target.with_name(f".{target.name}.pruned"))
+    for left in run.steps.glob(".*"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                left.unlink()
 
 
 def latest_step(run: RunDirectory, *, resumable: bool) -> int:

@@ -1,8 +1,11 @@
 """Checkpoints are whole or absent, and a damaged one is told, whatever the damage."""
 
+import os
 import random
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ import torch
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint
+from torchtty.engine.training.checkpoint import Saved, prune, read_checkpoint, write_checkpoint
 from torchtty.engine.training.loop import Loop
 
 
@@ -68,3 +71,31 @@ def test_an_interruption_while_a_file_is_written_leaves_the_old_one_and_nothing_
     assert sorted(run.steps.iterdir()) == before
     assert path.read_text() == "old"
     assert read_checkpoint(run, 3, with_training=True).step == 3
+
+
+def test_a_checkpoint_that_is_pruned_is_whole_or_not_listed_and_its_rest_goes_with_the_next(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = read_checkpoint(run, 3, with_training=True)
+    for step in (6, 9):
+        write_checkpoint(run, replace(saved, step=step))
+    unlink, removed = os.unlink, list[object]()
+
+    def killed(path: object, **options: Any) -> None:
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path)
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prune(run)
+    assert removed
+    assert run.checkpoints() == [6, 9]
+    assert any(path.name.startswith(".") for path in run.steps.iterdir())
+    (run.steps / ".000012.writing").mkdir()
+    (run.steps / ".best.json.x1").touch()
+    prune(run)
+    assert sorted(path.name for path in run.steps.iterdir()) == ["000006", "000009"]
+    assert all(read_checkpoint(run, step, with_training=True).step == step for step in (6, 9))
