@@ -18,7 +18,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.tui.cli.console import guarded
 from torchtty.tui.cli.program import run as run_command
-from torchtty.tui.runs.row import RowReader
+from torchtty.tui.runs.rows import RowReader
 
 DEEP = "[" * 200_000
 
@@ -93,6 +93,8 @@ def test_a_damaged_run_is_read_as_far_as_it_can_be(
     listed = capsys.readouterr().out
     assert "whole" in listed
     assert "bad" in listed
+    assert guarded(lambda: run_command(["runs", "--json"])) == 0
+    assert {run["run"] for run in json.loads(capsys.readouterr().out)} == {"whole", "bad"}
     assert guarded(lambda: run_command(["show", "bad"])) in (0, 1)
     assert "Traceback" not in capsys.readouterr().err
 
