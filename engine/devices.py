@@ -1,5 +1,6 @@
 """Choosing the device and the precision."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -68,6 +69,19 @@ def describe_devices() -> list[dict[str, Any]]:
 def finest_float(device: torch.device) -> torch.dtype:
     """Return float64, or float32 on Apple's GPUs, which have nothing finer."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def restore_generator(generator: torch.Generator, state: torch.Tensor) -> bool:
+    """Continue a generator from a state; one of another kind of device seeds it instead, the same each time.
+
+    Returns whether it draws the very numbers that would have come.
+    """
+    try:
+        generator.set_state(state)
+    except RuntimeError:
+        generator.manual_seed(zlib.crc32(state.numpy().tobytes()))
+        return False
+    return True
 
 
 def synchronise(device: torch.device) -> None:

@@ -7,6 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from torchtty.engine.devices import restore_generator
+
 PAD = -1  # a position that is not predicted
 BLOCK_TOKENS = 2**15  # tokens drawn at once: as much as stays in a core's own cache until it is used
 
@@ -146,10 +148,10 @@ class DrawnBatches:
         return self._before, self._taken
 
     def load_state(self, before: Tensor, taken: int) -> None:
-        """Go to where `state` was called, given windows and batch size as they were then."""
-        self._generator.set_state(before)
-        self._before, self._taken, self._block = before, 0, []
-        for _ in range(taken):
+        """Go to where `state` was called, given windows and batch size as they were then; elsewhere on another kind of device."""
+        exact = restore_generator(self._generator, before)
+        self._before, self._taken, self._block = self._generator.get_state(), 0, []
+        for _ in range(taken if exact else 0):
             self.next()
 
 

@@ -10,7 +10,7 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.contract.settings.training import LARGEST_GRID
 from torchtty.engine.data.images import Pictures, glance, load_pictures
-from torchtty.engine.devices import out_of_memory_means
+from torchtty.engine.devices import out_of_memory_means, restore_generator
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
@@ -198,8 +198,8 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     def load_training_state(self, state: dict[str, Any]) -> None:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self._batches.set_state(state["batches"])
-        self._noise.set_state(state["noise"])
+        restore_generator(self._batches, state["batches"])
+        restore_generator(self._noise, state["noise"])
 
 
 def _held_real(logits: Tensor) -> Tensor:

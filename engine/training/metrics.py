@@ -93,7 +93,9 @@ class MetricLog:
         logged: dict[str, Tensor | float] = {}
         for name in self._window[-1]:
             values = [entry[name] for entry in self._window if name in entry]
-            tensors = [value for value in values if isinstance(value, Tensor)]
+            # Steps that a checkpoint brought back are in the machine's memory, whatever the device.
+            here = [value.device for value in values if isinstance(value, Tensor)][-1:]
+            tensors = [value.to(here[0]) for value in values if isinstance(value, Tensor)]
             logged[name] = torch.stack(tensors).mean() if self.family.metric(name).averaged and tensors else values[-1]
         self._unfetched.append((self._stamp(), logged))
 

@@ -15,13 +15,14 @@ from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import Ready, StateChanged
+from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
-from torchtty.engine.contract.settings.training import TrainingBase
-from torchtty.engine.devices import choose_device
+from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
+from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
+from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
 from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop, steps_of
@@ -111,7 +112,11 @@ class Session:
 
     def _see_through(self) -> int:
         tree = settings_in_force(self.run) if self.mode is not Mode.TRAIN else self.run.configuration().tree()
-        configuration = parse(tree)
+        moved = {path: self.edits.pop(path) for path in OF_THE_MACHINE if path in self.edits}
+        old = {path: tree["training"].get(path.partition(".")[2]) for path in moved}
+        for path, value in moved.items():
+            tree = with_value(tree, path, value)
+        configuration = self._fitted_to_machine(parse(tree))
         if self.mode is not Mode.TRAIN:
             step = latest_step(self.run, resumable=self.mode is Mode.RESUME)
             saved = read_checkpoint(self.run, step, with_training=self.mode is Mode.RESUME)
@@ -135,6 +140,8 @@ class Session:
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
+        for path, value in moved.items():
+            self.writer.event(Edited(path=path, value=value, old=old[path]))
         self.requests.attach(self.loop)
         if self.mode is Mode.SERVE:
             self.writer.note(max_steps=max_steps)
@@ -157,6 +164,21 @@ class Session:
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()
         return 0 if self.writer.status.state is not RunState.FAILED else 1
+
+    def _fitted_to_machine(self, configuration: Configuration) -> Configuration:
+        """Return the configuration to work with: a model that is only asked does without the device it was trained on."""
+        training = configuration.sections()["training"]
+        if self.mode is Mode.TRAIN or not isinstance(training, TrainingBase):
+            return configuration
+        try:
+            check_precision(training.precision, choose_device(training.device))
+        except UserError as error:
+            if self.mode is Mode.RESUME:
+                chosen = "--training.device cpu --training.precision float32"
+                raise UserError(f"{error} 'torchtty resume {self.run.name} {chosen}' continues it here.") from None
+            changed = training.model_copy(update={"device": "auto", "precision": "float32"})
+            return configuration.model_copy(update={"training": changed})
+        return configuration
 
     def _train(self, loop: Loop) -> None:
         for path, value in self.edits.items():
@@ -182,6 +204,9 @@ class Session:
         self.loop.restore(saved, best_weights)
         cut_metrics_after(self.run, self.loop.step)
         self.writer.note(step=self.loop.step)
+        was, now = self._before.device, self.writer.status.device
+        if was and was.partition(":")[0] != now.partition(":")[0]:
+            self.writer.warn(f"The run trained on {was} and continues on {now}, which draws other batches and noise.")
 
     def _serve(self) -> None:
         """Keep the model in memory and answer, until nobody has asked for a while or training is wanted again."""

@@ -22,6 +22,7 @@ from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe, load_recipes
+from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 from torchtty.tui.cli.console import UsageError, notify
 
 HELP = ("--help", "-h")
@@ -192,13 +193,13 @@ def paths_given(tree: Mapping[str, Any], arguments: Arguments) -> list[str]:
 
 
 def live_settings(tree: Mapping[str, Any], arguments: Arguments) -> dict[str, Any]:
-    """Return the settings that were given as {path: value}; raise a `UsageError` for one that cannot change in a run."""
+    """Return the settings that were given as {path: value}; raise a `UsageError` for one that a resumed run cannot change."""
     changed = configured(tree, arguments).tree()
     fields = _settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
     given = paths_given(tree, arguments)
-    fixed = [path for path in given if path not in fields or not fields[path].live]
+    fixed = [path for path in given if path not in fields or not (fields[path].live or path in OF_THE_MACHINE)]
     if fixed:
-        live = ", ".join(spec.path for spec in fields.values() if spec.live)
+        live = ", ".join(spec.path for spec in fields.values() if spec.live or spec.path in OF_THE_MACHINE)
         listed = "\n".join(f"--{path} is fixed once a run has started" for path in fixed)
         raise UsageError(f"{listed}\nThe settings that can change are {live}.")
     return {path: changed[path.partition(".")[0]][path.partition(".")[2]] for path in given}

@@ -13,6 +13,10 @@ class CountingTraining(Section):
     seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1)
 
 
+OF_THE_MACHINE = ("training.device", "training.precision")
+"""Settings that are fixed while a run trains and may change when it is resumed, on a machine that has other devices."""
+
+
 class TrainingBase(Section):
     """How a model is trained by gradient descent, whatever it learns."""
 
