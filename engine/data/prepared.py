@@ -1,8 +1,9 @@
 """A corpus made ready for training: tokenized, split, and cut into windows."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ class PreparedText:
         self.known = frozenset(splits.get("train", ())) if corpus.unit == "items" else frozenset()
         self.notes = (self._summary(), *corpus.notes) if splits else corpus.notes
         self.start_id = self.terminator if self.terminator is not None else self._newline()
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the corpus as it is learnt from, cleaned and limited; empty where it is gone."""
+        if not self.splits:
+            return ""
+        text = "\n".join(self.corpus.items) if self.corpus.unit == "items" else self.corpus.text
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _newline(self) -> int:
         newline = self.tokenizer.encode("\n")

@@ -1,5 +1,6 @@
 """Adversarial training (Goodfellow et al., 2014): a discriminator learns to tell, a generator learns to be mistaken for real."""
 
+import hashlib
 from typing import Any
 
 import torch
@@ -64,6 +65,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
             tokens={"train": count},
             references={},
             notes=(f"Parameters: {', '.join(sizes)}.", *(pictures.notes if pictures is not None else ())),
+            data_sha256=hashlib.sha256(pictures.pixels.tobytes()).hexdigest() if pictures is not None else "",
         )
         # A weight of a convolution is used at every position of its output: about once in four pixels, on the average layer.
         self.operations = self.facts.parameters * training.batch_size * config.image_size**2 / 4

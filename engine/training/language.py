@@ -67,6 +67,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
             tokens=data.token_counts,
             references=data.references(),
             notes=tuple(notes),
+            data_sha256=data.sha256,
         )
         self.operations = 6.0 * self.facts.parameters * self.tokens_per_step
         use_threads_for(self.operations)

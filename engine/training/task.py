@@ -21,6 +21,7 @@ class Facts:
     tokens: dict[str, int]  # split -> tokens
     references: dict[str, float]  # name -> nats
     notes: tuple[str, ...]
+    data_sha256: str = ""  # of what is learnt from; empty where that is gone
 
 
 class Task(Protocol):

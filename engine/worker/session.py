@@ -135,7 +135,7 @@ class Session:
             saved.architecture if saved else None,
             data_may_be_gone=self.mode is Mode.SERVE,
         )
-        self._complete_meta(device)
+        self._complete_meta(device, self._checked(task.facts.data_sha256))
         max_steps = steps_of(configuration)
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
@@ -271,12 +271,25 @@ class Session:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
         self.signalled = self.requests.stop_requested = True
 
-    def _complete_meta(self, device: str) -> None:
+    def _checked(self, sha256: str) -> str:
+        """Return the hash of the data to record; raise `UserError` where a run would be resumed with other data."""
+        recorded = str(self.run.meta().get("data_sha256") or "")
+        if self.mode is Mode.RESUME and recorded and recorded != sha256:
+            dataset = self.run.configuration().tree()["data"]["dataset"]
+            raise UserError(
+                f"The data of {dataset} have changed since this run was trained on them (SHA-256 {sha256[:12]}…, it was "
+                f"{recorded[:12]}…), so its curve would not be that of one text. Restore them, or continue with the new ones: "
+                f"'torchtty resume {self.run.name} --changed-data'."
+            )
+        return sha256 or recorded
+
+    def _complete_meta(self, device: str, data_sha256: str) -> None:
         import platform
 
         meta = self.run.meta() | {
             "host": self.writer.status.host,
             "device": device,
+            "data_sha256": data_sha256 or None,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "seed": self.run.configuration().tree().get("training", {}).get("seed"),

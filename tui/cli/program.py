@@ -85,12 +85,15 @@ def train(
 def resume(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,
     detach: Detach = False,
+    changed_data: Annotated[
+        bool, typer.Option("--changed-data", help="Continue although the data have changed since the run began.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Continue a run that is paused or ended; a finished one needs more --training.max_steps."""
     from torchtty.tui.cli.train import resume
 
-    return resume(arguments or [], detach=detach, as_json=as_json)
+    return resume(arguments or [], detach=detach, changed_data=changed_data, as_json=as_json)
 
 
 @app.command(rich_help_panel=TRAIN)

@@ -66,7 +66,7 @@ def _only_word(given: Arguments) -> str:
     return given.words[0]
 
 
-def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
+def resume(arguments: Sequence[str], *, detach: bool, changed_data: bool, as_json: bool) -> int:
     """Continue the run that the arguments name, with the live settings they give; return the exit code."""
     given = parse_argv(arguments)
     if given.wants_help:
@@ -86,6 +86,8 @@ def resume(arguments: Sequence[str], *, detach: bool, as_json: bool) -> int:
             f"{run.name} has finished its {status.step:,} steps: "
             f"add --training.max_steps with more, such as {2 * max(1, status.step)}."
         )
+    if changed_data:
+        run.accept_changed_data()
     worker: WarmWorker | None = None
     with counting_interrupts() as interruptions:
         if paused:

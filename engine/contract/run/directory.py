@@ -109,6 +109,16 @@ class RunDirectory:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def accept_changed_data(self) -> None:
+        """Let the run be resumed with data that are others than those it began with; raise `UserError`."""
+        meta = self.meta()
+        if before := meta.pop("data_sha256", None):
+            meta["data_sha256_before"] = [*meta.get("data_sha256_before", []), before]
+            try:
+                write_atomically(self.meta_path, json.dumps(meta, indent=1))
+            except OSError as error:
+                raise UserError(f"{self.meta_path} cannot be written: {error.strerror or error}.") from None
+
     def status(self, now: float | None = None) -> Status:
         """Return what the run is doing, with a vanished worker shown as lost."""
         return self.written_status().observed(now)
