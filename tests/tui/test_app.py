@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from on_screen import until
 from textual.widgets import Static
 
 from torchtty.engine.contract.run.requests import Stop, collect
@@ -171,8 +172,7 @@ async def test_leaving_while_a_run_trains_offers_to_leave_it_to_stop_it_or_to_st
     run = live_run()
     async with torchtty() as (app, pilot):
         await pilot.press("ctrl+q")
-        while not isinstance(app.screen, QuitDialog):
-            await pilot.pause(0.02)
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog))
         assert app.focused.id == "leave", "the harmless choice is the one at hand"
         await pilot.press(*keys)
         await pilot.pause(0.3)

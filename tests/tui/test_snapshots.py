@@ -1,9 +1,9 @@
 """How the app looks: the screens a person sees first and most, at two sizes."""
 
-import time
 from typing import Any
 
 import pytest
+from on_screen import until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -16,10 +16,7 @@ from torchtty.tui.train.screen import TrainScreen
 
 async def ready(pilot: Pilot[Any]) -> None:
     """Wait for the form."""
-    deadline = time.monotonic() + 30
-    while not (isinstance(pilot.app.screen, TrainScreen) and pilot.app.screen.is_furnished):
-        assert time.monotonic() < deadline
-        await pilot.pause(0.02)
+    await until(pilot, lambda: isinstance(pilot.app.screen, TrainScreen) and pilot.app.screen.is_furnished)
     await pilot.pause()
 
 

@@ -144,7 +144,7 @@ class ImagePanel(Vertical, can_focus=True):
                 yield Picture("The model's pictures appear here.", id="drawn")
             with Vertical(id="images-right", classes="images-side"):
                 yield Static(Content("real"), id="real-title", classes="images-title")
-                yield Picture("There are no real pictures to show.", id="real")
+                yield Picture("Waiting for data.", id="real")
         with Horizontal(classes="images-line"):
             yield Static(id="images-name")
             yield Scrubber(id="images-scrubber")

@@ -121,20 +121,23 @@ class TrainScreen(Screen[None]):
         from torchtty.engine.contract.run.directory import create
         from torchtty.tui.form.draft import sentence
 
-        form = self.form
-        form.show_next()
-        if (problem := form.first_problem()) is not None:
-            path, message = problem
-            self._show_form()
-            self._complain(sentence(path, message))
+        self.form.show_next()
+        if (problem := self._go_to_problem()) is not None:
+            self._complain(sentence(*problem))
             return
+        draft = self.form.draft
         self._starting = True
-        self._launch(partial(create, form.draft.configuration(), recipe=form.draft.recipe))
+        self._launch(partial(create, draft.configuration(), recipe=draft.recipe))
 
     def action_invalid(self) -> None:
         """Go to the first invalid setting of the form, if there is one."""
-        if self.is_furnished and self.form.first_problem() is not None:
-            self.remove_class("-drawer-shut")
+        if self.is_furnished:
+            self._go_to_problem()
+
+    def _go_to_problem(self) -> "tuple[str, str] | None":
+        if self.form.shown.problems():
+            self._show_form()
+        return self.form.first_problem()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

@@ -115,7 +115,7 @@ def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
     parts = []
     if parameters := answer.get("parameters"):
         parts.append(f"{parameter_count(parameters)} params")
-    elif tokens := answer.get("tokens"):  # an n-gram has no parameters before it has counted
+    elif tokens := answer.get("tokens"):  # a model that counts has no parameters before it has counted
         parts.append(f"{tokens['train']:,} tokens to count")
     if memory := answer.get("memory"):
         parts.append(size(max(1e6, round(memory, -6))))  # in whole megabytes: it is an estimate

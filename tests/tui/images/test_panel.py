@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from on_screen import until
 from PIL import Image
 from textual.app import App, ComposeResult
-from textual.pilot import Pilot
 from written_run import WrittenRun
 
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -52,14 +52,6 @@ def digits(write_run: Callable[..., WrittenRun], monkeypatch: pytest.MonkeyPatch
     for step, colour in COLOURS.items():
         draw(written, step, colour)
     return written
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not come about")
 
 
 def colour_of(picture: Picture) -> str | None:

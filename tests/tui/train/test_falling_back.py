@@ -1,11 +1,10 @@
 """A run that was started here and cannot fetch what it needs: its recipe's fallback takes its place."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from on_screen import until
 from textual.widgets import Static
 
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
@@ -14,14 +13,6 @@ from torchtty.engine.worker.estimate import prepare
 from torchtty.tui.run.status_lines import Headline
 
 OFFLINE = "data.dataset: celeba/faces.zip could not be downloaded from a.b.c: no connection. Choose digits."
-
-
-async def settled(pilot: Any, condition: Callable[[], object], what: str) -> None:
-    """Let the app work until something is so."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        await pilot.pause(0.02)
 
 
 def fail(run: RunDirectory) -> None:
@@ -37,12 +28,12 @@ async def test_the_fallback_of_its_recipe_starts_in_its_place_with_the_settings_
         app.screen.form.choose_recipe("b8-dcgan")
         app.screen.form.draft.set("training.max_steps", 7)
         await pilot.press("ctrl+t")
-        await settled(pilot, lambda: app.pool.handed, "the run")
+        await until(pilot, lambda: app.pool.handed)
         fail(app.pool.handed[0][0])
-        await settled(pilot, lambda: len(app.pool.handed) == 2, "the fallback")
+        await until(pilot, lambda: len(app.pool.handed) == 2)
         instead = app.pool.handed[1][0]
         headline = app.screen.query_one(Headline)
-        await settled(pilot, lambda: "DCGAN · digits" in str(headline.content), "the fallback on the screen")
+        await until(pilot, lambda: "DCGAN · digits" in str(headline.content))
         assert app.screen.view.run == instead
         tree = instead.configuration().tree()
         assert (tree["data"]["dataset"], tree["training"]["max_steps"]) == ("digits", 7)
@@ -56,9 +47,9 @@ async def test_the_fallback_of_its_recipe_starts_in_its_place_with_the_settings_
 async def test_a_run_that_was_only_looked_at_stays_as_it_is(torchtty: Any, live_run: Any) -> None:
     run = live_run("b8-dcgan")
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: app.screen.view.run == run, "the run")
+        await until(pilot, lambda: app.screen.view.run == run)
         fail(run)
-        await settled(pilot, lambda: app.screen.view.snapshot.state is RunState.FAILED, "the failure")
+        await until(pilot, lambda: app.screen.view.snapshot.state is RunState.FAILED)
         await pilot.pause()
         assert app.pool.handed == []
         assert list_runs() == [run]
@@ -74,9 +65,9 @@ async def test_what_cannot_be_fetched_does_not_forbid_to_start_where_there_is_a_
         form.choose_recipe("b2-mlp")
         line = app.screen.query_one("#estimate", Static)
         said = "cannot be fetched here: train takes given-names"
-        await settled(pilot, lambda: str(line.content) == said, "the line under the form")
+        await until(pilot, lambda: str(line.content) == said)
         await pilot.press("ctrl+t")
-        await settled(pilot, lambda: app.pool.handed, "the run")
+        await until(pilot, lambda: app.pool.handed)
 
 
 async def test_it_does_forbid_to_start_where_there_is_none(
@@ -87,8 +78,8 @@ async def test_it_does_forbid_to_start_where_there_is_none(
         form = app.screen.form
         app.pool.prepare = lambda tree, is_cancelled: prepare(tree)
         form.draft.set("data.dataset", "names")
-        form._changed()
-        await settled(pilot, form.draft.problems, "the problem")
+        form.start_from(form.draft)
+        await until(pilot, form.draft.problems)
         await pilot.press("ctrl+t")
         await pilot.pause()
         assert "has no names.txt" in app.told[-1]

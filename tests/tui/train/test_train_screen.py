@@ -1,12 +1,11 @@
 """The Train screen: what starts a run, what is refused, and what is on the screen at which size."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+from on_screen import until
 from textual.widgets import Input, Static
 
 from torchtty.engine.contract.client.workers import Mode
@@ -24,39 +23,32 @@ def train(app: Any) -> TrainScreen:
     return screen
 
 
-async def settled(pilot: Any, condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await pilot.pause(0.02)
-
-
 async def test_one_key_starts_a_run_with_the_edited_values(torchtty: Any, own_folders: Path) -> None:
     async with torchtty() as (app, pilot):
         train(app).form.row("model.n_layer").focus_editor()
         await pilot.press("ctrl+u", "5", "ctrl+t")
-        await settled(pilot, lambda: app.pool.handed)
+        await until(pilot, lambda: app.pool.handed)
         [(run, mode)] = app.pool.handed
         assert mode is Mode.TRAIN
         assert run.name == "names-gpt-1"
         assert run.path.parent == own_folders
         assert run.configuration().tree()["model"]["n_layer"] == 5
         assert run.meta()["recipe"] == "names-gpt"
-        await settled(pilot, lambda: train(app).view.run == run)
+        await until(pilot, lambda: train(app).view.run == run)
 
 
 async def test_enter_starts_it_too_since_the_train_button_has_the_focus(torchtty: Any) -> None:
     async with torchtty() as (app, pilot):
         assert app.focused.id == "start"
         await pilot.press("enter")
-        await settled(pilot, lambda: app.pool.handed)
+        await until(pilot, lambda: app.pool.handed)
 
 
 async def test_the_key_counts_even_before_the_form_is_there(cold_pool: Any) -> None:
     app = TorchttyApp(cold_pool)
     async with app.run_test(size=(120, 40)) as pilot:
         app.screen.action_start()
-        await settled(pilot, lambda: app.pool.handed)
+        await until(pilot, lambda: app.pool.handed)
 
 
 async def test_a_wrong_setting_is_named_and_focused_and_nothing_starts(torchtty: Any) -> None:
@@ -79,12 +71,12 @@ async def test_f8_goes_to_the_first_invalid_setting(torchtty: Any) -> None:
         await pilot.press("ctrl+u", "0")
         form.pickers.query_one("#model").focus_editor()
         line = app.screen.query_one("#estimate", Static)
-        await settled(pilot, lambda: str(line.content) == "2 invalid settings (F8: first)")
+        await until(pilot, lambda: str(line.content) == "2 invalid settings (F8: first)")
         await pilot.press("f8")
         await pilot.pause()
         assert app.focused is form.row("model.n_head").editor
         await pilot.press("ctrl+u", "4")
-        await settled(pilot, lambda: str(line.content) == "1 invalid setting (F8 goes to it)")
+        await until(pilot, lambda: str(line.content) == "1 invalid setting (F8 goes to it)")
         await pilot.press("f8")
         await pilot.pause()
         assert app.focused is form.row("training.batch_size").editor
@@ -97,14 +89,14 @@ async def test_a_runs_folder_that_cannot_be_written_is_told_and_the_app_stays(
     monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "file"))
     async with torchtty() as (app, pilot):
         await pilot.press("ctrl+t")
-        await settled(pilot, lambda: app.told)
+        await until(pilot, lambda: app.told)
         assert "Cannot create a run" in app.told[0]
 
 
 async def test_a_run_that_still_trains_is_attached_to_at_the_start(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.run == run)
+        await until(pilot, lambda: train(app).view.run == run)
         assert app.told == ["Attached to names-gpt-1, still training."]
 
 
@@ -113,7 +105,7 @@ async def test_at_80_columns_the_form_is_a_drawer_that_makes_room_for_the_run(to
         setup = app.screen.query_one("#setup")
         assert setup.region.width == 46
         await pilot.press("ctrl+t")
-        await settled(pilot, lambda: not setup.display)
+        await until(pilot, lambda: not setup.display)
         assert train(app).view.region.width == 80
         await pilot.press("ctrl+o")
         await pilot.pause()
@@ -124,7 +116,7 @@ async def test_at_80_columns_the_form_is_a_drawer_that_makes_room_for_the_run(to
 async def test_at_120_columns_form_and_run_stand_side_by_side_while_it_trains(torchtty: Any) -> None:
     async with torchtty(size=(120, 36)) as (app, pilot):
         await pilot.press("ctrl+t")
-        await settled(pilot, lambda: app.pool.handed)
+        await until(pilot, lambda: app.pool.handed)
         await pilot.pause()
         assert app.screen.query_one("#setup").display
         assert train(app).view.region.width == 74
@@ -133,7 +125,7 @@ async def test_at_120_columns_form_and_run_stand_side_by_side_while_it_trains(to
 async def test_resizing_in_the_middle_of_a_run_keeps_everything_in_its_place(torchtty: Any, live_run: Any) -> None:
     live_run()
     async with torchtty(size=(160, 48)) as (app, pilot):
-        await settled(pilot, lambda: train(app).view.snapshot is not None)
+        await until(pilot, lambda: train(app).view.snapshot is not None)
         for width, height in ((80, 24), (20, 5), (200, 60), (61, 16), (120, 36)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
@@ -145,14 +137,14 @@ async def test_resizing_in_the_middle_of_a_run_keeps_everything_in_its_place(tor
 async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.snapshot is not None)
+        await until(pilot, lambda: train(app).view.snapshot is not None)
         train(app).view.focus_curves()
         await pilot.press("e")
         form = train(app).form
-        await settled(pilot, lambda: form.live is not None)
+        await until(pilot, lambda: form.live is not None)
         form.row("optimizer.learning_rate").focus_editor()
         await pilot.press("ctrl+u", *"5e-4", "enter")
-        await settled(pilot, lambda: list(run.inbox.iterdir()))
+        await until(pilot, lambda: list(run.inbox.iterdir()))
         [file] = run.inbox.iterdir()
         request = json.loads(file.read_text())
         assert request.pop("id")
@@ -162,11 +154,11 @@ async def test_live_settings_of_the_run_are_edited_on_their_own_page_and_sent(to
 async def test_the_key_that_stops_a_run_does_so_from_within_a_field_too(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.snapshot is not None)
+        await until(pilot, lambda: train(app).view.snapshot is not None)
         row = train(app).form.row("model.n_embd")
         row.focus_editor()
         await pilot.press("ctrl+a", "ctrl+x")
-        await settled(pilot, lambda: list(run.inbox.iterdir()))
+        await until(pilot, lambda: list(run.inbox.iterdir()))
         [command] = run.inbox.iterdir()
         assert '"type":"stop"' in command.read_text()
         assert row.query_one(Input).value == "64"
@@ -175,10 +167,10 @@ async def test_the_key_that_stops_a_run_does_so_from_within_a_field_too(torchtty
 async def test_a_run_that_counts_has_no_live_settings_but_those_of_sampling(torchtty: Any, live_run: Any) -> None:
     live_run("names-bigram")
     async with torchtty() as (app, pilot):
-        await settled(pilot, lambda: train(app).view.snapshot is not None)
+        await until(pilot, lambda: train(app).view.snapshot is not None)
         train(app).view.focus_curves()
         await pilot.press("e")
-        await settled(pilot, lambda: train(app).form.live is not None)
+        await until(pilot, lambda: train(app).form.live is not None)
         assert {row.spec.section for row in train(app).form.visible_rows()} == {"sampling"}
 
 
@@ -187,13 +179,13 @@ async def test_a_real_worker_estimates_and_trains(torchtty: Any) -> None:
         line = app.screen.query_one("#estimate", Static)
         assert str(line.content) == "warming up torch…"
         app.screen.form.choose_model("mlp")
-        await settled(pilot, lambda: "params" in str(line.content), 90)
+        await until(pilot, lambda: "params" in str(line.content), 90)
         app.screen.form.choose_model("ngram")
         await pilot.press("ctrl+t")  # so soon that the worker is gone before it could be asked
-        await settled(pilot, lambda: (snapshot := train(app).view.snapshot) and snapshot.state is RunState.FINISHED, 60)
+        await until(pilot, lambda: (snapshot := train(app).view.snapshot) and snapshot.state is RunState.FINISHED, 60)
         run = list_runs()[0]
         assert run.name == "ngram-given-names-1"
-        await settled(pilot, lambda: str(line.content) == "81,608 tokens to count", 60)  # told by the next worker
+        await until(pilot, lambda: str(line.content) == "81,608 tokens to count", 60)  # told by the next worker
     psutil.Process(run.status().pid).terminate()  # it would serve samples for a while yet
 
 
