@@ -20,21 +20,21 @@ from torchtty.tui.charts.spec import ChartSpec, Mark, Reference, next_smoothing
 from torchtty.tui.charts.style import colour, style_of
 
 BINDINGS: list[BindingType] = [
-    Binding("l", "log_y", "Log y", id="chart.log_y", tooltip="Switch the y axis between linear and logarithmic"),
-    Binding("x", "next_x", "X axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
-    Binding("s", "smooth(-1)", "Smooth less", id="chart.smooth_less", tooltip="Smooth the curves less"),
-    Binding("S", "smooth(1)", "Smooth more", id="chart.smooth_more", tooltip="Smooth the curves more"),
+    Binding("l", "log_y", "log y", id="chart.log_y", tooltip="Switch the y axis between linear and logarithmic"),
+    Binding("x", "next_x", "x axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
+    Binding("s", "smooth(-1)", "less smoothing", id="chart.smooth_less", tooltip="Smooth the curves less"),
+    Binding("S", "smooth(1)", "more smoothing", id="chart.smooth_more", tooltip="Smooth the curves more"),
     Binding(
         "left",
         "cursor(-1)",
-        "Cursor",
+        "cursor",
         id="chart.cursor_left",
         tooltip="Move the cursor to an earlier step; the legend shows the values there",
     ),
     Binding(
         "right",
         "cursor(1)",
-        "Cursor right",
+        "cursor right",
         show=False,
         id="chart.cursor_right",
         tooltip="Move the cursor to a later step",
@@ -42,7 +42,7 @@ BINDINGS: list[BindingType] = [
     Binding(
         "home",
         "cursor_end(0)",
-        "First step",
+        "first step",
         show=False,
         id="chart.cursor_home",
         tooltip="Move the cursor to the first step",
@@ -50,7 +50,7 @@ BINDINGS: list[BindingType] = [
     Binding(
         "end",
         "cursor_end(1)",
-        "Last step",
+        "last step",
         show=False,
         id="chart.cursor_end",
         tooltip="Move the cursor to the last step",
@@ -58,7 +58,7 @@ BINDINGS: list[BindingType] = [
     Binding(
         "escape",
         "no_cursor",
-        "No cursor",
+        "no cursor",
         show=False,
         id="chart.no_cursor",
         tooltip="Hide the cursor",
@@ -95,6 +95,7 @@ class Chart(Widget, can_focus=True):
     Chart > .chart--cursor { color: $foreground; text-style: bold; }
     Chart:focus > .chart--title { color: $accent; }
     """
+    BINDING_GROUP_TITLE = "Chart"
     BINDINGS = BINDINGS
 
     @dataclass

@@ -110,14 +110,15 @@ class ImagePanel(Vertical, can_focus=True):
     ImagePanel.-swapped #images-right { display: block; }
     """
 
+    BINDING_GROUP_TITLE = "Pictures"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "Earlier", id="images.earlier", tooltip="Show the grid drawn before this one"),
-        Binding("right", "move(1)", "Later", id="images.later", tooltip="Show the grid drawn after this one"),
-        Binding("home", "first", "First", show=False, id="images.first", tooltip="Show the first grid"),
-        Binding("end", "newest", "Newest", id="images.newest", tooltip="Show the newest grid, and follow"),
-        Binding("v", "swap", "Real", id="images.real", tooltip="Show real pictures in place of drawn ones, or back"),
+        Binding("left", "move(-1)", "earlier", id="images.earlier", tooltip="Show the grid drawn before this one"),
+        Binding("right", "move(1)", "later", id="images.later", tooltip="Show the grid drawn after this one"),
+        Binding("home", "first", "first", show=False, id="images.first", tooltip="Show the first grid"),
+        Binding("end", "newest", "newest", id="images.newest", tooltip="Show the newest grid, and follow"),
+        Binding("v", "swap", "real", id="images.real", tooltip="Show real pictures in place of drawn ones, or back"),
         Binding(
-            "n", "draw", "New noise", id="images.draw", tooltip="Draw a grid of fresh noise from the model as it is now"
+            "n", "draw", "new noise", id="images.draw", tooltip="Draw a grid of fresh noise from the model as it is now"
         ),
     ]
 

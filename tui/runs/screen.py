@@ -34,6 +34,7 @@ RUN, DETAILS, COMPARISON = "opened-run", "details", "comparison"
 class RunsScreen(Screen[None]):
     """Lists runs and opens them. Runs that still train can be steered from here as from the Train screen."""
 
+    BINDING_GROUP_TITLE = "Runs"
     HELP = "Every run in the runs folder, newest first. Open one to see its curves and to prompt its model."
     DEFAULT_CSS = """
     RunsScreen #runs-pane { display: none; width: 2fr; height: 1fr; }
@@ -52,7 +53,11 @@ class RunsScreen(Screen[None]):
             tooltip="Show only runs whose name, model, dataset or state has these words",
         ),
         Binding(
-            "d", "details", "details", id="runs.details", tooltip="Show the run's configuration and where it comes from"
+            "d",
+            "details",
+            "details",
+            id="runs.details",
+            tooltip="Show the run's results, settings and origin, or close them",
         ),
         Binding(
             "o",
@@ -180,7 +185,10 @@ class RunsScreen(Screen[None]):
         self.query_one(RunView).show(run)
 
     def action_details(self) -> None:
-        """Show the configuration of the run under the cursor."""
+        """Show the details of the run under the cursor, or close them."""
+        if self.pane == DETAILS:
+            self.action_back()
+            return
         if self.runs_list.table.current is not None:
             self._open(DETAILS)
             self._show_details()
@@ -191,7 +199,10 @@ class RunsScreen(Screen[None]):
             self.query_one(Details).show(row)
 
     def action_overlay(self) -> None:
-        """Compare the marked runs."""
+        """Compare the marked runs, or close the comparison."""
+        if self.pane == COMPARISON:
+            self.action_back()
+            return
         table = self.runs_list.table
         if not table.marks:
             self.notify("Mark runs with space first: o then draws their curves together.")
@@ -283,8 +294,6 @@ class RunsScreen(Screen[None]):
             return self.pane is None or self.has_class("-split")
         if action == "metric":
             return self.pane == COMPARISON
-        if (action, self.pane) in (("details", DETAILS), ("overlay", COMPARISON)):
-            return False
         if action in ("delete", "details", "overlay", "unmark"):
             return self.pane is None or self.has_class("-split") or self.pane != RUN
         return True

@@ -120,6 +120,7 @@ class RunsTable(DataTable[Content]):
     }
     RunsTable > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
     """
+    BINDING_GROUP_TITLE = "Runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter", "select_cursor", "open", id="runs.open", tooltip="Open the run: its curves, its samples, its keys"

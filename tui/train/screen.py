@@ -181,11 +181,14 @@ class TrainScreen(Screen[None]):
         """Show the newest run that still trains; where none does, name the newest run."""
         from torchtty.engine.contract.run.directory import list_runs
         from torchtty.engine.contract.run.snapshot import RunSnapshot
+        from torchtty.engine.contract.run.status import RunState
         from torchtty.tui.shell.quit import live_runs
 
         if live := live_runs():
             self.app.call_from_thread(self.show_run, live[0])
-            self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, still training.", markup=False)
+            state = live[0].status().state
+            what = "still training" if state is RunState.RUNNING else state.value
+            self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, {what}.", markup=False)
         elif runs := list_runs():
             self.app.call_from_thread(self.view.name_latest, RunSnapshot.of(runs[0]))
 
@@ -283,6 +286,7 @@ class TrainScreen(Screen[None]):
     def action_leave_field(self) -> None:
         if self.form.live is not None:
             self.action_edit_next()
+        self.add_class("-form-aside")
         self.view.focus_curves()
 
     # Live edits.

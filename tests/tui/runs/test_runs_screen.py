@@ -172,6 +172,8 @@ async def test_d_shows_the_configuration_and_where_the_run_comes_from(three_runs
         assert app.screen.pane == DETAILS
         await pilot.press("down")
         await until(pilot, shows(app, 'kind = "mlp"'))
+        await pilot.press("d")
+        await until(pilot, lambda: app.screen.pane is None)
 
 
 async def test_a_run_of_two_models_shows_both_losses_and_its_details_say_which_is_whose(three_runs, write_run):

@@ -44,6 +44,16 @@ async def test_a_hidden_form_comes_back_when_its_settings_are_edited(torchtty: A
         await until(pilot, shows(app, "settings that can change"))
 
 
+async def test_escape_leaves_the_live_settings_for_the_whole_run(torchtty: Any, live_run: Any) -> None:
+    live_run()
+    async with torchtty((80, 24)) as (app, pilot):
+        await attached(app, pilot)
+        await pilot.press("e")
+        await until(pilot, shows(app, "settings that can change"))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.view.region.width == 80)
+
+
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
 async def test_the_keys_of_a_live_run_and_the_way_out_fit_into_80_cells(
     torchtty: Any, live_run: Any, state: RunState
