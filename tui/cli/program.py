@@ -214,6 +214,16 @@ def models(
     return models(model, as_json=as_json)
 
 
+@app.command(rich_help_panel=INSPECT)
+def guide(
+    page: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="A page; without one they are listed.")] = None,
+) -> int:
+    """Print a page of the guide, as the app's help shows it."""
+    from torchtty.tui.cli.guide import guide
+
+    return guide(page)
+
+
 @app.command(rich_help_panel=MACHINE)
 def doctor(as_json: AsJson = False) -> int:
     """Check everything that torchtty needs: terminal, Python, torch, devices, folders."""

@@ -1,0 +1,20 @@
+"""The pages of the guide, which the help shows and `torchtty guide` prints."""
+
+from importlib import resources
+
+PAGES = {
+    "keys": "The app",
+    "lenses": "Lenses",
+    "data": "Data",
+    "runs": "Runs",
+    "command-line": "Commands",
+    "settings-and-variables": "Settings",
+    "experiments": "Experiments",
+    "measurements": "Measurements",
+}
+"""The pages by name, in the order in which they are read, with their short titles."""
+
+
+def read_page(name: str) -> str:
+    """Return a page as Markdown."""
+    return (resources.files("torchtty.assets") / "guide" / f"{name}.md").read_text(encoding="utf-8")
