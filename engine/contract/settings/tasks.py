@@ -1,5 +1,7 @@
 """What the families of one kind of task share: the sections of their configurations, their metrics and their charts."""
 
+from typing import Any
+
 from pydantic import Field
 
 from torchtty.engine.contract.settings.data import CharacterTokens, ImageData, TextData, Tokens
@@ -8,6 +10,7 @@ from torchtty.engine.contract.settings.family import (
     RATE_CHART,
     SPEED_CHART,
     Configuration,
+    Family,
     Metric,
     MetricChart,
     ModelSection,
@@ -87,6 +90,19 @@ LANGUAGE_HEADLINE = (("val_loss",), ("train_loss",))
 LOSS_CHART = MetricChart("loss", "loss", ("train_loss", "val_loss"))
 LANGUAGE_CHARTS = (LOSS_CHART, RATE_CHART, GRADIENT_CHART, SPEED_CHART)
 COUNTING_CHARTS = (LOSS_CHART,)
+
+
+def language_family(**declared: Any) -> Family:
+    """Declare a family that learns to predict the next token: what all of them share, and what this one declares."""
+    shared: dict[str, Any] = {
+        "task": "torchtty.engine.training.language:LanguageTask",
+        "metrics": LANGUAGE_METRICS,
+        "charts": LANGUAGE_CHARTS,
+        "headline": LANGUAGE_HEADLINE,
+        "watched": VAL_LOSS.name,
+    }
+    return Family(**shared | declared)
+
 
 ADVERSARIAL_METRICS = (
     Metric(

@@ -4,14 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 
 class BigramModel(ModelSection):
@@ -27,17 +22,12 @@ class BigramConfiguration(LanguageConfiguration):
     model: BigramModel = Field(default_factory=BigramModel)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="bigram",
     title="bigram table",
     summary="A table of pairs learnt by gradient descent: where counting arrives at once, step by step.",
     configuration=BigramConfiguration,
-    task="torchtty.engine.training.language:LanguageTask",
     model="torchtty.engine.models.bigram:Bigram",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     start={
         "optimizer": {"kind": "adamw", "learning_rate": 1e-2, "weight_decay": 0.0},
         "schedule": {"kind": "constant"},

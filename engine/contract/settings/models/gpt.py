@@ -5,14 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 
 class GPTModel(ModelSection):
@@ -48,16 +43,11 @@ class GPTConfiguration(LanguageConfiguration):
     model: GPTModel = Field(default_factory=GPTModel)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="gpt",
     title="GPT",
     summary="A decoder-only transformer: attention looks back over the whole context.",
     configuration=GPTConfiguration,
-    task="torchtty.engine.training.language:LanguageTask",
     model="torchtty.engine.models.gpt:GPT",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     start={"training": {"batch_size": 12, "max_steps": 2000}},
 )

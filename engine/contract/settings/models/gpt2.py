@@ -5,14 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 UNTRAINED = "untrained"  # instead of weights: a small GPT-2 that nobody has trained yet
 
@@ -52,17 +47,13 @@ class GPT2Configuration(LanguageConfiguration):
     model: GPT2Model = Field(default_factory=GPT2Model)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="gpt2",
     title="GPT-2",
     summary="The published GPT-2, or any of its form from a folder: sample from it, fine-tune it, hand it on.",
     configuration=GPT2Configuration,
     task="torchtty.engine.training.pretrained:PretrainedTask",
     model="torchtty.engine.models.gpt2_weights:pretrained",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     exports=True,
     start={
         "data": {"dataset": "python-docs"},

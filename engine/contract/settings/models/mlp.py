@@ -4,14 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 
 class MLPModel(ModelSection):
@@ -33,17 +28,12 @@ class MLPConfiguration(LanguageConfiguration):
     model: MLPModel = Field(default_factory=MLPModel)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="mlp",
     title="MLP",
     summary="Embeds a few symbols and predicts the next through a hidden layer (Bengio et al., 2003).",
     configuration=MLPConfiguration,
-    task="torchtty.engine.training.language:LanguageTask",
     model="torchtty.engine.models.mlp:MLP",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     start={
         "optimizer": {"kind": "sgd", "learning_rate": 0.1},
         "schedule": {"kind": "step", "at": 0.6, "factor": 0.1},

@@ -5,14 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 
 class RNNModel(ModelSection):
@@ -48,17 +43,13 @@ class RNNConfiguration(LanguageConfiguration):
     model: RNNModel = Field(default_factory=RNNModel)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="rnn",
     title="RNN",
     summary="Recurrent: reads one token at a time into a hidden state. Vanilla, LSTM or GRU.",
     configuration=RNNConfiguration,
     task="torchtty.engine.training.recurrent:RecurrentTask",
     model="torchtty.engine.models.rnn:RNN",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     start={
         "optimizer": {"kind": "adagrad", "learning_rate": 1e-2},
         "schedule": {"kind": "constant"},

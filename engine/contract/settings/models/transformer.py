@@ -5,14 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 
 class TransformerModel(ModelSection):
@@ -49,17 +44,12 @@ class TransformerConfiguration(LanguageConfiguration):
     model: TransformerModel = Field(default_factory=TransformerModel)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="transformer",
     title="Transformer",
     summary="The post-norm block as first published, with or without mask and positions.",
     configuration=TransformerConfiguration,
-    task="torchtty.engine.training.language:LanguageTask",
     model="torchtty.engine.models.transformer:Transformer",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     start={
         "optimizer": {"kind": "adam", "learning_rate": 1e-3},
         "schedule": {"kind": "constant"},

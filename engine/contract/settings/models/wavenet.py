@@ -5,14 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import (
-    LANGUAGE_CHARTS,
-    LANGUAGE_HEADLINE,
-    LANGUAGE_METRICS,
-    LanguageConfiguration,
-)
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
 
 
 class WaveNetModel(ModelSection):
@@ -42,17 +37,12 @@ class WaveNetConfiguration(LanguageConfiguration):
     model: WaveNetModel = Field(default_factory=WaveNetModel)
 
 
-FAMILY = Family(
+FAMILY = language_family(
     kind="wavenet",
     title="WaveNet-like",
     summary="Fuses neighbouring symbols in pairs, level by level, with batch norm.",
     configuration=WaveNetConfiguration,
-    task="torchtty.engine.training.language:LanguageTask",
     model="torchtty.engine.models.wavenet:WaveNet",
-    metrics=LANGUAGE_METRICS,
-    charts=LANGUAGE_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
     start={
         "optimizer": {"kind": "sgd", "learning_rate": 0.1},
         "schedule": {"kind": "step", "at": 0.75, "factor": 0.1},
