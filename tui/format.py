@@ -122,6 +122,17 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
+def fine_duration(seconds: float | None) -> str:
+    """Write a time that is mostly below a second, with three digits: `8.3 µs`, `118 µs`, `1.28 ms`, `2.40 s`."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    unit, value = next(
+        ((unit, seconds / least) for least, unit in ((1.0, "s"), (1e-3, "ms")) if seconds >= least * 0.9995),
+        ("µs", seconds * 1e6),
+    )
+    return f"{value:.{2 if value < 9.995 and unit != 'µs' else 1 if value < 99.95 else 0}f} {unit}"
+
+
 def rough_duration(seconds: float) -> str:
     """Write a length of time as roughly as an estimate is: `12 s`, `3 min`, `2.5 h`, `4 days`."""
     if seconds < 1:

@@ -1,6 +1,7 @@
 """What the loop knows of a model, its data and its objective, and what a task can offer beyond that."""
 
 from collections.abc import Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -124,6 +125,9 @@ class ExposesModel(Protocol):
 
     model: nn.Module
     device: torch.device
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Compute in the run's precision."""
 
     def example_batch(self) -> tuple[Tensor, ...]:
         """Return the arguments of a forward pass on real data, the same each time; training goes on as if it had not been.

@@ -6,6 +6,7 @@ A generator that can be broken off catches `Interrupted` and returns what it has
 import itertools
 import json
 import secrets
+import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +18,7 @@ from torchtty.engine.contract.lenses import lens_named
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Images, Progress, SampleDrawn, SampleStart, Started
 from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.devices import out_of_memory_means
 from torchtty.engine.sampling.grid import grid_png
 from torchtty.engine.sampling.requests import SampleRequest, SampleResult
 from torchtty.engine.training.loop import Loop
@@ -172,9 +174,16 @@ def _lens(loop: Loop, request: requests.Lens) -> Work:
     yield Started()
     compute: Compute = import_module(f"torchtty.engine.lenses.{lens.name}").compute
     try:
-        result = yield from compute(loop.task, request.options)
+        with out_of_memory_means(f"There is not enough memory for the lens {lens.name} beside the model."):
+            result = yield from compute(loop.task, request.options)
     except Interrupted:
         return None
+    except UserError:
+        raise
+    except Exception as error:  # a lens runs parts of a model in ways it was not made for: that must never end a run
+        traceback.print_exc()
+        problem = f"{type(error).__name__}: {error}"
+        raise UserError(f"The lens {lens.name} fails on this model: {problem}. See worker.log.") from None
     return Answer(result=result)
 
 

@@ -1,0 +1,315 @@
+"""The lens shapes: what it finds in every family, and that training goes on as if nobody had looked."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.lenses import LENSES, LensEntry
+from torchtty.engine.contract.run import requests
+from torchtty.engine.contract.run.directory import create
+from torchtty.engine.contract.run.events import Answered, Cancelled, Event, Failed, Progress
+from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.log import RunLog, is_about, result_of
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.lenses import shapes
+from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.run_writer import RunWriter, new_status
+from torchtty.engine.worker.requests import Dispatcher
+
+SMALL = {
+    "mlp": {"model.n_hidden": "16", "model.n_embd": "4"},
+    "bigram": {},
+    "wavenet": {"model.n_hidden": "8", "model.n_embd": "4"},
+    "rnn": {"model.n_hidden": "12", "model.cell": "rnn", "model.carry_state": "false"},
+    "lstm": {"model.n_hidden": "12", "model.cell": "lstm", "model.carry_state": "true"},
+    "gru": {"model.n_hidden": "12", "model.cell": "gru", "model.carry_state": "true"},
+    "transformer": {"model.n_head": "2"},
+    "gpt": {"model.n_layer": "2", "model.n_embd": "8", "model.n_head": "2", "model.block_size": "6"},
+    "gpt2": {"model.weights": "untrained", "model.block_size": "8", "tokenizer.kind": "character"},
+    "dcgan": {"model.n_generator": "4", "model.n_discriminator": "4", "training.batch_size": "6", "data.limit": "20"},
+}
+FAMILY = {"lstm": "rnn", "gru": "rnn"}
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def configured(text: Path) -> Callable[..., Any]:
+    def configured(name: str, **flags: str) -> Any:
+        settings = SMALL.get(name, {}) | {path.replace("__", "."): value for path, value in flags.items()}
+        if name != "dcgan":
+            settings = {"data.dataset": str(text), "data.unit": "text"} | settings
+        if name != "ngram":
+            settings = {"training.device": "cpu"} | settings
+        return with_flags(starting_tree(FAMILY.get(name, name)), settings)
+
+    return configured
+
+
+def looked_at(task: Any) -> dict[str, Any]:
+    """The whole result; progress on the way counts up to its total."""
+    steps: Iterator[Progress] = shapes.compute(task, {})
+
+    def follow() -> Iterator[Any]:
+        result = yield from steps
+        found.append(result)
+
+    found: list[dict[str, Any]] = []
+    seen = [progress.done for progress in follow()]
+    assert seen == list(range(len(found[0]["layers"])))
+    return found[0]
+
+
+def by_name(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {layer["name"]: layer for layer in result["layers"]}
+
+
+class TestWhatItFinds:
+    def test_an_mlp_by_hand(self, configured: Callable[..., Any]) -> None:
+        task = build_task(configured("mlp", training__batch_size="32", model__block_size="3"))
+        result = looked_at(task)
+        layers, vocabulary = by_name(result), task.facts.vocab_size
+        assert result["batch"] == [[32, 3], [32, 1]]
+        assert layers["embedding"]["inputs"] == [[32, 3]]
+        assert layers["embedding"]["outputs"] == [[32, 3, 4]]
+        assert layers["embedding"]["parameters"] == vocabulary * 4
+        assert layers["hidden"]["inputs"] == [[32, 12]]
+        assert layers["hidden"]["outputs"] == [[32, 16]]
+        assert layers["hidden"]["parameters"] == 12 * 16 + 16
+        assert layers["hidden"]["parameter_bytes"] == 4 * (12 * 16 + 16)
+        assert layers["hidden"]["output_bytes"] == 4 * 32 * 16
+        assert layers["head"]["outputs"] == [[32, vocabulary]]
+        assert layers["head"]["parameters"] == 16 * vocabulary + vocabulary
+        assert layers["activation"]["parameters"] == 0
+        whole = vocabulary * 4 + 12 * 16 + 16 + 16 * vocabulary + vocabulary
+        assert layers[""]["parameters"] == result["totals"]["parameters"] == whole
+        assert layers[""]["outputs"] == [[32, 1, vocabulary], []]
+
+    def test_a_gpt_by_hand_with_its_blocks_around_their_layers(self, configured: Callable[..., Any]) -> None:
+        task = build_task(configured("gpt", training__batch_size="5"))
+        layers = by_name(looked_at(task))
+        assert [name for name, layer in layers.items() if layer["depth"] == 1] == [
+            "token_embedding",
+            "position_embedding",
+            "blocks.0",
+            "blocks.1",
+            "norm",
+            "head",
+        ]
+        attention, expand = layers["blocks.1.attention.query_key_value"], layers["blocks.1.feed_forward.expand"]
+        assert (attention["depth"], attention["inputs"], attention["outputs"]) == (3, [[5, 6, 8]], [[5, 6, 24]])
+        assert (expand["inputs"], expand["outputs"], expand["parameters"]) == ([[5, 6, 8]], [[5, 6, 32]], 8 * 32 + 32)
+        block = layers["blocks.1"]
+        assert block["parameters"] == 2 * 16 + (8 * 24) + (8 * 8 + 8) + (8 * 32 + 32) + (32 * 8 + 8)
+        assert block["forward_seconds"] > expand["forward_seconds"]
+
+    @pytest.mark.parametrize("name", SMALL)
+    def test_every_network_with_all_its_weights(self, configured: Callable[..., Any], name: str) -> None:
+        task = build_task(configured(name))
+        result = looked_at(task)
+        assert result["totals"]["parameters"] == sum(parameter.numel() for parameter in task.model.parameters())
+        expected = {
+            path for path, module in task.model.named_modules() if any(True for _ in module.parameters(recurse=False))
+        }
+        assert expected <= by_name(result).keys()
+        for layer in result["layers"]:
+            assert layer["outputs"]
+            assert 0 < layer["forward_seconds"] < 60
+            assert layer["backward_seconds"] is None or 0 < layer["backward_seconds"] < 60
+            assert layer["backward_seconds"] or not layer["parameters"], layer
+        assert result["layers"][0]["outputs"][1] == [], "the model's loss is a number"
+
+    def test_both_networks_of_a_game_with_the_second_asked_twice(self, configured: Callable[..., Any]) -> None:
+        layers = by_name(looked_at(build_task(configured("dcgan"))))
+        assert layers["generator"]["outputs"] == layers["discriminator"]["inputs"] == [[6, 1, 32, 32]]
+        assert (layers["generator"]["calls"], layers["discriminator"]["calls"]) == (1, 2)
+
+    def test_a_game_of_which_only_the_networks_are_in_memory(self, configured: Callable[..., Any]) -> None:
+        layers = by_name(looked_at(build_task(configured("dcgan"), data_may_be_gone=True)))
+        assert layers["discriminator"]["inputs"] == [[6, 1, 32, 32]]
+
+    @pytest.mark.parametrize("name", ["mlp", "lstm"])
+    def test_a_model_whose_text_is_gone_says_so(self, configured: Callable[..., Any], text: Path, name: str) -> None:
+        configuration = configured(name)
+        tokenizer = build_task(configuration).tokenizer_json()
+        text.unlink()
+        task = build_task(configuration, tokenizer, data_may_be_gone=True)
+        with pytest.raises(UserError, match="cannot be read any more"):
+            next(shapes.compute(task, {}))  # type: ignore[arg-type]
+
+
+class Asked(Dispatcher):
+    """A dispatcher that is asked for something before every `every`th step."""
+
+    def __init__(self, writer: RunWriter, request: Callable[[], requests.Request], every: int) -> None:
+        super().__init__(writer, lambda: True, lambda: None)
+        self._asked, self._every, self._looks = request, every, 0
+
+    def look(self) -> None:
+        if self._every and self._looks % self._every == 0:
+            self.writer.run.send(self._asked())
+        self._looks += 1
+        self.obey_all()
+
+
+def loop_over(configuration: Any, request: Callable[[], requests.Request], every: int) -> Loop:
+    run = create(configuration)
+    dispatcher = Asked(RunWriter(run, new_status(12)), request, every)
+    loop = Loop(build_task(configuration), configuration, dispatcher.writer, dispatcher, max_steps=12)
+    dispatcher.attach(loop)
+    return loop
+
+
+def events(loop: Loop) -> list[Event]:
+    loop.writer.flush()
+    log = RunLog(loop.writer.run)
+    return log.read().events
+
+
+def lens(name: str = "shapes") -> requests.Lens:
+    return requests.Lens(name=name)
+
+
+class TestAsARequest:
+    @pytest.mark.parametrize("name", ["wavenet", "lstm", "rnn", "transformer", "gpt", "gpt2", "dcgan"])
+    def test_training_is_the_same_to_the_bit(self, configured: Callable[..., Any], name: str) -> None:
+        dropout = {"model__dropout": "0.2"} if name in ("transformer", "gpt") else {}
+        every_step = {"training__max_steps": "12", "training__log_interval": "1", "sampling__interval": "0"}
+        configuration = configured(name, **every_step, **dropout)
+        curves, weights, states, answers = [], [], [], []
+        for every in (0, 3):
+            loop = loop_over(configuration, lens, every)
+            assert loop.train() is RunState.FINISHED
+            answers.append(sum(isinstance(event, Answered) and event.request == "lens" for event in events(loop)))
+            rows = JsonLinesTail(loop.writer.run.metrics_path).read()
+            curves.append([{name: row[name] for name in row.keys() - {"time", "steps_per_second"}} for row in rows])
+            weights.append(loop.task.weights())
+            states.append(torch.get_rng_state())
+        assert answers == [0, 4]
+        assert len(curves[0]) >= 12
+        assert curves[0] == curves[1]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+        assert torch.equal(*states)
+
+    def test_a_large_result_is_a_file(self, configured: Callable[..., Any]) -> None:
+        loop = loop_over(configured("gpt", model__n_layer="12"), lens, 0)
+        loop.writer.run.send(request := lens())
+        loop.requests.look()
+        answer = next(event for event in events(loop) if isinstance(event, Answered) and is_about(event, request.id))
+        assert answer.result is None
+        assert answer.artifact.startswith("media/lens-")
+        result = result_of(loop.writer.run, answer)
+        assert result is not None
+        assert "blocks.11" in by_name(result)
+
+    def test_it_is_cancelled_and_can_be_asked_again(
+        self, configured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop = loop_over(configured("gpt"), lens, 0)
+        run, dispatcher = loop.writer.run, loop.requests
+        with monkeypatch.context() as patch:
+            patch.setattr(shapes, "REPETITIONS", 10**6)
+            run.send(first := lens())
+            original = shapes._times
+
+            def times_once_cancelled(*arguments: Any) -> Any:
+                run.send(requests.Cancel(request=first.id))
+                patch.setattr(shapes, "_times", original)
+                return original(*arguments)
+
+            patch.setattr(shapes, "_times", times_once_cancelled)
+            dispatcher.look()
+        run.send(second := lens())
+        dispatcher.look()
+        ends = {event.id: type(event) for event in events(loop) if isinstance(event, Answered | Cancelled | Failed)}
+        assert ends == {first.id: Cancelled, second.id: Answered}
+        shown = [event for event in events(loop) if isinstance(event, Progress) and event.id == first.id]
+        assert len(shown) < 5, "it ended at the layer it was at"
+
+    def test_a_model_that_counts_refuses_in_one_sentence(self, configured: Callable[..., Any]) -> None:
+        loop = loop_over(configured("ngram"), lens, 1)
+        loop.requests.look()
+        failed = next(event for event in events(loop) if isinstance(event, Failed))
+        assert failed.message == "The lens shapes looks into a network, and this model has none."
+
+    def test_it_answers_while_the_run_trains_pauses_and_rests(
+        self, configured: Callable[..., Any], workers: Any, wait_until: Callable[..., None]
+    ) -> None:
+        run = create(configured("mlp", training__max_steps="1000000000", sampling__interval="0"))
+        workers.start(run)
+        log = RunLog(run)
+        found: dict[str, Event] = {}
+
+        def answered(id: str) -> bool:
+            found.update({event.id: event for event in log.read().events if isinstance(event, Answered | Failed)})
+            return id in found
+
+        def ask(id: str) -> int:
+            run.send(requests.Lens(id=id, name="shapes"))
+            wait_until(lambda: answered(id), 30, f"the answer while {id}")
+            answer = found[id]
+            assert isinstance(answer, Answered), answer
+            assert answer.result is not None
+            return answer.step
+
+        wait_until(lambda: run.status().step > 20, 60, "training")
+        assert ask("running") >= 20
+        run.send(requests.Pause())
+        wait_until(lambda: run.status().state is RunState.PAUSED, 20, "the pause")
+        paused = ask("paused")
+        run.send(requests.Continue())
+        wait_until(lambda: run.status().step > paused, 20, "training after the pause")
+        run.send(requests.Stop())
+        wait_until(lambda: run.status().serving, 30, "the rest")
+        assert ask("resting") == run.status().step
+        run.send(requests.Release())
+
+
+class TestAnotherLens:
+    """A lens is three things: a line of the table, a module of the engine and one of the app."""
+
+    @pytest.fixture
+    def add(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        def add(name: str, compute: Any) -> None:
+            module = ModuleType(f"torchtty.engine.lenses.{name}")
+            module.compute = compute  # type: ignore[attr-defined]
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            monkeypatch.setitem(LENSES, name, LensEntry(name, name.title(), "It is read at a glance."))
+
+        return add
+
+    def test_it_answers(self, configured: Callable[..., Any], add: Callable[..., None]) -> None:
+        def compute(task: Any, options: Any) -> Iterator[Progress]:
+            yield Progress(done=0, total=1)
+            return {"tensors": len(list(task.model.parameters()))}  # type: ignore[return-value]
+
+        add("tensors", compute)
+        loop = loop_over(configured("bigram"), lambda: lens("tensors"), 1)
+        loop.requests.look()
+        answer = next(event for event in events(loop) if isinstance(event, Answered))
+        assert answer.result == {"tensors": 1}
+
+    def test_one_that_breaks_ends_no_run(self, configured: Callable[..., Any], add: Callable[..., None]) -> None:
+        def compute(task: Any, options: Any) -> Iterator[Progress]:
+            yield Progress(done=0, total=1)
+            raise ZeroDivisionError("one by nothing")
+
+        add("broken", compute)
+        loop = loop_over(configured("bigram", training__max_steps="12"), lambda: lens("broken"), 6)
+        assert loop.train() is RunState.FINISHED
+        failed = [event.message for event in events(loop) if isinstance(event, Failed)]
+        assert len(failed) == 2
+        assert "The lens broken fails on this model: ZeroDivisionError: one by nothing." in failed[0]

@@ -1,0 +1,27 @@
+"""What a lens shows: the form in which its `render` returns a result, for the app and the command line alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from rich.console import RenderableType
+
+from torchtty.engine.contract.lenses import LensEntry
+
+
+@dataclass(frozen=True)
+class View:
+    """A result for a place of some width: the heading stays where it is while the body scrolls below it."""
+
+    heading: RenderableType
+    body: RenderableType
+
+
+Render = Callable[[dict[str, Any], int], View]
+
+
+def rendered(lens: LensEntry, result: dict[str, Any], width: int) -> View:
+    """Return a lens's result as it is shown in `width` cells."""
+    render: Render = import_module(f"torchtty.tui.lenses.{lens.name}").render
+    return render(result, width)
