@@ -24,6 +24,7 @@ from torchtty.tui.shell.too_small import TooSmall, fits
 if TYPE_CHECKING:
     from torchtty.engine.contract.client import workers
     from torchtty.engine.contract.run.directory import RunDirectory
+    from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.screen import RunsScreen
     from torchtty.tui.workers import WorkerPool
@@ -169,6 +170,12 @@ class TorchttyApp(App[int]):
         self.action_mode("train")
         if isinstance(self.screen, TrainScreen):
             self.screen.compose_like(event.like)
+
+    def on_lenses_screen_run_wanted(self, event: "LensesScreen.RunWanted") -> None:
+        from torchtty.tui.train.screen import TrainScreen
+
+        trained = [screen for screen in self.get_screen_stack("train") if isinstance(screen, TrainScreen)]
+        event.by.look_into(next((screen.view.run for screen in trained if screen.is_furnished), None))
 
     def on_run_view_needs_worker(self, event: "RunView.NeedsWorker") -> None:
         from torchtty.engine.contract.client.workers import Mode

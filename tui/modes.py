@@ -20,4 +20,5 @@ class Mode:
 MODES = (
     Mode("train", "Train", "f2", "torchtty.tui.train.screen:TrainScreen", starts_runs=True),
     Mode("runs", "Runs", "f3", "torchtty.tui.runs.screen:RunsScreen"),
+    Mode("lenses", "Lenses", "f4", "torchtty.tui.lenses.screen:LensesScreen"),
 )

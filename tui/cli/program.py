@@ -189,6 +189,22 @@ def show(run: Run, as_json: AsJson = False) -> int:
 
 
 @app.command(rich_help_panel=INSPECT)
+def lens(
+    lens: Annotated[
+        str | None, typer.Argument(metavar="[LENS]", help="What to look at; without one they are listed.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's name, the beginning of one, or latest.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Look into a run's model, also while it trains: 'lens shapes RUN' lists its layers."""
+    from torchtty.tui.cli.lens import lens as look_into
+
+    return look_into(lens, run, as_json=as_json)
+
+
+@app.command(rich_help_panel=INSPECT)
 def data(
     dataset: Annotated[
         str | None, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to describe.")

@@ -1,0 +1,56 @@
+"""`torchtty lens`: a finished run's layers as a table and as JSON, and what it says where there is nothing to see."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from command_line import Answer, Shell
+
+from torchtty.engine.contract.lenses import LENSES
+
+TINY = [
+    *("--model.n_hidden", "16", "--model.n_embd", "4", "--model.block_size", "3", "--training.batch_size=8"),
+    *("--training.max_steps", "20", "--training.eval_batches", "1", "--sampling.interval", "0"),
+    *("--training.device", "cpu"),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(shell: Shell) -> Shell:
+    assert shell("train", "mlp", "--name", "seen", *TINY).code == 0
+    shell("stop", "seen")  # lets the model go, so that the lens needs a worker of its own
+    return shell
+
+
+@pytest.mark.timeout(300)
+def test_a_finished_run_is_loaded_and_looked_into(trained: Shell) -> None:
+    answer = trained("lens", "shapes", "seen", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert (found["run"], found["step"], found["lens"]) == ("seen", 20, "shapes")
+    hidden = next(layer for layer in found["layers"] if layer["name"] == "hidden")
+    assert (hidden["inputs"], hidden["outputs"], hidden["parameters"]) == ([[8, 12]], [[8, 16]], 12 * 16 + 16)
+
+    table = trained("lens", "shapes", "see", COLUMNS="80")
+    assert table.code == 0, table.err
+    lines = table.out.splitlines()
+    assert lines[0] == "seen · step 20"
+    assert all(len(line) <= 80 for line in lines)
+    assert any(line.split()[:4] == ["hidden", "8×12", "8×16", "208"] for line in lines)
+
+
+def test_lenses_are_listed_with_how_they_are_read(here: Callable[..., Answer]) -> None:
+    answer = here("lens", columns=200)
+    assert answer.code == 0
+    assert "shapes" in answer.out
+    assert "Each line is a layer" in answer.out
+    assert {entry["name"] for entry in json.loads(here("lens", "--json").out)} == set(LENSES)
+
+
+def test_wrong_calls_say_what_is_right(here: Callable[..., Answer]) -> None:
+    unknown = here("lens", "x-ray", "latest")
+    assert (unknown.code, "The lenses are shapes" in unknown.err) == (2, True)
+    alone = here("lens", "shapes")
+    assert (alone.code, "torchtty lens shapes latest" in alone.err) == (2, True)
+    nowhere = here("lens", "shapes", "no-such-run")
+    assert (nowhere.code, "no-such-run" in nowhere.err) == (1, True)
