@@ -21,7 +21,7 @@ from torchtty.tui.charts.style import colour, style_of
 
 BINDINGS: list[BindingType] = [
     Binding("l", "log_y", "log y", id="chart.log_y", tooltip="Switch the y axis between linear and logarithmic"),
-    Binding("x", "next_x", "x axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
+    Binding("x", "next_x", "axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
     Binding("s", "smooth(-1)", "less smoothing", id="chart.smooth_less", tooltip="Smooth the curves less"),
     Binding("S", "smooth(1)", "more smoothing", id="chart.smooth_more", tooltip="Smooth the curves more"),
     Binding(

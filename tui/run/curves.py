@@ -167,9 +167,12 @@ class Curves(Vertical):
     def _explain_emptiness(self) -> None:
         note, snapshot = self.query_one("#empty-chart", Static), self._snapshot
         note.display = self.is_empty and (self._follower is None or snapshot is not None)
-        if note.display:
+        if not note.display:
+            return
+        text = Content(printable(empty_chart(snapshot, self.current.title, self._how_to_start)))
+        if text != note.content:  # a status comes ten times a second
             note.set_class(snapshot is not None and snapshot.state in (RunState.FAILED, RunState.LOST), "-problem")
-            note.update(Content(printable(empty_chart(snapshot, self.current.title, self._how_to_start))))
+            note.update(text)
 
     # -- which chart is in view -----------------------------------------------------------------------------------
 
