@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 
-from torchtty.tui.modes import MODES, Mode
+from torchtty.tui.modes import MODES, AppMode
 from torchtty.tui.shell.gauges import Gauges, Reading
 from torchtty.tui.shell.header import Header, ModeTab
 from torchtty.tui.shell.theme import LANTERN
@@ -89,7 +89,7 @@ class TorchttyApp(App[int]):
             self._pool = WorkerPool()
         return self._pool
 
-    def _screen_of(self, mode: Mode) -> Screen[None]:
+    def _screen_of(self, mode: AppMode) -> Screen[None]:
         """Make the screen of a mode, whose module is imported only now."""
         module, _, name = mode.screen.partition(":")
         make = getattr(import_module(module), name)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Mode:
+class AppMode:
     """A mode's name, title, key, and the class of its screen as `module:name`, imported when it is first shown.
 
     The screen of a mode that `starts_runs` is made with a function that returns the app's pool of workers.
@@ -18,7 +18,7 @@ class Mode:
 
 
 MODES = (
-    Mode("train", "Train", "f2", "torchtty.tui.train.screen:TrainScreen", starts_runs=True),
-    Mode("runs", "Runs", "f3", "torchtty.tui.runs.screen:RunsScreen"),
-    Mode("lenses", "Lenses", "f4", "torchtty.tui.lenses.screen:LensesScreen"),
+    AppMode("train", "Train", "f2", "torchtty.tui.train.screen:TrainScreen", starts_runs=True),
+    AppMode("runs", "Runs", "f3", "torchtty.tui.runs.screen:RunsScreen"),
+    AppMode("lenses", "Lenses", "f4", "torchtty.tui.lenses.screen:LensesScreen"),
 )

@@ -45,7 +45,7 @@ BINDINGS: list[BindingType] = [
 
 
 @dataclass(frozen=True)
-class Step:
+class Effect:
     """A request for the run, a word for its headline until it is done, and a sentence for the person; any may be missing."""
 
     request: "Request | None" = None
@@ -53,26 +53,26 @@ class Step:
     sentence: str = ""
 
 
-def pause_or_continue(snapshot: "RunSnapshot") -> Step:
+def pause_or_continue(snapshot: "RunSnapshot") -> Effect:
     """Pause a run that trains, or continue one that is paused."""
     from torchtty.engine.contract.run import requests
     from torchtty.engine.contract.run.snapshot import Action
 
     if snapshot.offers(Action.CONTINUE):
-        return Step(requests.Continue(), "continuing …")
+        return Effect(requests.Continue(), "continuing …")
     if refusal := snapshot.refusal(Action.PAUSE):
-        return Step(sentence=f"{refusal} r resumes it." if snapshot.can_resume else refusal)
-    return Step(requests.Pause(), "pausing …")
+        return Effect(sentence=f"{refusal} r resumes it." if snapshot.can_resume else refusal)
+    return Effect(requests.Pause(), "pausing …")
 
 
-def stop(snapshot: "RunSnapshot") -> Step:
+def stop(snapshot: "RunSnapshot") -> Effect:
     """Stop a live run, which writes a checkpoint first."""
     from torchtty.engine.contract.run import requests
     from torchtty.engine.contract.run.snapshot import Action
 
     if refusal := snapshot.refusal(Action.STOP):
-        return Step(sentence=refusal)
-    return Step(requests.Stop(), "stopping …", "Stops after writing a checkpoint; r resumes from there.")
+        return Effect(sentence=refusal)
+    return Effect(requests.Stop(), "stopping …", "Stops after writing a checkpoint; r resumes from there.")
 
 
 class WorkerCall:

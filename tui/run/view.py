@@ -236,11 +236,11 @@ class RunView(Vertical):
         self._show_headline()
         self.expect_news()
 
-    def _do(self, step: actions.Step) -> None:
-        if step.request is not None and not self.send(step.request, step.pending):
+    def _do(self, effect: actions.Effect) -> None:
+        if effect.request is not None and not self.send(effect.request, effect.pending):
             return
-        if step.sentence:
-            self.report(step.sentence)
+        if effect.sentence:
+            self.report(effect.sentence)
 
     def action_pause(self) -> None:
         """Pause a run that trains, or continue one that is paused."""

@@ -7,7 +7,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from torchtty.tui.modes import MODES, Mode
+from torchtty.tui.modes import MODES, AppMode
 from torchtty.tui.shell.gauges import Reading
 
 
@@ -21,7 +21,7 @@ class ModeTab(Static):
             super().__init__()
             self.mode = mode
 
-    def __init__(self, mode: Mode, active: bool) -> None:
+    def __init__(self, mode: AppMode, active: bool) -> None:
         # The active mode is in brackets, so that it shows without colours; the others show their key.
         super().__init__(
             Content(f"[{mode.title}]" if active else f" {mode.key} {mode.title} "), classes="-active" if active else ""
