@@ -1,7 +1,7 @@
 """The training loop: it knows tasks, steps and intervals, and no model."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,6 +71,7 @@ class Loop:
         self._intervals = Intervals.of(configuration)
         self.step = 0
         self.max_steps = max_steps
+        self._between_steps = True  # whether weights, optimizer and generators are those of `step`
         self._weights_only = False  # whether what was restored is not enough to train from
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
         self.checkpoints = CheckpointManager(task, writer)
@@ -87,8 +88,10 @@ class Loop:
             self.requests.look()
             if self.requests.stop_requested:
                 return self._end(RunState.STOPPED)
+            self._between_steps = False
             metrics = self.task.train_step(self.step)
             self.step += 1
+            self._between_steps = True
             self.metrics.collect(self.step, metrics, self._intervals.log)
             last = self.step == self.max_steps
             if (every := self._intervals.evaluation) and (self.step % every == 0 or last):
@@ -122,8 +125,11 @@ class Loop:
         self.writer.state(state)
         return state
 
-    def fail(self, message: str) -> None:
-        """Report why the run failed; the checkpoints that are there stay."""
+    def fail(self, message: str, *, weights_are_good: bool = False) -> None:
+        """Report why the run failed; the checkpoints that are there stay, and good weights get one more."""
+        if weights_are_good and self._between_steps and self.step not in self.run.checkpoints():
+            with suppress(Exception):  # whatever made the run fail may forbid this too, and is the reason to report
+                self.checkpoint()
         self.metrics.stop_clock()
         self.note()
         self.writer.state(RunState.FAILED, message)

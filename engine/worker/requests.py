@@ -40,6 +40,7 @@ class Dispatcher:
         self._paused = False
         self._looked = 0.0
         self._pending: deque[Request] = deque()
+        self._inbox_refused = False  # as was reported
 
     def attach(self, loop: Loop) -> None:
         """Work on requests with a loop's model from now on."""
@@ -70,13 +71,21 @@ class Dispatcher:
             self._fail(self._pending.popleft(), message)
 
     def _collect(self) -> list[Request]:
-        found = []
-        for request in requests.collect(self.writer.run.inbox):
-            if isinstance(request, str):
-                self.writer.warn(request)
-            else:
-                found.append(request)
-                self.last_request = time.monotonic()
+        found: list[Request] = []
+        try:
+            for request in requests.collect(self.writer.run.inbox):
+                if isinstance(request, str):
+                    self.writer.warn(request)
+                else:
+                    found.append(request)
+                    self.last_request = time.monotonic()
+        except OSError as error:  # a network file system may hiccup
+            if not self._inbox_refused:
+                self._inbox_refused = True
+                reason = error.strerror or error
+                self.writer.warn(f"The run's inbox cannot be read: {reason}. Training goes on; what is asked waits.")
+        else:
+            self._inbox_refused = False
         self._pending.extend(found)
         return found
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -87,14 +88,15 @@ class Session:
             self.lock.release(force=True)
 
     def _failed(self, message: str) -> int:
-        print(message, file=sys.stderr, flush=True)
+        with suppress(OSError):  # the log may lie on a full disk
+            print(message, file=sys.stderr, flush=True)
         if self.mode is Mode.SERVE:  # the run itself is as good as it was
             self.writer.warn(message)
             self.requests.refuse_all(message)
         elif self.mode is Mode.RESUME and not self._trains:
             self._put_back(message)
         elif self.loop is not None:
-            self.loop.fail(message)
+            self.loop.fail(message, weights_are_good=self._trains)
         else:
             self.writer.state(RunState.FAILED, message)
         return 1

@@ -5,16 +5,17 @@ Every request has an id. What becomes of it is told by the run's events, the sam
 
 import itertools
 import os
+import stat
 import time
 import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.files import SMALL, read_small, write_atomically
 
 
 def new_id() -> str:
@@ -23,7 +24,7 @@ def new_id() -> str:
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, strict=True)
 
     id: str = Field(default_factory=new_id)
 
@@ -119,7 +120,10 @@ def drop(inbox: Path, request: Request) -> Path:
 
 
 def collect(inbox: Path) -> Iterator[Request | str]:
-    """Take the requests out of an inbox, oldest first; one that cannot be understood comes as a message that says why."""
+    """Take the requests out of an inbox, oldest first; one that cannot be understood comes as a message that says why.
+
+    Raises OSError where the inbox cannot be read.
+    """
     try:
         names = sorted(
             entry.name for entry in os.scandir(inbox) if entry.name.endswith(".json") and entry.name[0] != "."
@@ -129,10 +133,15 @@ def collect(inbox: Path) -> Iterator[Request | str]:
     for name in names:
         path = inbox / name
         try:
-            data: Any = path.read_bytes()
+            found = os.lstat(path)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > SMALL:
+                path.unlink()
+                yield f"The request in {name} was removed: it is no small file."
+                continue
+            data = read_small(path)
             path.unlink()
         except OSError:
-            continue
+            continue  # taken back, or for a moment not readable: the next look tells
         try:
             yield _adapter().validate_json(data)
         except ValidationError as error:

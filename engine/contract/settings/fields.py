@@ -27,9 +27,11 @@ class Stepping(StrEnum):
 
 
 class Section(BaseModel):
-    """A group of settings, such as `model` or `training`. Unknown names are refused."""
+    """A group of settings, such as `model` or `training`. Unknown names are refused, and values of another type: true is no 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, defer_build=True, strict=True
+    )
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Yield (field name, message) for values that are each in range but do not go together."""

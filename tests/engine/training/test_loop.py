@@ -1,6 +1,7 @@
 """The loop: what it writes, how it obeys, and how it ends."""
 
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -204,7 +205,15 @@ class TestCommands:
         assert settings_in_force(loop.run)["optimizer"]["learning_rate"] == 0.02
 
     @pytest.mark.parametrize(
-        ("path", "value"), [("model.n_layer", 3), ("optimizer.learning_rate", -1.0), ("nothing.here", 1)]
+        ("path", "value"),
+        [
+            ("model.n_layer", 3),
+            ("optimizer.learning_rate", -1.0),
+            ("optimizer.learning_rate", True),
+            ("optimizer.learning_rate", "0.1"),
+            ("training.max_steps", 30.0),
+            ("nothing.here", 1),
+        ],
     )
     def test_an_edit_that_cannot_be_is_refused_with_a_reason(self, loop_for: MakeLoop, path: str, value: float) -> None:
         loop = loop_for("gpt")
@@ -259,7 +268,83 @@ class TestCommands:
         assert texts["a"] == texts["b"]
 
 
+class TestInbox:
+    """The inbox of a run in training is read between any two steps here, whatever the clock says."""
+
+    @pytest.fixture(autouse=True)
+    def _always_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("torchtty.engine.worker.requests.INBOX_INTERVAL", 0.0)
+
+    def test_an_inbox_that_cannot_be_read_for_a_while_is_reported_once_and_read_later(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp")
+        inbox, train_step = loop.run.inbox, loop.task.train_step
+
+        def step(number: int) -> Any:
+            if number == 3:
+                inbox.rename(loop.run.path / "away")
+                inbox.write_text("no folder")
+            if number == 8:
+                inbox.unlink()
+                (loop.run.path / "away").rename(inbox)
+                drop(inbox, commands.Edit(path="optimizer.learning_rate", value=0.02))
+            return train_step(number)
+
+        loop.task.train_step = step  # type: ignore[method-assign]
+        assert finish(loop) is RunState.FINISHED
+        [warning] = events(loop.run, "warning")
+        assert warning["message"].startswith("The run's inbox cannot be read: Not a directory.")
+        assert [edit["value"] for edit in events(loop.run, "edit")] == [0.02]
+
+    @pytest.mark.timeout(30)
+    def test_what_is_no_small_file_is_removed_and_training_goes_on(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp")
+        os.mkfifo(loop.run.inbox / "fifo.json")
+        (loop.run.inbox / "folder.json").mkdir()
+        with (loop.run.inbox / "large.json").open("wb") as file:
+            file.truncate(10**9)
+        drop(loop.run.inbox, commands.Edit(path="optimizer.learning_rate", value=0.02))
+        assert finish(loop) is RunState.FINISHED
+        assert [row["message"] for row in events(loop.run, "warning")] == [
+            "The request in fifo.json was removed: it is no small file.",
+            "The request in large.json was removed: it is no small file.",
+        ]
+        assert [edit["value"] for edit in events(loop.run, "edit")] == [0.02]
+
+
 class TestBadLuck:
+    def test_a_failure_between_two_steps_leaves_a_checkpoint_of_the_last(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__eval_interval=6)
+        evaluate = loop.task.evaluate
+
+        def failing(thorough: bool = False) -> dict[str, float]:
+            if loop.step == 6:
+                raise OSError("the data is gone")
+            return evaluate(thorough)
+
+        loop.task.evaluate = failing  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="gone"):
+            loop.train()
+        loop.fail("The data is gone.", weights_are_good=True)
+        assert loop.run.checkpoints() == [6]
+        assert loop.run.written_status().state is RunState.FAILED
+        again = continued(loop_for, loop.run)
+        assert finish(again) is RunState.FINISHED
+
+    def test_a_failure_in_the_middle_of_a_step_leaves_no_checkpoint_of_it(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp")
+        train_step = loop.task.train_step
+
+        def failing(number: int) -> Any:
+            if number == 6:
+                raise MemoryError
+            return train_step(number)
+
+        loop.task.train_step = failing  # type: ignore[method-assign]
+        with pytest.raises(MemoryError):
+            loop.train()
+        loop.fail("There is not enough memory.", weights_are_good=True)
+        assert loop.run.checkpoints() == []
+
     def test_a_diverging_run_stops_with_a_reason_and_keeps_the_last_good_checkpoint(self, loop_for: MakeLoop) -> None:
         loop = loop_for(
             "mlp",
