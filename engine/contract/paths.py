@@ -5,13 +5,22 @@ from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
 
+LONGEST_NAME = 255  # bytes of a file's name, on all common file systems
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
+
+
+def expanded(text: str) -> Path:
+    """Return the path that a person wrote, `~` expanded where it names a home.
+
+    Ask `os.path` whether it exists: `Path.exists` raises for a name that is too long.
+    """
+    return Path(os.path.expanduser(text))
 
 
 def runs_folder() -> Path:
     """Return the folder of the runs: `TORCHTTY_RUNS`, or `checkpoints/` of a source checkout, or the user's data folder."""
     if chosen := os.environ.get("TORCHTTY_RUNS"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     checkout = SOURCE_ROOT / "checkpoints"
     if (checkout / "README.md").is_file():
         return checkout
@@ -23,7 +32,7 @@ def runs_folder() -> Path:
 def data_folder() -> Path:
     """Return the folder of downloaded datasets: `TORCHTTY_DATA` or the user's cache."""
     if chosen := os.environ.get("TORCHTTY_DATA"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("torchtty") / "data"
@@ -32,7 +41,7 @@ def data_folder() -> Path:
 def state_folder() -> Path:
     """Return the folder of device locks and of what the app remembers: `TORCHTTY_STATE` or the user's state folder."""
     if chosen := os.environ.get("TORCHTTY_STATE"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     from platformdirs import user_state_path
 
     return user_state_path("torchtty")
@@ -41,7 +50,7 @@ def state_folder() -> Path:
 def config_folder() -> Path:
     """Return the folder of the settings that a person writes: `TORCHTTY_CONFIG` or the user's configuration folder."""
     if chosen := os.environ.get("TORCHTTY_CONFIG"):
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     from platformdirs import user_config_path
 
     return user_config_path("torchtty")
@@ -49,10 +58,12 @@ def config_folder() -> Path:
 
 def export_target(folder: str | Path) -> Path:
     """Return the absolute path of a folder to export a model into: new or empty, in one that exists. Raises `UserError`."""
-    target = Path(folder).expanduser().absolute()
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and not os.listdir(target))):
+    target = expanded(str(folder)).absolute()
+    if len(os.fsencode(target.name)) > LONGEST_NAME:
+        raise UserError(f"The name {target.name[:20]}… is too long for a folder.")
+    if os.path.islink(target) or (os.path.exists(target) and not (os.path.isdir(target) and not os.listdir(target))):
         raise UserError(f"{target} is there already, and nothing is overwritten. Name a new or an empty folder.")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise UserError(f"There is no folder {target.parent} to put {target.name} in. Make it first.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise UserError(f"{target} cannot be written: {target.parent} does not allow it. Name a folder elsewhere.")

@@ -21,6 +21,11 @@ def printable_line(text: str) -> str:
     return printable(text).replace("\n", "⏎").replace("\t", "⇥")
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """Return a text of a person's, cut where it is too long to be quoted in a sentence."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def _sign(match: "re.Match[str]") -> str:
     code = ord(match.group())
     if code < 0x20:

@@ -1,11 +1,13 @@
 """From a dataset's name or a path to a cleaned corpus."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Literal
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.printable import symbol_name
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.printable import shortened, symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, Normalisation, catalogue, embedded_alternative
 from torchtty.engine.data.download import RemoteFile, fetch
 from torchtty.engine.data.embedded import embedded_text
@@ -74,11 +76,11 @@ def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
 
 
 def _existing_path(dataset: str) -> Path:
-    path = Path(dataset).expanduser()
+    path = expanded(dataset)
     looks_like_path = "/" in dataset or "\\" in dataset or path.suffix
-    if not looks_like_path and not path.exists():
+    if not looks_like_path and not os.path.exists(path):
         raise UserError(
-            f"There is no dataset called {dataset!r}, nor a file of that name. "
+            f"There is no dataset called '{shortened(dataset)}', nor a file of that name. "
             f"Choose one of {', '.join(_text_datasets())}, or give the path of a text file."
         )
     return path

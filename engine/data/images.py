@@ -1,6 +1,7 @@
 """From a dataset's name or a folder to pictures of one size, ready to be learnt from."""
 
 import gzip
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue, embedded_alternative
 from torchtty.engine.data.image_downloads import downloaded_pictures
 from torchtty.engine.data.image_files import Pixels, broken_note, find_pictures, read_pictures, resized, subset
@@ -78,11 +81,11 @@ def _table(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixel
 
 
 def _existing_folder(dataset: str) -> Path:
-    path = Path(dataset).expanduser()
-    if not path.exists():
+    path = expanded(dataset)
+    if not os.path.exists(path):
         names = ", ".join(entry.name for entry in catalogue().values() if entry.kind == "images")
         raise UserError(
-            f"data.dataset: there is no set of pictures called '{dataset}', nor a folder of that name. "
+            f"data.dataset: there is no set of pictures called '{shortened(dataset)}', nor a folder of that name. "
             f"Choose one of {names}, or give the path of a folder."
         )
     return path

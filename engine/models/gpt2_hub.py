@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.paths import data_folder, expanded
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.data.download import RemoteFile, fetch
 
 
@@ -36,13 +37,13 @@ def weights_folder(weights: str) -> Path:
 
     A folder of that name goes before a published model. Raises `UserError` if there is neither, or no network.
     """
-    path = Path(weights).expanduser()
-    if path.is_dir():
+    path = expanded(weights)
+    if os.path.isdir(path):
         return path
     if weights not in PUBLISHED:
         raise UserError(
-            f"model.weights: there is no folder {weights}, nor a published GPT-2 of that name. Give a folder with config.json "
-            f"and model.safetensors, or one of {', '.join(PUBLISHED)}."
+            f"model.weights: there is no folder {shortened(weights)}, nor a published GPT-2 of that name. Give a folder with "
+            f"config.json and model.safetensors, or one of {', '.join(PUBLISHED)}."
         )
     for file in _FILES:
         remote = _remote(weights, file)

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from torchtty.engine.contract.paths import expanded
 from torchtty.engine.contract.settings.data import GPT2Tokens, Tokens
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
@@ -68,5 +69,5 @@ def _vocabulary(model: GPT2Model, tokens: Tokens) -> Tokens:
     """Return the tokenizer section; GPT-2's without a path takes the files beside the model's weights, if they are there."""
     if not isinstance(tokens, GPT2Tokens) or tokens.path:
         return tokens
-    folder = Path(model.weights).expanduser()
+    folder = expanded(model.weights)
     return tokens.model_copy(update={"path": str(folder)}) if GPT2Tokenizer.is_in(folder) else tokens

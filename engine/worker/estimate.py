@@ -28,7 +28,7 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
     except UserError as error:
         problems = [[_path_in(str(error), tree), str(error)]]
         return {"problems": problems} | ({"unreachable": True} if isinstance(error, UnreachableError) else {})
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return {"problems": [["model", f"The model cannot be built here: {reason}"]]}
 

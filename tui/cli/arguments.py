@@ -1,11 +1,14 @@
 """What a person types: a model, a recipe or a file to start from, and settings as `--section.field value`."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
@@ -81,12 +84,12 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
         name = tree.get(spec.section, {}).get(spec.name)
         if not spec.is_path or not isinstance(name, str) or not name or name in catalogue():
             continue
-        path = Path(name).expanduser()
-        if path.exists():
+        path = expanded(name)
+        if os.path.exists(path):
             tree = with_value(tree, spec.path, str(path.absolute()))
         elif spec.path == "data.dataset":
             raise UsageError(
-                f"--data.dataset is neither a known dataset nor a file: '{name}'.{suggestion(name, catalogue())}\n"
+                f"--data.dataset is neither a known dataset nor a file: '{shortened(name)}'.{suggestion(name, catalogue())}\n"
                 "'torchtty data' lists the datasets; any UTF-8 text file can be used too."
             )
     return parse(tree)

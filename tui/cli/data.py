@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.paths import data_folder
-from torchtty.engine.contract.printable import printable_line, symbol_name
+from torchtty.engine.contract.paths import data_folder, expanded
+from torchtty.engine.contract.printable import printable_line, shortened, symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
 from torchtty.tui.cli.arguments import suggestion
 from torchtty.tui.cli.console import Exit, output, print_json
@@ -27,13 +27,13 @@ def data(name: str | None, *, as_json: bool) -> int:
     if name is None:
         return _list(as_json=as_json)
     entry = catalogue().get(name)
-    if entry is None and not Path(name).expanduser().exists():
+    if entry is None and not os.path.exists(expanded(name)):
         raise UserError(
-            f"There is no dataset called '{name}', nor a file of that name.{suggestion(name, catalogue())} "
+            f"There is no dataset called '{shortened(name)}', nor a file of that name.{suggestion(name, catalogue())} "
             "'torchtty data' lists the datasets."
         )
     found = _statistics(name) if entry is None or (entry.kind != "images" and where(entry) != "to download") else {}
-    about = _entry(entry) if entry else {"name": Path(name).name, "path": str(Path(name).expanduser().absolute())}
+    about = _entry(entry) if entry else {"name": Path(name).name, "path": str(expanded(name).absolute())}
     if as_json:
         print_json(about | {"statistics": found or None})
     else:

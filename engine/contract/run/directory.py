@@ -14,6 +14,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -27,6 +28,7 @@ from pydantic import ValidationError
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
 from torchtty.engine.contract.run.requests import Request, Stop, drop
 from torchtty.engine.contract.run.status import RunState, Status
@@ -34,6 +36,7 @@ from torchtty.engine.contract.settings import configuration as configurations
 from torchtty.engine.contract.settings.family import Configuration
 
 FORMAT = 1
+LATEST = "latest"  # the name by which a person means the newest run
 _STEP = re.compile(r"[0-9]{6,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -186,6 +189,9 @@ def create(
     stem = _stem(configuration, recipe) if name is None else name
     if not _NAME.fullmatch(stem):
         raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
+    if name == LATEST:
+        raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
+    path = None
     try:
         root.mkdir(parents=True, exist_ok=True)
         path = _claim(root, stem, numbered=name is None)
@@ -196,6 +202,8 @@ def create(
         write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent, instead_of), indent=1))
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
     except OSError as error:
+        if path is not None:
+            shutil.rmtree(path, ignore_errors=True)
         raise UserError(
             f"Cannot create a run in {root}: {error.strerror or error}. Set TORCHTTY_RUNS to a folder you can write to."
         ) from None
@@ -284,18 +292,20 @@ def _created(path: Path) -> float | None:
 
 def find_run(name: str, root: Path | None = None) -> RunDirectory:
     """Return the run called `name`: a full name, a unique beginning of one, a path, or `latest`."""
+    if (os.sep in name or name in (".", "..")) and os.path.isfile(os.path.join(name, "config.toml")):
+        return RunDirectory(Path(name).absolute())
     runs = list_runs(root)
-    if not runs and not Path(name).is_dir():
+    if not runs:
         raise UserError(f"There are no runs in {root or runs_folder()} yet: start one with 'torchtty train'.")
-    if name == "latest":
+    if name == LATEST:
         return runs[0]
     matches = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if len(matches) == 1:
         return matches[0]
-    if (os.sep in name or name in (".", "..")) and (Path(name) / "config.toml").is_file():
-        return RunDirectory(Path(name).absolute())
     if matches:
         raise UserError(
-            f"'{name}' fits several runs: {', '.join(run.name for run in matches[:6])}. Write more of the name."
+            f"'{shortened(name)}' fits several runs: {', '.join(run.name for run in matches[:6])}. Write more of the name."
         )
-    raise UserError(f"There is no run called '{name}'. The latest are {', '.join(run.name for run in runs[:5])}.")
+    raise UserError(
+        f"There is no run called '{shortened(name)}'. The latest are {', '.join(run.name for run in runs[:5])}."
+    )

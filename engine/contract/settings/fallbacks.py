@@ -1,11 +1,12 @@
 """What a recipe that has to fetch something names instead, for someone who cannot reach it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import expanded
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED
@@ -61,7 +62,7 @@ def fetches(tree: Mapping[str, Any]) -> dict[str, str]:
     if entry is not None and not entry.embedded:
         found["data.dataset"] = entry.name
     weights = str(model.get("weights", UNTRAINED))
-    published = weights != UNTRAINED and not Path(weights).expanduser().is_dir()
+    published = weights != UNTRAINED and not os.path.isdir(expanded(weights))
     if published:
         found["model.weights"] = weights
     if tokenizer.get("kind") == "gpt2" and not tokenizer["path"] and (published or weights == UNTRAINED):

@@ -78,7 +78,7 @@ class GPT2Tokenizer(ByteLevelTokenizer):
     @staticmethod
     def is_in(folder: Path) -> bool:
         """Whether a folder holds such files."""
-        return _local_files(folder) is not None or (folder / TOKENIZER_JSON).is_file()
+        return os.path.isdir(folder) and (_local_files(folder) is not None or (folder / TOKENIZER_JSON).is_file())
 
     @classmethod
     def from_files(cls, merges: Path, vocabulary: Path) -> "GPT2Tokenizer":

@@ -13,13 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import export_target
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run import requests as commands
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_run, list_runs
 from torchtty.engine.contract.run.files import JsonLinesTail, json_line, parse_lines, write_atomically
 from torchtty.engine.contract.run.requests import Edit, Pause, Sample, Stop, collect, drop
 from torchtty.engine.contract.run.status import RunState, Status
-from torchtty.engine.contract.settings.configuration import parse, starting_tree
+from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_value
+from torchtty.engine.worker.estimate import prepare
+from torchtty.tui.cli.console import guarded
+from torchtty.tui.cli.program import run as run_command
 
 RECORDS = st.lists(
     st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=8) | st.floats(allow_nan=False), max_size=4),
@@ -192,3 +196,54 @@ def test_printable_text_holds_nothing_that_acts_on_a_terminal(text: str) -> None
 def test_printable_text_keeps_what_is_harmless() -> None:
     assert printable("Dante, [bold] é 漢字 😀\n\t") == "Dante, [bold] é 漢字 😀\n\t"
     assert printable("\x1b[31m\x07\u202e") == "␛[31m␇\N{REPLACEMENT CHARACTER}"
+
+
+class TestNames:
+    """What a person types as a name or a path is answered by a sentence, however long it is."""
+
+    @pytest.mark.parametrize(
+        "name", ["a" * 300, "/" + "a" * 300, "b" * 5000, "a/" * 3000, "\x00/", "latest", ".", "~x/y"]
+    )
+    def test_a_run_that_cannot_be_is_not_found(self, name: str, own_folders: Path) -> None:
+        with pytest.raises(UserError, match="There are no runs"):
+            find_run(name)
+        (own_folders / "latest").mkdir(parents=True)  # no run
+        with pytest.raises(UserError, match="There are no runs"):
+            find_run(name)
+        create(parse(starting_tree("mlp")))
+        if name != "latest":
+            with pytest.raises(UserError, match="There is no run called") as raised:
+                find_run(name)
+            assert len(str(raised.value)) < 200
+
+    def test_latest_is_the_newest_run_and_no_name(self, own_folders: Path) -> None:
+        with pytest.raises(UserError, match="means the newest"):
+            create(parse(starting_tree("mlp")), name="latest")
+        made = create(parse(starting_tree("mlp")))
+        assert find_run("latest") == made
+
+    @pytest.mark.parametrize("name", ["a" * 300, "/" + "a" * 300 + ".txt", "~nobody-of-that-name/x.txt"])
+    def test_data_weights_and_exports_of_such_names(self, name: str) -> None:
+        for command in (
+            ["data", name],
+            ["train", "mlp", "--data.dataset", name],
+            ["train", "dcgan", "--dataset", name],
+        ):
+            assert guarded(lambda command=command: run_command(command)) in (1, 2)
+        for kind in ("mlp", "dcgan"):
+            tree = with_value(starting_tree(kind), "data.dataset", name)
+            assert prepare(tree)["problems"]
+        assert prepare(with_value(starting_tree("gpt2"), "model.weights", name))["problems"]
+        with pytest.raises(UserError):
+            export_target(name)
+
+    def test_a_run_that_could_not_be_written_leaves_nothing(
+        self, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("torchtty.engine.contract.run.directory.write_atomically", full)
+        with pytest.raises(UserError, match="No space left"):
+            create(parse(starting_tree("mlp")))
+        assert list(own_folders.iterdir()) == []
