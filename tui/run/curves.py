@@ -21,10 +21,8 @@ from torchtty.tui.charts.chart import Chart
 from torchtty.tui.run.status_lines import empty_chart
 from torchtty.tui.run.watcher import RunFollower
 
-ALL: tuple[MetricChart, ...] = tuple(
-    {chart.id: chart for family in FAMILIES.values() for chart in family.charts}.values()
-)
-"""Every chart that some family declares."""
+DECLARED = {chart.id: chart for family in FAMILIES.values() for chart in family.charts}
+"""A chart for every id that a family declares; families may share an id and draw other metrics under it."""
 
 
 class Tab(Static):
@@ -37,9 +35,14 @@ class Tab(Static):
         chart: MetricChart
 
     def __init__(self, chart: MetricChart) -> None:
-        super().__init__(Content(chart.title), id=f"tab-{chart.id}")
+        super().__init__(id=f"tab-{chart.id}")
+        self.offer(chart)
+
+    def offer(self, chart: MetricChart) -> None:
+        """Stand for another chart of the same id."""
         self.chart = chart
         self.tooltip = f"Show the {chart.title}"
+        self.update(Content(chart.title))
 
     def on_click(self, event: Click) -> None:
         event.stop()
@@ -68,7 +71,8 @@ class Curves(Vertical):
     def __init__(self, how_to_start: str) -> None:
         super().__init__()
         self._how_to_start = how_to_start
-        self.offered: tuple[MetricChart, ...] = ALL[:1]
+        self.offered: tuple[MetricChart, ...] = tuple(DECLARED.values())[:1]
+        self._charts = dict(DECLARED)  # by id, as the family of the latest run declares them
         self._follower: RunFollower | None = None
         self._snapshot: RunSnapshot | None = None
         self._marked = 0
@@ -76,41 +80,42 @@ class Curves(Vertical):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="tabs"):
-            for chart in ALL:
+            for chart in DECLARED.values():
                 yield Tab(chart)
         with Container(id="charts"):
-            with ContentSwitcher(initial=f"chart-{ALL[0].id}"):
-                for chart in ALL:
-                    yield Chart(id=f"chart-{chart.id}")
+            with ContentSwitcher(initial=f"chart-{self.offered[0].id}"):
+                for id in DECLARED:
+                    yield Chart(id=f"chart-{id}")
             yield Static(id="empty-chart")
 
     def on_mount(self) -> None:
-        self.query_one(f"#tab-{ALL[0].id}").add_class("-current")
+        self.query_one(f"#tab-{self.offered[0].id}").add_class("-current")
         self._show_tabs()
         self._explain_emptiness()
 
     @property
     def current(self) -> MetricChart:
         """What the chart in view shows."""
-        shown = self.query_one(ContentSwitcher).current
-        return next(chart for chart in ALL if f"chart-{chart.id}" == shown)
+        return self._charts[str(self.query_one(ContentSwitcher).current).removeprefix("chart-")]
 
     def chart(self, id: str) -> Chart:
         """Return a chart by its id."""
         return self.query_one(f"#chart-{id}", Chart)
 
     def _show_tabs(self) -> None:
+        places = {f"tab-{chart.id}": number for number, chart in enumerate(self.offered)}
         for tab in self.query(Tab):
-            tab.display = tab.chart in self.offered
-        order = {f"tab-{chart.id}": number for number, chart in enumerate(self.offered)}
-        self.query_one("#tabs").sort_children(key=lambda tab: order.get(tab.id or "", len(ALL)))
+            tab.display = tab.id in places
+            if tab.display:
+                tab.offer(self._charts[tab.chart.id])
+        self.query_one("#tabs").sort_children(key=lambda tab: places.get(tab.id or "", len(places)))
 
     # -- the run --------------------------------------------------------------------------------------------------
 
     def attach(self, follower: RunFollower | None) -> None:
         """Show the curves of another run, or none."""
         self._follower, self._snapshot = follower, None
-        for chart in map(self.chart, (chart.id for chart in ALL)):
+        for chart in map(self.chart, DECLARED):
             for name in [series.name for series in chart.spec.series]:
                 chart.remove_series(name)
             for title in self._references:
@@ -127,13 +132,13 @@ class Curves(Vertical):
         before, self._snapshot = self._snapshot, snapshot
         if snapshot.family is not None and (before is None or before.family is None):
             self.offered = snapshot.family.charts
+            self._charts |= {chart.id: chart for chart in self.offered}
             self._show_tabs()
-            if self.current not in self.offered:
-                self.show(self.offered[0])
+            self.show(self.current if self.current in self.offered else self.offered[0])
         steps = snapshot.status.max_steps
         if before is None or steps != before.status.max_steps:
-            for chart in ALL:
-                self.chart(chart.id).set_x_max(float(steps) if steps else None)
+            for id in DECLARED:
+                self.chart(id).set_x_max(float(steps) if steps else None)
         if before is None or snapshot.facts is not before.facts:
             self._show_facts(snapshot.facts)
         self._explain_emptiness()
@@ -148,14 +153,14 @@ class Curves(Vertical):
             chart.set_reference(title, nats)
         self._references = set(titles)
         for edit in facts.edits[self._marked :]:
-            for one in ALL:
-                self.chart(one.id).mark(edit.step, edit_text(edit))
+            for id in DECLARED:
+                self.chart(id).mark(edit.step, edit_text(edit))
         self._marked = len(facts.edits)
 
     def points_changed(self) -> None:
         """Have grown curves drawn."""
-        for chart in ALL:
-            self.chart(chart.id).points_changed()
+        for id in DECLARED:
+            self.chart(id).points_changed()
         self._explain_emptiness()
 
     @property
@@ -181,7 +186,7 @@ class Curves(Vertical):
         had_focus = self.chart(self.current.id).has_focus
         self.query_one(ContentSwitcher).current = f"chart-{chart.id}"
         for tab in self.query(Tab):
-            tab.set_class(tab.chart == chart, "-current")
+            tab.set_class(tab.chart.id == chart.id, "-current")
         self._fill(chart)
         self._explain_emptiness()
         if had_focus:
@@ -197,8 +202,11 @@ class Curves(Vertical):
             return
         is_new = chart.metrics[0] not in self._follower.series
         self._follower.want(chart.metrics)
+        drawn = self.chart(chart.id)
+        for name in [series.name for series in drawn.spec.series if series.name not in chart.metrics]:
+            drawn.remove_series(name)
         for metric in chart.metrics:
-            self.chart(chart.id).add_series(self._follower.series[metric])
+            drawn.add_series(self._follower.series[metric])
         if is_new:
             self.post_message(self.Wanted())
 

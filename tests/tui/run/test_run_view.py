@@ -1,14 +1,18 @@
 """One run on the screen: what is shown at small and large sizes."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from on_screen import screen_text, shows, until
 from textual.widgets import Static
 from viewed_run import Host
 
+from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.family import RATE_CHART, MetricChart
 from torchtty.tui.run.curves import Curves
+from torchtty.tui.run.watcher import RunFollower
 
 SIZES = [(80, 24), (120, 36), (160, 48), (200, 60)]
 
@@ -96,6 +100,39 @@ async def test_c_and_a_click_change_the_chart(write_run):
         await until(pilot, lambda: len(curves.chart("gradient").spec.series[0]) == 10)
         await pilot.click("#tab-loss")
         assert curves.current.id == "loss"
+
+
+class OtherLoss(RunSnapshot):
+    """A run of a family whose loss chart draws a metric of its own."""
+
+    @property
+    def family(self):
+        loss = MetricChart("loss", "reconstruction", ("squared_error",))
+        return replace(super().family, charts=(loss, RATE_CHART))
+
+
+async def test_a_family_may_draw_metrics_of_its_own_under_an_id_that_others_use(write_run):
+    written = write_run()
+    written.metrics(*({"step": step, "squared_error": 0.5, "learning_rate": 1e-3} for step in range(20)))
+    written.status(step=20)
+    follower, app = RunFollower(written.run), Host(None)
+    async with app.run_test(size=(100, 30)) as pilot:
+        curves = app.query_one(Curves)
+        curves.attach(follower)
+        follower.poll()
+        known = follower.take().snapshot
+        curves.show_state(OtherLoss(written.run, known.status, known.configuration))
+        follower.poll()
+        curves.points_changed()
+        await until(pilot, shows(app, "squared_error 0.500"))
+        await until(pilot, shows(app, "reconstruction  learning rate"))
+        curves.show_next()
+        assert curves.current == RATE_CHART
+        curves.show_next()
+        assert curves.current.metrics == ("squared_error",)
+        curves.attach(RunFollower(written.run))
+        curves.show_state(known)
+        await until(pilot, shows(app, "loss  learning rate  gradient norm"))
 
 
 async def test_the_legend_of_the_learning_rate_shows_the_rate_in_force(write_run):
