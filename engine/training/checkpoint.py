@@ -154,6 +154,8 @@ def _json_if_there(path: Path) -> Any:
 
 def _broken(run: RunDirectory, step: int, error: Exception) -> UserError:
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    if isinstance(error, UnpicklingError):  # torch's own advice is to load it in a way that runs what it holds
+        reason = "its training.pt is damaged, or holds more than tensors and numbers"
     others = ", ".join(str(other) for other in run.checkpoints() if other != step)
     advice = f"Remove its folder to use an older one (there are {others})." if others else "There is no other one."
     return UserError(f"The checkpoint of {run.name} at step {step:,} cannot be read: {reason}. {advice}")

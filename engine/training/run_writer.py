@@ -86,8 +86,9 @@ class RunWriter:
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin the heartbeat."""
+        """Begin the heartbeat; find out whether the run's files can be written, see `disk_error`."""
         self.publish()
+        self.flush(durable=True)
         self._heart.start()
 
     def close(self) -> None:
@@ -155,10 +156,15 @@ class RunWriter:
                 self._status_error = error
         self._report_disk()
 
+    @property
+    def disk_error(self) -> OSError | None:
+        """Why something of the run is not on the disk, if it is not."""
+        return self._metrics.error or self._events.error or self._status_error
+
     def _report_disk(self) -> None:
         """Report once that the disk refuses, in the worker's log too, and once that it takes all again."""
         with self._lock:
-            error = self._metrics.error or self._events.error or self._status_error
+            error = self.disk_error
             before = self._refusal
             if (error is None) == (not before):
                 return

@@ -10,10 +10,12 @@ import shutil
 import signal
 import sys
 import time
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.client.workers import Mode, taking_over
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import write_atomically
@@ -24,9 +26,20 @@ INTERRUPTED = 130  # exit code of a run that a signal stopped
 def main(folder: Path) -> int:
     """Wait for a run and see it through; return the exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # losing the terminal is no reason to stop training
-    from torchtty.engine.worker import warm_up
+    try:
+        from torchtty.engine.worker import warm_up
 
-    hello = warm_up.warm_up()
+        hello = warm_up.warm_up()
+        from torchtty.engine.worker.session import seconds_idle
+
+        seconds_idle()
+    except (
+        Exception
+    ) as error:  # whatever a broken installation raises: the last line of the log is what a person is shown
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        print(_why_it_cannot_start(error), file=sys.stderr)
+        return 1
     _reply(folder / "hello.json", hello)
     from torchtty.engine.worker.estimate import prepare
 
@@ -47,6 +60,18 @@ def main(folder: Path) -> int:
     return 0
 
 
+def _why_it_cannot_start(error: Exception) -> str:
+    torch = sys.modules.get("torch")
+    if torch is not None and not hasattr(torch, "Tensor"):
+        return (
+            f"{torch.__file__} is imported in place of the installed torch. "
+            "Rename it, or take its folder out of PYTHONPATH."
+        )
+    if isinstance(error, UserError):
+        return str(error)
+    return f"The worker cannot start: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}."
+
+
 def _take_over_all(runs: list[RunDirectory], folder: Path) -> int:
     """Train runs one after the other; a failed one does not keep the next from its turn, a signal does."""
     codes = []
@@ -60,27 +85,39 @@ def _take_over_all(runs: list[RunDirectory], folder: Path) -> int:
 def _take_over(
     run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Path, idle_seconds: float | None = None
 ) -> int:
-    """Become the worker of a run: its log takes what is printed from now on, and stdin is closed."""
-    log = os.open(run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """Become the worker of a run: its log takes what is printed from now on, and stdin is closed.
+
+    What makes that fail stands in the log of `folder` too, which is removed once the run's own files tell of this worker.
+    """
+    try:
+        log = os.open(run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        print(f"The log of {run.name} cannot be written: {error.strerror or error}.", file=sys.stderr)
+        return 1
+    own_log = os.dup(2)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    shutil.rmtree(folder, ignore_errors=True)
-    print(
-        time.strftime("%Y-%m-%d %H:%M:%S"), f"worker {os.getpid()} takes over {run.name} to {mode.value} it", flush=True
-    )
+    with suppress(OSError):
+        print(
+            time.strftime("%Y-%m-%d %H:%M:%S"), f"{taking_over(os.getpid())} {run.name} to {mode.value} it", flush=True
+        )
     from torchtty.engine.worker.session import Session
 
-    session = Session(run, mode, edits, idle_seconds)
+    session = Session(run, mode, edits, idle_seconds, begun=lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         code = session.work()
-        return INTERRUPTED if session.signalled else code
     except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
+        session.failure, code = str(error), 1
+        with suppress(OSError):
+            print(error, file=sys.stderr)
+    if session.failure:
+        os.write(own_log, f"{session.failure}\n".encode())
+    os.close(own_log)
+    return INTERRUPTED if session.signalled else code
 
 
 def _reply(path: Path, answer: dict[str, Any]) -> None:

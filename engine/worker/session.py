@@ -1,11 +1,13 @@
 """What a worker does with the run it was handed: train it, go on with it, or serve samples from it."""
 
 import json
+import math
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +16,7 @@ from filelock import Timeout
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
@@ -32,7 +35,7 @@ from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, ne
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
 from torchtty.engine.worker.requests import Dispatcher
 
-IDLE_SECONDS = float(os.environ.get("TORCHTTY_IDLE_SECONDS", "600"))  # how long a finished run's model stays in memory
+IDLE_SECONDS = "600"  # how long a finished run's model stays in memory, unless TORCHTTY_IDLE_SECONDS says otherwise
 POLL = 0.05  # seconds between two looks at what is waited for
 SERVED_AT_LEAST = (
     5.0  # seconds that a model which was loaded to be asked stays in memory, whatever TORCHTTY_IDLE_SECONDS says
@@ -41,19 +44,40 @@ SEEN = 0.5  # seconds that a run which cannot go on is shown as starting: an app
 HAND_OVER_PATIENCE = 20.0  # seconds that another worker of the run gets to let go
 
 
+def seconds_idle() -> float:
+    """Return how long a finished run's model stays in memory; raise `UserError` if the environment holds no number."""
+    text = os.environ.get("TORCHTTY_IDLE_SECONDS") or IDLE_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UserError(f"TORCHTTY_IDLE_SECONDS is '{shortened(text)}', and takes a number of seconds, such as 600.")
+    return seconds
+
+
 class Session:
     """One worker's work on one run."""
 
-    def __init__(self, run: RunDirectory, mode: Mode, edits: dict[str, Any], idle_seconds: float | None = None) -> None:
-        self.run, self.mode, self.edits = run, mode, edits
-        self.idle_seconds = IDLE_SECONDS if idle_seconds is None else idle_seconds
+    def __init__(
+        self,
+        run: RunDirectory,
+        mode: Mode,
+        edits: dict[str, Any],
+        idle_seconds: float | None = None,
+        begun: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`begun` is called once the run's own files tell of this worker."""
+        self.run, self.mode, self.edits, self._begun = run, mode, edits, begun
+        self.idle_seconds = seconds_idle() if idle_seconds is None else idle_seconds
         self.lock = run_lock(run.path)
         self.signalled = False
+        self.failure = ""  # why it failed, if it did
         self._trains = False  # whether training has begun or gone on
         self._device_lock: DeviceLock | None = None
 
     def work(self) -> int:
-        """See the run through; return the process's exit code."""
+        """See the run through; return the process's exit code. Raises `UserError` if the run's folder cannot be written."""
         if not self._become_its_only_worker():
             print("another worker holds this run; this one leaves", flush=True)
             return 0
@@ -88,6 +112,7 @@ class Session:
             self.lock.release(force=True)
 
     def _failed(self, message: str) -> int:
+        self.failure = message
         with suppress(OSError):  # the log may lie on a full disk
             print(message, file=sys.stderr, flush=True)
         if self.mode is Mode.SERVE:  # the run itself is as good as it was
@@ -113,6 +138,9 @@ class Session:
         self.writer.change(**status.model_dump() | {"state": state, "message": message})
 
     def _see_through(self) -> int:
+        if self.writer.disk_error is not None:
+            raise self._cannot_be_written(self.writer.disk_error)
+        self._begun()
         tree = settings_in_force(self.run) if self.mode is not Mode.TRAIN else self.run.configuration().tree()
         moved = {path: self.edits.pop(path) for path in OF_THE_MACHINE if path in self.edits}
         old = {path: tree["training"].get(path.partition(".")[2]) for path in moved}
@@ -246,6 +274,11 @@ class Session:
                     self.run.send(requests.Release())
                     asked = True
                 time.sleep(POLL)
+            except OSError as error:
+                raise self._cannot_be_written(error) from None
+
+    def _cannot_be_written(self, error: OSError) -> UserError:
+        return UserError(f"The files of {self.run.name} cannot be written: {error.strerror or error}.")
 
     def _acquire_device(self) -> bool:
         """Take the device; while another run holds it, stand in the queue. Returns False if told to stop meanwhile."""

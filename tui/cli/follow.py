@@ -1,9 +1,10 @@
 """Following a run from the command line: its progress, what ctrl+c does, and how it ends."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from torchtty.engine.contract.client.workers import WarmWorker
-from torchtty.engine.contract.printable import printable
+from torchtty.engine.contract.client.workers import WarmWorker, taking_over
+from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Warned
+from torchtty.engine.contract.run.files import open_regular
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
@@ -26,6 +28,7 @@ from torchtty.tui.format import count, duration, measures, rate
 INTERVAL = 0.1  # seconds between two looks at the run
 GRACE = 2.0  # seconds for the last lines to arrive after a run has ended, or after its worker has
 PLAIN_INTERVAL = 10.0  # seconds between two lines of progress where nothing can be drawn in place
+TAIL = 64 * 1024  # bytes of a log in which its last line is looked for
 BAR = 12  # cells of the progress bar at least
 
 
@@ -103,7 +106,7 @@ class InPlace:
     """A progress bar that is redrawn in its line and gone at the end."""
 
     def __init__(self, console: Console, name: str, family: Family) -> None:
-        self._name, self._family = name, family
+        self._name, self._family = (name := printable_line(name)), family
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -205,6 +208,12 @@ def follow(
         taken_over = stale is None or worker is None or status.pid == worker.process.pid
         if taken_over and not status.state.is_live:
             _wait_for_last_lines(log, status)
+            if (
+                status.state is RunState.LOST and worker is not None and worker.log()
+            ):  # it ended before it took the run over
+                status = _failed(status, run, worker)
+                with suppress(OSError):
+                    run.write_status(status)
             return Outcome(status, interruptions.count > 0)
         if worker is not None and not worker.is_alive:
             gone_since = gone_since or time.monotonic()
@@ -232,15 +241,19 @@ def _wait_for_last_lines(log: RunLog, status: Status) -> None:
 
 
 def last_line(run: RunDirectory, worker: WarmWorker | None = None) -> str:
-    """Return the last line that a worker left in its logs."""
-    try:
-        log = run.log_path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        log = ""
-    lines = (log.strip() or (worker.log().strip() if worker else "")).splitlines()
+    """Return the last line that a worker left: in its own log, or in its part of the run's."""
+    text = worker.log().strip() if worker else ""
+    if not text:
+        with suppress(OSError), open_regular(run.log_path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+            text = file.read().decode("utf-8", "replace")
+        if worker is not None:
+            text = text.rpartition(taking_over(worker.process.pid))[2].partition("\n")[2]
+    lines = text.strip().splitlines()
     return lines[-1][:400] if lines else "it left no message"
 
 
 def _failed(status: Status, run: RunDirectory, worker: WarmWorker) -> Status:
     message = f"The worker process ended before it took the run over: {last_line(run, worker)}"
+    worker.close()
     return status.model_copy(update={"state": RunState.FAILED, "message": message})

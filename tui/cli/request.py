@@ -68,6 +68,8 @@ def _loaded(run: RunDirectory, interruptions: Interruptions) -> WarmWorker:
             if status.serving and status.pid == worker.process.pid:
                 break
             if not worker.is_alive:
-                raise UserError(f"The model of {run.name} could not be loaded: {last_line(run, worker)}")
+                reason = last_line(run, worker)
+                worker.close()
+                raise UserError(f"The model of {run.name} could not be loaded: {reason}")
             time.sleep(INTERVAL / 2)
     return worker

@@ -32,6 +32,11 @@ class Mode(StrEnum):
     SERVE = "serve"  # load the model and answer samples
 
 
+def taking_over(pid: int) -> str:
+    """Return with what a worker begins its part of a run's log, after the time."""
+    return f"worker {pid} takes over"
+
+
 class WarmWorker:
     """A worker process that has no run yet."""
 
