@@ -3,8 +3,12 @@
 import re
 import unicodedata
 
-# C0 and C1 controls, and the marks that reorder or hide text around them.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_EMOJI = "\u2190-\u2bff\U0001f000-\U0001faff"
+# C0 and C1 controls, and the marks that reorder or hide text around them; the joiner between two emoji makes them one.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+    f"|(?<![\ufe0f{_EMOJI}])\u200d|\u200d(?![{_EMOJI}])"
+)
 
 
 def printable(text: str) -> str:

@@ -54,14 +54,15 @@ def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Stat
     console.print()
     table = _grid()
     table.columns[1].no_wrap = True
-    table.add_row("stored in", Text(str(run.path)))
+    name = printable_line(run.name)
+    table.add_row("stored in", Text(printable_line(str(run.path))))
     if snapshot.offers(Action.SAMPLE):
-        table.add_row("sample", Text(f"torchtty sample {run.name}"))
+        table.add_row("sample", Text(f"torchtty sample {name}"))
     if status.state is RunState.FINISHED and snapshot.can_resume:
-        table.add_row("continue", Text(f"torchtty resume {run.name} --training.max_steps {2 * status.max_steps}"))
+        table.add_row("continue", Text(f"torchtty resume {name} --training.max_steps {2 * status.max_steps}"))
     elif snapshot.can_resume:
-        table.add_row("continue", Text(f"torchtty resume {run.name}"))
-    table.add_row("show", Text(f"torchtty show {run.name}"))
+        table.add_row("continue", Text(f"torchtty resume {name}"))
+    table.add_row("show", Text(f"torchtty show {name}"))
     console.print(table)
 
 
@@ -81,7 +82,10 @@ def _print_results(
 def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     """Print the run's name, its state and how far it came."""
     status = snapshot.status
-    parts = [Text(snapshot.name, "bold"), Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style)]
+    parts = [
+        Text(printable_line(snapshot.name), "bold"),
+        Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
+    ]
     if status.max_steps > 1:
         parts.append(Text(f"{count(status.step)} of {count(status.max_steps)} steps"))
     if status.seconds:
@@ -94,7 +98,9 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     if snapshot.state in (RunState.STOPPED, RunState.LOST) and snapshot.can_resume:
         step = count(snapshot.checkpoints[-1])
         stopped = snapshot.state.value.capitalize()
-        console.print(Text(f"{stopped} · 'torchtty resume {snapshot.name}' resumes from step {step}", "dim"))
+        console.print(
+            Text(f"{stopped} · 'torchtty resume {printable_line(snapshot.name)}' resumes from step {step}", "dim")
+        )
 
 
 def _figures(snapshot: RunSnapshot) -> Table:

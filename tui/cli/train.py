@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torchtty.engine.contract.client.offline_fallback import create_fallback, fallback_for
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_run
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Continue, Edit
@@ -157,7 +158,7 @@ def _announce(followed: Followed, *, as_json: bool) -> None:
         found = {"run": run.name, "path": str(run.path), "state": status.state.value}
         print_json(found | {"instead_of": run.meta().get("instead_of")})
         return
-    sys.stdout.write(f"{run.name}\n")
+    sys.stdout.write(f"{printable_line(run.name)}\n")
     if status.state is RunState.QUEUED:
         notify(f"{run.name} is {describe(status)} and trains in the background once the device is free.")
         if fetches(run.configuration().tree()):

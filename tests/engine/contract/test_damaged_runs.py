@@ -99,6 +99,15 @@ def test_a_damaged_run_is_read_as_far_as_it_can_be(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_folders_name_does_nothing_to_the_terminal(bad: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    bad.path.rename(bad.path.with_name("esc\x1b]0;pwn\x07"))
+    for command in (["show", "esc"], ["runs"], ["resume", "esc"], ["stop", "esc"], ["sample", "esc"], ["show", "x"]):
+        guarded(lambda command=command: run_command(command))
+        shown = capsys.readouterr()
+        assert "pwn" in shown.out + shown.err
+        assert not {"\x1b", "\x07"} & set(shown.out + shown.err)
+
+
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
     """A folder for runs, seen by a user whom permissions bind."""

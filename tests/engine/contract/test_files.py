@@ -196,6 +196,15 @@ def test_printable_text_holds_nothing_that_acts_on_a_terminal(text: str) -> None
 def test_printable_text_keeps_what_is_harmless() -> None:
     assert printable("Dante, [bold] é 漢字 😀\n\t") == "Dante, [bold] é 漢字 😀\n\t"
     assert printable("\x1b[31m\x07\u202e") == "␛[31m␇\N{REPLACEMENT CHARACTER}"
+    assert printable("a\u061cb") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+@pytest.mark.parametrize(
+    "emoji", ["👨\u200d👩\u200d👧", "👩🏽\u200d🚀", "❤\ufe0f\u200d🔥", "🏳\ufe0f\u200d🌈", "🧔\u200d♂\ufe0f", "☃\ufe0f"]
+)
+def test_an_emoji_of_several_code_points_stays_whole_and_a_joiner_elsewhere_is_shown(emoji: str) -> None:
+    assert printable(emoji) == emoji
+    assert printable(f"a\u200d{emoji}\u200db") == f"a\N{REPLACEMENT CHARACTER}{emoji}\N{REPLACEMENT CHARACTER}b"
 
 
 class TestNames:
