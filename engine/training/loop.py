@@ -8,17 +8,18 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.events import Edited, Evaluated, Summary
+from torchtty.engine.contract.run.events import BackendChosen, Edited, Evaluated, Summary
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import EvaluatedTraining, PeriodicSampling, TrainingBase
+from torchtty.engine.training.backends.selection import BackendChoice
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog
 from torchtty.engine.training.run_writer import RunWriter
-from torchtty.engine.training.task import Task
+from torchtty.engine.training.task import ChoosesBackend, Task
 
 
 class Requests(Protocol):
@@ -73,6 +74,7 @@ class Loop:
         self.max_steps = max_steps
         self._between_steps = True  # whether weights, optimizer and generators are those of `step`
         self._weights_only = False  # whether what was restored is not enough to train from
+        self._choosing = task if isinstance(task, ChoosesBackend) else None  # until its choice was reported
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
         self.checkpoints = CheckpointManager(task, writer)
 
@@ -92,6 +94,8 @@ class Loop:
             metrics = self.task.train_step(self.step)
             self.step += 1
             self._between_steps = True
+            if self._choosing is not None and self._choosing.choice is not None:
+                self._report(self._choosing.choice)
             self.metrics.collect(self.step, metrics, self._intervals.log)
             last = self.step == self.max_steps
             if (every := self._intervals.evaluation) and (self.step % every == 0 or last):
@@ -103,6 +107,11 @@ class Loop:
             if (every := self._intervals.sampling) and self.step % every == 0:
                 self.requests.draw_automatically()
         return self._end(RunState.FINISHED)
+
+    def _report(self, choice: BackendChoice) -> None:
+        self._choosing = None
+        timings = {name: float(f"{seconds:.3g}") for name, seconds in choice.seconds.items()}
+        self.writer.event(BackendChosen(backend=choice.backend, reason=choice.reason, timings=timings))
 
     def _end(self, state: RunState) -> RunState:
         if state is RunState.FINISHED:

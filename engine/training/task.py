@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.training.backends.selection import BackendChoice
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,13 @@ class PreviewsDownload(Protocol):
 
     def preview(self, configuration: Configuration) -> Facts | None:
         """Return what is known without the download; none where there is nothing to download."""
+
+
+@runtime_checkable
+class ChoosesBackend(Protocol):
+    """What a task offers that may compute its steps in several ways."""
+
+    choice: BackendChoice | None  # none until it has chosen
 
 
 @runtime_checkable

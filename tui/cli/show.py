@@ -122,6 +122,9 @@ def _figures(snapshot: RunSnapshot) -> Table:
         table.add_row("to compare with", Text(" · ".join(compared)))
     device = f" on {printable_line(status.device)}" if status.device else ""
     table.add_row("parameters", Text(f"{count(status.parameters)}{device}"))
+    if facts.backend:
+        timed = ", ".join(f"{printable_line(name)} {1e3 * s:.3g} ms" for name, s in facts.backend.timings.items())
+        table.add_row("steps computed", Text(printable_line(facts.backend.backend) + (f"  ({timed})" if timed else "")))
     return table
 
 
@@ -305,6 +308,7 @@ def numbers(run: RunDirectory, log: RunLog) -> dict[str, Any]:
         "parameters": status.parameters,
         **latest_metrics(status, RunSnapshot.from_log(log, status).family),
         "references": log.facts.references,
+        "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
         "samples": [{"text": text, "known": known} for text, known in _texts(sample)] if sample else [],
     }

@@ -81,6 +81,15 @@ class CheckpointWritten(_Event):
     seconds: float = 0.0
 
 
+class BackendChosen(_Event):
+    """How the steps from here on are computed, and why; `timings` are seconds a step of every way that was proved equal."""
+
+    event: Literal["backend"] = "backend"
+    backend: str
+    reason: str = ""
+    timings: dict[str, float] = {}
+
+
 class Images(_Event):
     """A grid of pictures was written to `path`, relative to the run. `source` says what was drawn: a noise that stays the
     same (`fixed`), `fresh` noise, or `real` pictures.
@@ -176,7 +185,7 @@ class Cancelled(_RequestEvent):
 
 RequestEvent = Started | Progress | Answered | Failed | Cancelled
 Event = (
-    StateChanged | Ready | Evaluated | Edited | CheckpointWritten | Images | Warned | Summary
+    StateChanged | Ready | Evaluated | Edited | CheckpointWritten | BackendChosen | Images | Warned | Summary
     | Started | Progress | Answered | Failed | Cancelled
 )  # fmt: skip
 

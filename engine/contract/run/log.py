@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import (
     Answered,
+    BackendChosen,
     Cancelled,
     CheckpointWritten,
     Edited,
@@ -70,6 +71,7 @@ class Facts:
     warnings: tuple[str, ...] = ()
     images: tuple[Images, ...] = ()
     checkpoint: int | None = None  # the step of the latest
+    backend: BackendChosen | None = None
     summary: Summary | None = None
 
     @property
@@ -200,6 +202,8 @@ class RunLog:
                 self.facts = replace(facts, images=(*facts.images, event))
             case Warned():
                 self._warn(event.message)
+            case BackendChosen():
+                self.facts = replace(facts, backend=event)
             case CheckpointWritten():
                 self.facts = replace(facts, checkpoint=event.step)
             case Summary():

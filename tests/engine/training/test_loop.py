@@ -311,6 +311,18 @@ class TestInbox:
         assert [edit["value"] for edit in events(loop.run, "edit")] == [0.02]
 
 
+def test_how_steps_are_computed_is_part_of_the_record_and_decided_once(loop_for: MakeLoop) -> None:
+    loop = loop_for("mlp", training__max_steps=150, sampling__interval=0)
+    finish(loop)
+    [chosen] = events(loop.run, "backend")
+    assert chosen["backend"] == "eager"
+    assert "too few steps are left for a trace to pay" in chosen["reason"]
+    log = RunLog(loop.run)
+    log.read()
+    assert log.facts.backend is not None
+    assert log.facts.backend.step == chosen["step"]
+
+
 class TestBadLuck:
     def test_a_failure_between_two_steps_leaves_a_checkpoint_of_the_last(self, loop_for: MakeLoop) -> None:
         loop = loop_for("mlp", training__eval_interval=6)
