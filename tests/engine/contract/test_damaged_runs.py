@@ -14,7 +14,7 @@ from torchtty.engine.contract.run.directory import RunDirectory, create, find_ru
 from torchtty.engine.contract.run.files import read_small
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.snapshot import RunSnapshot
-from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.tui.cli.console import guarded
 from torchtty.tui.cli.program import run as run_command
@@ -100,6 +100,7 @@ def test_a_damaged_run_is_read_as_far_as_it_can_be(
 
 
 def test_a_folders_name_does_nothing_to_the_terminal(bad: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    bad.write_status(Status(state=RunState.FINISHED, step=3, max_steps=3))
     bad.path.rename(bad.path.with_name("esc\x1b]0;pwn\x07"))
     for command in (["show", "esc"], ["runs"], ["resume", "esc"], ["stop", "esc"], ["sample", "esc"], ["show", "x"]):
         guarded(lambda command=command: run_command(command))
