@@ -285,13 +285,14 @@ class Session:
         assert self._device_lock is not None
         queued = False
         while not self._device_lock.try_acquire(self.run.name):
-            if not queued:
+            holder = self._device_lock.holder()
+            if not queued or (holder and holder != self.writer.status.waiting_for):
                 queued = True
-                holder = self._device_lock.holder()
                 self.writer.change(waiting_for=holder)
                 self.writer.state(RunState.QUEUED, f"Waiting for {holder}, which uses the device.")
             self.requests.obey_all()
             if self.requests.stop_requested:
+                self._device_lock.leave_queue()
                 self.writer.note(waiting_for="")
                 return False
             time.sleep(POLL)
