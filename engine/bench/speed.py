@@ -13,11 +13,10 @@ from torchtty.engine.bench.elsewhere import Elsewhere
 from torchtty.engine.contract.run.directory import create
 from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_value
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.run_writer import RunWriter, new_status
-from torchtty.engine.training.task import Task
+from torchtty.engine.training.task import Task, build_task
 from torchtty.engine.worker.requests import Dispatcher
 
 NEVER = 10**9

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torchtty.engine.contract.settings.configuration import load
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import Windows
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.language import LanguageTask
+from torchtty.engine.training.task import build_task
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 

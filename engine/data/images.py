@@ -1,19 +1,148 @@
-"""From a dataset's name or a folder to pictures of one size, ready to be learnt from."""
+"""From a dataset's name or a folder to pictures of one size: files are read, sets downloaded, and all brought to a square.
+
+torchvision knows the addresses and hashes of sets; its own download waits for a silent network without end, and wants one more
+package for CelebA. Nothing is unpacked onto the disk, and CIFAR-10's pickles are read by a reader that makes arrays alone.
+"""
 
 import gzip
 import os
+import pickle
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
-from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.contract.paths import data_folder, expanded
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue, embedded_alternative
-from torchtty.engine.data.image_downloads import downloaded_pictures
-from torchtty.engine.data.image_files import Pixels, broken_note, find_pictures, read_pictures, resized, subset
+from torchtty.engine.data.download import RemoteFile, fetch
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+FORMATS = ("PNG", "JPEG", "WEBP")
+MOST_PIXELS = 100_000_000  # of one picture: a file of a few kilobytes can claim billions
+FAULTS_NAMED = 3
+THREADS = 4  # pillow decodes without holding Python's lock
+_SUBSET_SEED = 42  # the pictures that a limit keeps are the same for every run, so that runs can be compared
+
+Pixels = NDArray[np.uint8]
+
+
+def find_pictures(folder: Path) -> tuple[list[Path], int]:
+    """Return the picture files below a folder in order of their names, and how many links were left out.
+
+    Links that lead out of the folder are left out, and links to folders too, which could lead around in circles.
+    Raises `UserError` if the folder cannot be read or holds none.
+    """
+    try:
+        root = folder.resolve(strict=True)
+        if not root.is_dir():
+            raise UserError(f"{folder} is a file: pictures are read from a folder. Give the folder that holds them.")
+        os.listdir(root)
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be read: {error.strerror or error}.") from None
+    found: list[Path] = []
+    links = 0
+    for place, folders, files in os.walk(root, followlinks=False):
+        links += sum(os.path.islink(os.path.join(place, name)) for name in folders)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(place, name)
+            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                links += 1
+            else:
+                found.append(path)
+    if not found:
+        outside = f" ({links} links that lead elsewhere were not followed)" if links else ""
+        raise UserError(
+            f"There are no PNG, JPEG or WebP pictures in {folder}{outside}. Choose another folder, or digits."
+        )
+    return found, links
+
+
+def read_pictures(paths: Sequence[Path], size: int, channels: int) -> tuple[Pixels, list[tuple[Path, str]]]:
+    """Return pictures (N, C, size, size) and, for each file that is none, the reason.
+
+    Raises `UserError` that names a file if not one of them can be read.
+    """
+    pictures: list[Pixels] = []
+    broken: list[tuple[Path, str]] = []
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
+        for path, result in zip(paths, threads.map(lambda path: _read(path, size, channels), paths), strict=True):
+            if isinstance(result, str):
+                broken.append((path, result))
+            else:
+                pictures.append(result)
+    if not pictures:
+        path, reason = broken[0]
+        files = "its only picture" if len(broken) == 1 else f"none of its {len(broken):,} pictures"
+        cannot = "cannot" if len(broken) == 1 else "can"
+        raise UserError(f"Of {path.parent} {files} {cannot} be read: {path.name} {reason}. Repair or remove it.")
+    return np.stack(pictures), broken
+
+
+def broken_note(broken: Sequence[tuple[Path, str]]) -> str:
+    """Say which files were left out."""
+    named = ", ".join(f"{path.name} ({reason})" for path, reason in broken[:FAULTS_NAMED])
+    more = ", …" if len(broken) > FAULTS_NAMED else ""
+    return f"{len(broken):,} broken {'picture was' if len(broken) == 1 else 'pictures were'} left out: {named}{more}."
+
+
+def squared(picture: Image.Image, size: int, channels: int) -> Pixels:
+    """Cut a picture square around its middle and resize it, as (C, size, size); transparent parts become white."""
+    if "A" in picture.mode or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    if picture.mode.startswith("I;16"):  # 16 bits a pixel: `convert` would cut them off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    colours = picture.convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(ImageOps.fit(colours, (size, size), Image.Resampling.BICUBIC), dtype=np.uint8)
+    return np.ascontiguousarray(pixels.reshape(size, size, channels).transpose(2, 0, 1))  # (C, size, size)
+
+
+def resized(pictures: np.ndarray, size: int, channels: int) -> Pixels:
+    """Bring pictures (N, H, W) or (N, H, W, 3) to (N, C, size, size)."""
+    return np.stack([squared(Image.fromarray(picture), size, channels) for picture in pictures])
+
+
+def subset(count: int, limit: int | None) -> list[int]:
+    """Return which of `count` pictures a limit keeps, in their order."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    return sorted(np.random.default_rng(_SUBSET_SEED).permutation(count)[:limit].tolist())
+
+
+def _read(path: Path, size: int, channels: int) -> Pixels | str:
+    """Return the picture in a file, or why there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below pillow's error
+            with Image.open(path, formats=FORMATS) as picture:
+                width, height = picture.size
+                if width * height > MOST_PIXELS:
+                    return f"claims {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}"
+                picture.draft("L" if channels == 1 else "RGB", (size * 2, size * 2))  # JPEG: decode at a lower scale
+                turned = ImageOps.exif_transpose(picture)
+                return squared(turned or picture, size, channels)
+    except Image.DecompressionBombError:
+        return f"claims more than {MOST_PIXELS:,} pixels"
+    except Image.UnidentifiedImageError:
+        return "is no PNG, JPEG or WebP picture"
+    except (OSError, ValueError, SyntaxError, TypeError, IndexError) as error:  # what pillow raises on broken files
+        return f"is damaged ({str(error).splitlines()[0][:80] if str(error) else type(error).__name__})"
+
 
 GLANCE = 64  # pictures that are looked at where the others do not matter yet
 
@@ -105,3 +234,132 @@ def _folder(folder: Path, size: int, channels: int, limit: int | None) -> Pictur
 def _summary(title: str, pixels: Pixels) -> str:
     count, channels, size, _ = pixels.shape
     return f"{title}: {count:,} pictures at {size}x{size}, {'grey' if channels == 1 else 'in colour'}."
+
+
+_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"  # a file of Google Drive, by its number
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file of the network: its name here, its MD5, and its addresses, to be tried in order."""
+
+    file: str
+    md5: str
+    addresses: tuple[str, ...]
+
+
+def downloaded_pictures(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
+    """Fetch a set of pictures if it is not here yet, and read it as (N, C, size, size). Raises `UserError`."""
+    paths = [_present(entry, archive) for archive in _archives(entry.name)]
+    try:
+        return _READERS[entry.name](paths, size, channels, limit)
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+    ) as error:
+        raise UserError(
+            f"{entry.name} cannot be read from {paths[0].parent}: {error}. Remove its files there to fetch it anew."
+        ) from None
+
+
+def _archives(name: str) -> list[Archive]:
+    from torchvision import datasets  # takes seconds to import
+
+    if name in ("mnist", "fashion-mnist"):
+        source = datasets.MNIST if name == "mnist" else datasets.FashionMNIST
+        return [
+            Archive(file, md5, tuple(mirror + file for mirror in source.mirrors))
+            for file, md5 in source.resources
+            if "images" in file
+        ]
+    if name == "cifar10":
+        return [Archive(datasets.CIFAR10.filename, datasets.CIFAR10.tgz_md5, (datasets.CIFAR10.url,))]
+    assert name == "celeba", name
+    number, md5, file = next(row for row in datasets.CelebA.file_list if row[2].endswith(".zip"))
+    return [Archive(file, md5, (_DRIVE.format(number),))]
+
+
+def _present(entry: Dataset, archive: Archive) -> Path:
+    """Return a whole copy of an archive: the one that is here, the mirror's, or one that is fetched now."""
+    instead = (
+        f"Choose {embedded_alternative('images').name}, which needs no network, or put {archive.file} into "
+        f"{data_folder() / entry.name}."
+    )
+    for place, address in enumerate(archive.addresses, 1):
+        try:
+            return fetch(RemoteFile(f"{entry.name}/{archive.file}", address, 0, "", archive.md5), instead=instead)
+        except UnreachableError as error:
+            if place == len(archive.addresses):
+                raise UnreachableError(f"data.dataset: {error}") from None
+    raise AssertionError("an archive has an address")
+
+
+def _idx_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:
+    """Read MNIST's format: magic number 2051, count, rows and columns as big-endian integers, then bytes."""
+    parts = []
+    for path in paths:
+        with gzip.open(path) as file:
+            data = file.read()
+        magic, count, rows, columns = np.frombuffer(data, ">i4", 4)
+        if magic != 2051:
+            raise ValueError(f"{path.name} holds no pictures")
+        parts.append(np.frombuffer(data, np.uint8, count * rows * columns, 16).reshape(count, rows, columns))
+    pictures = np.concatenate(parts)
+    return resized(pictures[subset(len(pictures), limit)], size, channels)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads pickles of numpy arrays, and refuses whatever else a pickle can ask for."""
+
+    ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.partition(".")[0] == "numpy" and name in self.ALLOWED:
+            return super().find_class(module, name)
+        if (module, name) == ("_codecs", "encode"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _cifar_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:
+    parts = []
+    with tarfile.open(paths[0], "r:gz") as archive:
+        for member in archive:
+            if member.isfile() and "_batch" in Path(member.name).name:
+                file = archive.extractfile(member)
+                assert file is not None
+                table = _ArraysOnly(BytesIO(file.read()), encoding="bytes").load()
+                parts.append(np.asarray(table[b"data"], np.uint8).reshape(-1, 3, 32, 32))
+    pictures = np.concatenate(parts).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
+    return resized(pictures[subset(len(pictures), limit)], size, channels)
+
+
+def _zipped_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:
+    with zipfile.ZipFile(paths[0]) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+        names = [names[index] for index in subset(len(names), limit)]
+        pictures = np.empty((len(names), channels, size, size), np.uint8)
+        for place, picture in enumerate(_opened(archive, names)):
+            pictures[place] = squared(picture, size, channels)
+    return pictures
+
+
+def _opened(archive: zipfile.ZipFile, names: list[str]) -> Iterator[Image.Image]:
+    for name in names:
+        picture = Image.open(BytesIO(archive.read(name)), formats=("JPEG",))
+        if picture.width * picture.height > MOST_PIXELS:
+            raise ValueError(f"{name} claims too many pixels")
+        yield picture
+
+
+_READERS: dict[str, Callable[[list[Path], int, int, int | None], Pixels]] = {
+    "mnist": _idx_pictures,
+    "fashion-mnist": _idx_pictures,
+    "cifar10": _cifar_pictures,
+    "celeba": _zipped_pictures,
+}

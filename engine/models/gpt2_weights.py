@@ -19,9 +19,8 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import export_target
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED, GPT2Model
 from torchtty.engine.data.tokenizers import Tokenizer
-from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files
-from torchtty.engine.models.gpt2 import GPT2, Architecture
-from torchtty.engine.models.gpt2_architecture import read_architecture, written_architecture
+from torchtty.engine.data.tokenizers.gpt2 import gpt2_files
+from torchtty.engine.models.gpt2 import GPT2, Architecture, read_architecture, written_architecture
 from torchtty.engine.models.gpt2_hub import weights_folder
 
 # Our name, the published name, and whether it is stored transposed: the original's Conv1D keeps (in, out).

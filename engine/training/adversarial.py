@@ -14,11 +14,10 @@ from torchtty.engine.data.images import Pictures, glance, load_pictures
 from torchtty.engine.devices import out_of_memory_means, restore_generator
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
-from torchtty.engine.training.neural import NeuralTask, evaluation_mode
+from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
-from torchtty.engine.training.threads import use_threads_for
 
 SHARE_OF_MEMORY = 0.5  # of the device's free memory that the pictures may take
 DRAWN_AT_ONCE = 64  # pictures a pass of the generator

@@ -12,8 +12,7 @@ from torchtty.engine.contract.settings.tasks import CountingConfiguration
 from torchtty.engine.data.batches import Windows
 from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.models.families import build_model, parameter_count
-from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
-from torchtty.engine.sampling.text import sample_text
+from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
 CHUNK = 4096  # windows a forward pass

@@ -13,14 +13,12 @@ from torchtty.engine.data.batches import DrawnBatches, Windows, moved
 from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.devices import finest_float
 from torchtty.engine.models.families import build_model, parameter_count
-from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
-from torchtty.engine.sampling.text import sample_text
+from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.losses import objective
-from torchtty.engine.training.neural import NeuralTask, evaluation_mode
+from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
-from torchtty.engine.training.threads import use_threads_for
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
 

@@ -12,8 +12,7 @@ from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.data.tokenizers import GPT2Tokenizer
-from torchtty.engine.models.gpt2 import GPT2
-from torchtty.engine.models.gpt2_architecture import written_architecture
+from torchtty.engine.models.gpt2 import GPT2, written_architecture
 from torchtty.engine.models.gpt2_hub import PUBLISHED, VOCABULARY, waits_for_download
 from torchtty.engine.models.gpt2_weights import export_folder, pretrained
 from torchtty.engine.training.language import LanguageTask

@@ -1,16 +1,18 @@
-"""What the loop knows of a model, its data and its objective, and what a task can offer beyond that."""
+"""Tasks: what the loop knows of a model, its data and its objective, what a task can offer beyond that, and building one."""
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.sampling.requests import SamplePiece, SampleRequest, SampleResult
+from torchtty.engine.models.families import resolve
+from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult
 from torchtty.engine.training.backends.selection import BackendChoice
 
 
@@ -153,3 +155,22 @@ class CarriesArchitecture(Protocol):
 
     def export(self, target: Path) -> list[str]:
         """Write the model as a new folder that other programs read; return its files' names. Raises `UserError`."""
+
+
+def task_class(configuration: Configuration) -> TaskClass:
+    """Return the class of the task that trains a configuration's family."""
+    return cast(TaskClass, resolve(family_of(configuration.kind).task))
+
+
+def build_task(
+    configuration: Configuration,
+    tokenizer: dict[str, Any] | None = None,
+    architecture: dict[str, Any] | None = None,
+    *,
+    data_may_be_gone: bool = False,
+) -> Task:
+    """Build the task of a configuration, with the tokenizer and architecture of a checkpoint if given; raise `UserError`.
+
+    With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
+    """
+    return task_class(configuration).build(configuration, TaskSource(tokenizer, architecture, data_may_be_gone))

@@ -20,7 +20,7 @@ from torchtty.engine.contract.run.events import Answered, Images, Progress, Samp
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.devices import out_of_memory_means
 from torchtty.engine.sampling.grid import grid_png
-from torchtty.engine.sampling.requests import SampleRequest, SampleResult
+from torchtty.engine.sampling.text import SampleRequest, SampleResult
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.task import (

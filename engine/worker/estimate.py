@@ -10,8 +10,7 @@ from torchtty.engine.contract.settings.configuration import ConfigurationError, 
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
 from torchtty.engine.devices import out_of_memory_means, synchronise
-from torchtty.engine.training.factory import task_class
-from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task
+from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task, task_class
 
 TIMING = 0.15  # seconds spent on measuring a step
 

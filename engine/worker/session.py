@@ -28,10 +28,10 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
 from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
+from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
 from torchtty.engine.worker.requests import Dispatcher
 

@@ -11,7 +11,7 @@ from torchtty.engine.contract.settings.configuration import parse, specs, with_v
 from torchtty.engine.contract.settings.fallbacks import fetches
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.recipes import Recipe, shipped_recipes
-from torchtty.engine.training.factory import build_task
+from torchtty.engine.training.task import build_task
 
 COURSE = {name: recipe for name, recipe in shipped_recipes().items() if recipe.quick}
 TEXT = {name: recipe for name, recipe in COURSE.items() if catalogue()[recipe.tree["data"]["dataset"]].kind != "images"}

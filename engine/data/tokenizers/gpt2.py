@@ -1,8 +1,9 @@
-"""GPT-2's byte-pair encoding of 50,257 tokens, from local files, tiktoken's cache or the network."""
+"""GPT-2's byte-pair encoding of 50,257 tokens: from local files, tiktoken's cache or the network, and back into files."""
 
 import base64
 import binascii
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any, ClassVar
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.data.download import RemoteFile, fetch
 from torchtty.engine.data.text import read_text
-from torchtty.engine.data.tokenizers.base import damaged, read_json, stored_flag
-from torchtty.engine.data.tokenizers.byte_level import ByteLevelTokenizer
-from torchtty.engine.data.tokenizers.tokenizer_json import NAME as TOKENIZER_JSON
-from torchtty.engine.data.tokenizers.tokenizer_json import read_tokenizer_json
+from torchtty.engine.data.tokenizers.base import Tokenizer, damaged, read_json, stored_flag
+from torchtty.engine.data.tokenizers.byte_pair import ByteLevelTokenizer
+
+TOKENIZER_JSON = "tokenizer.json"  # of Hugging Face's tokenizers
+_BYTES = 256  # the tokens that everything is merged from, numbered first
+_ONLY = "is no byte-level BPE of GPT-2's form, the only one that is read"
+
 
 _ADDRESS = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
 MERGES = RemoteFile(
@@ -170,3 +174,93 @@ def _tiktoken_cache() -> tuple[Path, Path] | None:
         except OSError:
             return None
     return paths[0], paths[1]
+
+
+def read_tokenizer_json(path: Path, terminator: str) -> tuple[dict[str, Any], list[list[str]]]:
+    """Return the ids of tokens in a `tokenizer.json`, `terminator` among them if it has one, and the merges.
+
+    Raises `UserError` for other forms than GPT-2's.
+    Added tokens beside the terminator are left out: no text is ever encoded to them.
+    """
+    content = read_json(path)
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(model, dict):
+        raise UserError(f"{path} describes no tokenizer. Fetch it again.")
+    if (reason := _other_form(content, model)) is not None:
+        raise UserError(f"{path} {_ONLY}: {reason}.")
+    vocabulary, merges = model.get("vocab"), model.get("merges")
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in _list(merges)]
+    if not isinstance(vocabulary, dict) or not isinstance(merges, list) or not all(map(_are_strings, pairs)):
+        raise UserError(f"{path} is damaged: its vocab or its merges cannot be read. Fetch it again.")
+    added = {
+        str(token.get("content")): token.get("id")
+        for token in _list(content.get("added_tokens"))
+        if isinstance(token, dict)
+    }
+    if early := [name for name, number in added.items() if isinstance(number, int) and number < _BYTES]:
+        raise UserError(f"{path} {_ONLY}: {early[0][:40]} stands before its bytes.")
+    return vocabulary | ({terminator: added[terminator]} if terminator in added else {}), pairs
+
+
+def _other_form(content: dict[str, Any], model: dict[str, Any]) -> str | None:
+    """Say in what a tokenizer differs from GPT-2's; None if in nothing."""
+    if model.get("type", "BPE") != "BPE":  # files of old leave it out
+        return f"its model is {str(model['type'])[:40]}"
+    for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout", "byte_fallback", "ignore_merges"):
+        if model.get(name):
+            return f"it sets {name}"
+    if content.get("normalizer") is not None:
+        return "it changes the text before it is cut"
+    before = content.get("pre_tokenizer")
+    if not isinstance(before, dict) or before.get("type") != "ByteLevel" or not before.get("use_regex", True):
+        return "it cuts the text in another way"
+    return "it puts a space before the text" if before.get("add_prefix_space") else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _are_strings(pair: Any) -> bool:
+    return isinstance(pair, list) and all(isinstance(part, str) for part in pair)
+
+
+def gpt2_files(tokenizer: Tokenizer) -> dict[str, bytes]:
+    """Return the contents of `vocab.json`, `merges.txt` and `tokenizer_config.json`; none for a tokenizer of another form."""
+    if not isinstance(tokenizer, ByteLevelTokenizer):
+        return {}
+    sign = visible_bytes()
+
+    def shown(token: bytes) -> str:
+        return "".join(sign[byte] for byte in token)
+
+    ids = {shown(token): rank for rank, token in enumerate(tokenizer.ranks)}
+    about = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
+    if tokenizer.terminator_id is not None:
+        ids[tokenizer.terminator_text] = tokenizer.terminator_id
+        about |= dict.fromkeys(("bos_token", "eos_token", "unk_token"), tokenizer.terminator_text)
+    merges = "".join(f"{shown(first)} {shown(second)}\n" for first, second in merged_pairs(tokenizer.ranks))
+    return {
+        "vocab.json": json.dumps(ids, ensure_ascii=False).encode(),
+        "merges.txt": b"#version: 0.2\n" + merges.encode(),
+        "tokenizer_config.json": json.dumps(about, indent=2).encode() + b"\n",
+    }
+
+
+def merged_pairs(ranks: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+    """Return which two tokens each token behind the bytes was merged from, in order.
+
+    A token is what is left when its own bytes are merged by the ranks below its own: two parts.
+    """
+    rank_of = {token: rank for rank, token in enumerate(ranks)}
+    pairs = []
+    for rank, token in enumerate(ranks):
+        parts = [token[place : place + 1] for place in range(len(token))]
+        while len(parts) > 2:
+            joined = [rank_of.get(parts[place] + parts[place + 1], rank) for place in range(len(parts) - 1)]
+            best = min(range(len(joined)), key=joined.__getitem__)
+            assert joined[best] < rank, "a token that no merge makes"
+            parts[best : best + 2] = [parts[best] + parts[best + 1]]
+        if len(parts) == 2:
+            pairs.append((parts[0], parts[1]))
+    return pairs

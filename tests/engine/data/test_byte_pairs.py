@@ -59,7 +59,7 @@ def slowly_learnt(text: str, wanted: int) -> list[bytes]:
     """Byte-pair encoding by its definition: count all pairs of all words, merge the first of the most frequent, repeat."""
     import regex
 
-    from torchtty.engine.data.tokenizers.byte_level import SPLIT_PATTERN
+    from torchtty.engine.data.tokenizers.byte_pair import SPLIT_PATTERN
 
     words = [[bytes([byte]) for byte in piece.encode()] for piece in regex.findall(SPLIT_PATTERN, text)]
     ids = {bytes([byte]): byte for byte in range(256)}

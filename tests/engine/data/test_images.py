@@ -19,10 +19,8 @@ from PIL import Image
 
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.settings.catalogue import catalogue
-from torchtty.engine.data import image_downloads, image_files
-from torchtty.engine.data.image_downloads import downloaded_pictures
-from torchtty.engine.data.image_files import find_pictures, squared
-from torchtty.engine.data.images import glance, load_pictures
+from torchtty.engine.data import images
+from torchtty.engine.data.images import downloaded_pictures, find_pictures, glance, load_pictures, squared
 
 
 @pytest.fixture
@@ -123,7 +121,7 @@ class TestFolders:
     def test_a_large_picture_below_pillow_s_own_limit_is_refused_too(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(image_files, "MOST_PIXELS", 1500)
+        monkeypatch.setattr(images, "MOST_PIXELS", 1500)
         assert len(load_pictures(str(folder), 32, 3)) == 1  # the one of 33 x 33
 
     @pytest.mark.parametrize(
@@ -158,7 +156,7 @@ class TestDownloads:
         mirror = tmp_path / "mirror"
         mirror.mkdir()
         monkeypatch.setenv("TORCHTTY_MIRROR", str(mirror))
-        monkeypatch.setattr(image_downloads, "_archives", lambda name: [_ARCHIVES[name]])
+        monkeypatch.setattr(images, "_archives", lambda name: [_ARCHIVES[name]])
         return mirror
 
     def test_mnist_s_format_is_read(self, archives: Path) -> None:
@@ -204,7 +202,7 @@ class TestDownloads:
     def test_a_mirror_with_another_file_of_that_name_says_so(
         self, archives: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(image_downloads, "_archives", lambda _name: [replace(_ARCHIVES["cifar10"], md5="0" * 32)])
+        monkeypatch.setattr(images, "_archives", lambda _name: [replace(_ARCHIVES["cifar10"], md5="0" * 32)])
         (archives / "cifar.tar.gz").write_bytes(b"something else")
         with pytest.raises(UnreachableError, match=r"holds a cifar10/cifar\.tar\.gz with other contents than expected"):
             downloaded_pictures(catalogue()["cifar10"], 32, 3, None)
@@ -228,7 +226,7 @@ class TestDownloads:
 
 def test_torchvision_knows_every_archive() -> None:
     files = {
-        name: [archive.file for archive in image_downloads._archives(name)]
+        name: [archive.file for archive in images._archives(name)]
         for name in ("mnist", "fashion-mnist", "cifar10", "celeba")
     }
     assert files == {
@@ -237,16 +235,16 @@ def test_torchvision_knows_every_archive() -> None:
         "cifar10": ["cifar-10-python.tar.gz"],
         "celeba": ["img_align_celeba.zip"],
     }
-    for archive in (archive for name in files for archive in image_downloads._archives(name)):
+    for archive in (archive for name in files for archive in images._archives(name)):
         assert all(address.startswith(("https://", "http://")) for address in archive.addresses)
         assert archive.addresses
         assert len(archive.md5) == 32
 
 
 _ARCHIVES = {
-    "mnist": image_downloads.Archive("images.gz", "", ("https://a.invalid/images.gz", "https://b.invalid/images.gz")),
-    "cifar10": image_downloads.Archive("cifar.tar.gz", "", ("https://a.invalid/cifar.tar.gz",)),
-    "celeba": image_downloads.Archive("faces.zip", "", ("https://a.invalid/download?id=5",)),
+    "mnist": images.Archive("images.gz", "", ("https://a.invalid/images.gz", "https://b.invalid/images.gz")),
+    "cifar10": images.Archive("cifar.tar.gz", "", ("https://a.invalid/cifar.tar.gz",)),
+    "celeba": images.Archive("faces.zip", "", ("https://a.invalid/download?id=5",)),
 }
 
 

@@ -16,7 +16,7 @@ from torchtty.engine.contract.settings.data import (
 )
 from torchtty.engine.data.prepared import prepare_text
 from torchtty.engine.data.tokenizers import BytePairTokenizer, WordPieceTokenizer, tokenizer_from_json
-from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files
+from torchtty.engine.data.tokenizers.gpt2 import gpt2_files
 from torchtty.engine.worker.estimate import prepare
 
 PIECES = "[PAD]\n[UNK]\nan\n##na\nbert\na\n"

@@ -19,9 +19,9 @@ from torchtty.engine.contract.run.log import RunLog, is_about, result_of
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.lenses import shapes
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.run_writer import RunWriter, new_status
+from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.requests import Dispatcher
 
 SMALL = {

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from torchtty.engine.data.tokenizers import BytePairTokenizer
-from torchtty.engine.data.tokenizers.gpt2_files import gpt2_files
+from torchtty.engine.data.tokenizers.gpt2 import gpt2_files
 
 CONFIG: dict[str, Any] = {
     "model_type": "gpt2",

@@ -18,10 +18,10 @@ from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.models.families import parameter_count
 from torchtty.engine.models.gpt2_weights import export_folder, pretrained
-from torchtty.engine.sampling.requests import SampleRequest, SampleResult
+from torchtty.engine.sampling.text import SampleRequest, SampleResult
 from torchtty.engine.training.checkpoint import Saved, read_checkpoint, write_checkpoint
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.pretrained import PretrainedTask
+from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.estimate import prepare
 
 

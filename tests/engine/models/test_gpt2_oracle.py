@@ -12,8 +12,7 @@ from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from torchtty.engine.contract.settings.models.gpt2 import GPT2Model
 from torchtty.engine.models.gpt2_weights import export_folder, pretrained
-from torchtty.engine.sampling.decoder import decode
-from torchtty.engine.sampling.settings import Choice
+from torchtty.engine.sampling.decoder import Choice, decode
 
 SHAPES: list[dict[str, Any]] = [
     {"vocab_size": 261, "n_positions": 24, "n_embd": 16, "n_layer": 2, "n_head": 2},

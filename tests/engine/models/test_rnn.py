@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from torchtty.engine.contract.settings.models.rnn import RNNModel
 from torchtty.engine.models.rnn import RNN
-from torchtty.engine.sampling.decoder import decode
-from torchtty.engine.sampling.settings import Choice
+from torchtty.engine.sampling.decoder import Choice, decode
 
 V = 6
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}

@@ -15,10 +15,8 @@ from torchtty.engine.models.gpt import GPT
 from torchtty.engine.models.gpt2 import GPT2, Architecture
 from torchtty.engine.models.mlp import MLP
 from torchtty.engine.models.ngram import NGram
-from torchtty.engine.sampling.decoder import decode
-from torchtty.engine.sampling.requests import SampleRequest, SampleResult
-from torchtty.engine.sampling.settings import Choice
-from torchtty.engine.sampling.text import sample_text
+from torchtty.engine.sampling.decoder import Choice, decode
+from torchtty.engine.sampling.text import SampleRequest, SampleResult, sample_text
 
 VOCABULARY, WINDOW = 20, 12
 

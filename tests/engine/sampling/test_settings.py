@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from torchtty.engine.sampling.settings import NOT_A_NUMBER, Choice, draw, probabilities
+from torchtty.engine.sampling.decoder import NOT_A_NUMBER, Choice, draw, probabilities
 
 LOGITS = st.lists(st.integers(-40, 40).map(lambda n: n / 4), min_size=2, max_size=30).map(
     lambda values: torch.tensor([values])  # quarters, so that ties are common and exact

@@ -9,9 +9,9 @@ import pytest
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_flags
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.run_writer import RunWriter, new_status
+from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.requests import Dispatcher
 
 NAMES = ["anna", "bea", "carla", "dora", "emma", "frida", "gina", "hanna", "ida", "jana", "karla", "lea", "mia", "nora"]

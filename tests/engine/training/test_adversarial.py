@@ -21,9 +21,9 @@ from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.data.images import Pictures
 from torchtty.engine.training.adversarial import AdversarialTask
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.metrics import Diverged
+from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.estimate import prepare
 from torchtty.engine.worker.requests import Dispatcher
 

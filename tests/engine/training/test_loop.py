@@ -16,11 +16,11 @@ from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.log import RunLog, settings_in_force
 from torchtty.engine.contract.run.requests import drop
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.sampling.requests import SampleResult
+from torchtty.engine.sampling.text import SampleResult
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.metrics import Diverged
+from torchtty.engine.training.task import build_task
 
 MakeLoop = Callable[..., Loop]
 

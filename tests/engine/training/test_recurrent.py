@@ -11,8 +11,8 @@ import torch
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.data.batches import Rows
-from torchtty.engine.training.factory import build_task
 from torchtty.engine.training.recurrent import RecurrentTask
+from torchtty.engine.training.task import build_task
 
 Make = Callable[..., RecurrentTask]
 

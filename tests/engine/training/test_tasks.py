@@ -9,9 +9,8 @@ import torch
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import FAMILIES, starting_tree, with_flags
-from torchtty.engine.sampling.requests import SampleResult
-from torchtty.engine.training.factory import build_task
-from torchtty.engine.training.task import CarriesArchitecture, DrawsPictures, ExposesModel, Task, WritesText
+from torchtty.engine.sampling.text import SampleResult
+from torchtty.engine.training.task import CarriesArchitecture, DrawsPictures, ExposesModel, Task, WritesText, build_task
 
 SMALL = {
     "dcgan": {"model.n_generator": "8", "model.n_discriminator": "8", "training.batch_size": "4"},

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from torchtty.engine.training import threads
-from torchtty.engine.training.threads import use_threads_for
+from torchtty.engine.training import neural
+from torchtty.engine.training.neural import use_threads_for
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def _threads_as_before() -> Iterator[None]:
 def test_threads_follow_the_work_of_a_step(
     cores: int, operations: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "_CORES", cores)
-    monkeypatch.setattr(threads, "_WANTED", 0)
+    monkeypatch.setattr(neural, "_CORES", cores)
+    monkeypatch.setattr(neural, "_WANTED", 0)
     use_threads_for(operations)
     assert torch.get_num_threads() == expected
 
@@ -42,8 +42,8 @@ def test_threads_follow_the_work_of_a_step(
 def test_threads_that_a_person_asks_for_are_the_most_there_are_even_for_a_middling_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(threads, "_CORES", 2)
-    monkeypatch.setattr(threads, "_WANTED", 2)
+    monkeypatch.setattr(neural, "_CORES", 2)
+    monkeypatch.setattr(neural, "_WANTED", 2)
     for operations, expected in ((5e6, 1), (4e9, 2), (1e12, 2)):
         use_threads_for(operations)
         assert torch.get_num_threads() == expected

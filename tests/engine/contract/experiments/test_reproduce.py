@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from torchtty.engine.contract.experiments.plan import fallback_plan, plan_for
-from torchtty.engine.contract.experiments.runner import Reproduction
+from torchtty.engine.contract.experiments.runner import Reproduction, fallback_plan, plan_for
 from torchtty.engine.contract.experiments.verdict import TrainedRun, Verdict, judge, unjudged
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.files import json_line
