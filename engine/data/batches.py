@@ -1,7 +1,7 @@
 """Batches of tokens: windows cut out of one stream that lies on the device, drawn at random or read in order."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -63,14 +63,14 @@ class Windows:
             return self
         contiguous = bool(self.starts[1] - self.starts[0] == 1) and self.every_position
         starts = self.starts[:most] if contiguous else self.starts[:: -(-len(self) // most)]
-        return Windows(self.stream, starts, self.width, self.every_position)
+        return replace(self, starts=starts)
 
     def apart(self) -> "Windows":
         """Return windows that do not overlap, so that a pass predicts every token once."""
         if not self.every_position or len(self) < 2:
             return self
         stride = int(self.starts[1] - self.starts[0])
-        return self if stride >= self.width else Windows(self.stream, self.starts[:: self.width], self.width, True)
+        return self if stride >= self.width else replace(self, starts=self.starts[:: self.width])
 
 
 def text_windows(ids: Tensor, block_size: int, every_position: bool) -> Windows:
@@ -107,7 +107,7 @@ def item_windows(items: list[list[int]], terminator: int, block_size: int, every
 
 def moved(windows: Windows, device: torch.device) -> Windows:
     """Return the windows with stream and starts on `device`."""
-    return Windows(windows.stream.to(device), windows.starts.to(device), windows.width, windows.every_position)
+    return replace(windows, stream=windows.stream.to(device), starts=windows.starts.to(device))
 
 
 class DrawnBatches:

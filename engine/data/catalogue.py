@@ -11,8 +11,16 @@ from torchtty.engine.contract.printable import shortened, symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, Normalisation, catalogue, embedded_alternative
 from torchtty.engine.data.download import RemoteFile, fetch
 from torchtty.engine.data.embedded import embedded_text
-from torchtty.engine.data.normalise import normalise_items, normalise_text
-from torchtty.engine.data.text import Corpus, Unit, decode_text, detect_unit, item_lines, read_bytes
+from torchtty.engine.data.text import (
+    Corpus,
+    Unit,
+    decode_text,
+    detect_unit,
+    item_lines,
+    normalise_items,
+    normalise_text,
+    read_bytes,
+)
 
 
 def load_corpus(

@@ -1,13 +1,12 @@
 """The texts that come with the installation and need no network."""
 
 import importlib
-import os
 import pkgutil
 import re
-import tempfile
 from importlib import metadata, resources
 
 from torchtty.engine.contract.paths import data_folder
+from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.settings.catalogue import Dataset
 
 # a to z with dashes and apostrophes between letters.
@@ -38,10 +37,7 @@ def given_names() -> str:
     text = "\n".join(sorted(_faker_given_names()))
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".given-names.", suffix=".part", dir=kept.parent)
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, kept)
+        write_atomically(kept, text)
     except OSError:
         pass  # a data folder that cannot be written costs a second next time, nothing else
     return text

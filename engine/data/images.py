@@ -10,7 +10,7 @@ import pickle
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -344,17 +344,12 @@ def _zipped_pictures(paths: list[Path], size: int, channels: int, limit: int | N
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
         names = [names[index] for index in subset(len(names), limit)]
         pictures = np.empty((len(names), channels, size, size), np.uint8)
-        for place, picture in enumerate(_opened(archive, names)):
+        for place, name in enumerate(names):
+            picture = Image.open(BytesIO(archive.read(name)), formats=("JPEG",))
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{name} claims too many pixels")
             pictures[place] = squared(picture, size, channels)
     return pictures
-
-
-def _opened(archive: zipfile.ZipFile, names: list[str]) -> Iterator[Image.Image]:
-    for name in names:
-        picture = Image.open(BytesIO(archive.read(name)), formats=("JPEG",))
-        if picture.width * picture.height > MOST_PIXELS:
-            raise ValueError(f"{name} claims too many pixels")
-        yield picture
 
 
 _READERS: dict[str, Callable[[list[Path], int, int, int | None], Pixels]] = {

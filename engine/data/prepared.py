@@ -1,6 +1,7 @@
 """A corpus made ready for training: tokenized, split, and cut into windows."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.catalogue import Normalisation, catalogue
@@ -23,9 +25,7 @@ from torchtty.engine.contract.settings.data import (
 )
 from torchtty.engine.data.batches import Windows, item_windows, text_windows
 from torchtty.engine.data.catalogue import load_corpus
-from torchtty.engine.data.reference_losses import reference_losses
-from torchtty.engine.data.splits import limited, split_items, split_text
-from torchtty.engine.data.text import Corpus
+from torchtty.engine.data.text import Corpus, limited, split, split_items
 from torchtty.engine.data.tokenizers import (
     BytePairTokenizer,
     CharacterTokenizer,
@@ -103,11 +103,9 @@ class PreparedText:
         if "train" not in self.splits:
             return {}
         train = self.stream("train")
-        found = reference_losses(
-            train, self.stream("val") if "val" in self.splits else train, self.tokenizer.vocab_size
-        )
-        named = {"chance": found.chance, "unigram": found.unigram, "bigram": found.bigram}
-        return {name: round(value, 4) for name, value in named.items() if value is not None}
+        val = self.stream("val") if "val" in self.splits else train
+        found = reference_losses(train, val, self.tokenizer.vocab_size)
+        return {name: round(value, 4) for name, value in found.items()}
 
     def stream(self, split: str) -> np.ndarray:
         """Return a split as one row of ids (S,): running text as it is, items with terminators before, between and after them."""
@@ -179,10 +177,9 @@ def prepare_text(section: TextData, tokens: Tokens, tokenizer: Tokenizer | None 
         corpus = _as_running_text(corpus)
     corpus = limited(corpus, section.limit, SPLIT_SEED)  # the vocabulary is the whole corpus's, whatever is learnt from
     if corpus.unit == "items":
-        parts: Any = split_items(corpus.items, section.val_fraction, section.test_fraction, SPLIT_SEED)
+        splits: Any = split_items(corpus.items, section.val_fraction, section.test_fraction, SPLIT_SEED)
     else:
-        parts = split_text(corpus.text, section.val_fraction, section.test_fraction)
-    splits = {"train": parts.train, "val": parts.val, "test": parts.test}
+        splits = split(corpus.text, section.val_fraction, section.test_fraction)
     return PreparedText(corpus, tokenizer, splits)
 
 
@@ -231,3 +228,30 @@ def _about(setting: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise type(error)(str(error) if setting in str(error) else f"{setting}: {error}") from None
+
+
+def reference_losses(train: NDArray[np.integer], val: NDArray[np.integer], vocab_size: int) -> dict[str, float]:
+    """Return what a loss is to be compared with, in nats a token: chance, and counting single tokens and pairs.
+
+    Counts are taken on `train` (T,) with one added to each, so that nothing has probability 0, and evaluated on `val`
+    (T',), or on `train` where `val` has fewer than two tokens. For items pass the concatenation
+    `[0, a, n, n, a, 0, b, …, 0]` in which the terminator 0 stands before, between and after them.
+
+    chance = ln V; unigram = -mean ln (n_b + 1) / (N + V); bigram = -mean ln (n_ab + 1) / (n_a + V).
+    """
+    train, val = np.asarray(train, dtype=np.int64), np.asarray(val, dtype=np.int64)
+    if len(val) < 2:
+        val = train
+    if len(train) < 2:
+        return {"chance": math.log(vocab_size)}
+    # Pairs as one number each; V x V counts would not fit for GPT-2's vocabulary.
+    pairs, pair_counts = np.unique(train[:-1] * vocab_size + train[1:], return_counts=True)
+    asked = val[:-1] * vocab_size + val[1:]
+    place = np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)
+    found = np.where(pairs[place] == asked, pair_counts[place], 0)
+    given = np.bincount(train[:-1], minlength=vocab_size)[val[:-1]]
+    bigram = -np.mean(np.log((found + 1) / (given + vocab_size)))
+    # The first token is a context, never predicted.
+    singles = np.bincount(train[1:], minlength=vocab_size)[val[1:]]
+    unigram = -np.mean(np.log((singles + 1) / (len(train) - 1 + vocab_size)))
+    return {"chance": math.log(vocab_size), "unigram": float(unigram), "bigram": float(bigram)}

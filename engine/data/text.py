@@ -1,14 +1,19 @@
-"""Corpora: reading a text file, and telling a list of items from running text."""
+"""Corpora: reading a text file, telling a list of items from running text, cleaning, and splitting."""
 
 import codecs
+import random
+import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.catalogue import Normalisation
 
 Unit = Literal["items", "text"]
+Part = TypeVar("Part", str, tuple[str, ...])
 
 # Everything is held in memory several times over: as text, as ids, as tensors.
 MAX_BYTES = 2**30
@@ -116,3 +121,80 @@ def detect_unit(text: str) -> Unit:
 
 def _has_word(line: str) -> bool:
     return any(character.isalnum() for character in line)
+
+
+# A line that is nothing but "Chapter 4", "Inferno: Canto I" or the like.
+_HEADING = (
+    r"(?:[^\W\d_]+:\s*)?(?:act|book|canto|capitolo|chapter|libro|part|scene)\s+(?:[ivxlcdm]+|\d+)\.?"
+    r"(?:\s*[.:,]\s.{0,60})?"
+)
+_OTHER_THAN_LETTERS = re.compile(r"[\W\d_]+")
+# Items keep the dash, which stands for the space, and the letters of the English alphabet.
+_LETTERS_AND_DASHES = re.compile(r"[A-Za-z-]+")
+
+
+def normalise_text(text: str, options: Normalisation, headings: str = "") -> str:
+    """Running text, cleaned.
+
+    `drop_headings` removes the lines that match `headings` (without it: lines such as "Chapter 4" or
+    "Inferno: Canto I"). `letters_only` turns every run of characters that are not letters, in any script, into one
+    space and leaves none at either end. `spaces_to_dashes` is for items and does nothing here.
+    """
+    if options.drop_headings:
+        pattern = rf"^[ \t]*(?:{headings or _HEADING})[ \t]*(?:\n|\Z)"
+        text = re.sub(pattern, "", text, flags=re.MULTILINE if headings else re.MULTILINE | re.IGNORECASE)
+    if options.lower_case:
+        text = text.lower()
+    if options.letters_only:
+        text = _OTHER_THAN_LETTERS.sub(" ", text).strip()
+    return text
+
+
+def normalise_items(items: Iterable[str], options: Normalisation, headings: str = "") -> tuple[str, ...]:
+    """Items, cleaned, in their order; an item that occurs twice stays twice.
+
+    `spaces_to_dashes` turns each run of white space inside an item into one dash. `letters_only` drops an item with
+    anything but a to z, A to Z and dashes. Items left empty are dropped.
+    """
+    heading = re.compile(headings or _HEADING, re.NOFLAG if headings else re.IGNORECASE)
+    cleaned = []
+    for item in items:
+        item = item.strip()
+        if options.drop_headings and heading.fullmatch(item):
+            continue
+        if options.spaces_to_dashes:
+            item = "-".join(item.split())
+        if options.lower_case:
+            item = item.lower()
+        if not item or (options.letters_only and not _LETTERS_AND_DASHES.fullmatch(item)):
+            continue
+        cleaned.append(item)
+    return tuple(cleaned)
+
+
+def limited(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
+    """Return so many items of a corpus, drawn at random by `seed`, or so many characters of a running text, from its beginning."""
+    size = len(corpus.items) if corpus.unit == "items" else len(corpus.text)
+    if limit is None or limit >= size:
+        return corpus
+    note = f"Only {limit:,} of {size:,} {'items' if corpus.unit == 'items' else 'characters'} are learnt from."
+    items = random.Random(seed).sample(corpus.items, limit) if corpus.unit == "items" else ()
+    text = corpus.text[:limit] if corpus.unit == "text" else ""
+    return replace(corpus, items=tuple(items), text=text, notes=(*corpus.notes, note))
+
+
+def split_items(
+    items: Sequence[str], val_fraction: float, test_fraction: float = 0.0, seed: int = 42
+) -> dict[str, tuple[str, ...]]:
+    """Split by item, as `split`, after a shuffle that depends on `seed` alone."""
+    shuffled = list(items)
+    random.Random(seed).shuffle(shuffled)
+    return split(tuple(shuffled), val_fraction, test_fraction)
+
+
+def split(whole: Part, val_fraction: float, test_fraction: float = 0.0) -> dict[str, Part]:
+    """Split by position into `train`, `val` and `test`, of whole items or characters, rounded down; the last two may be empty."""
+    # Rounded first, or 1 - 0.1 - 0.2 would lose an item to the binary fraction 0.7000000000000001 or 0.69999.
+    train = int(round(1 - val_fraction - test_fraction, 9) * len(whole))
+    val = int(round(1 - test_fraction, 9) * len(whole))
+    return {"train": whole[:train], "val": whole[train:val], "test": whole[val:]}

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,26 +16,22 @@ Ids = NDArray[np.int64]
 _LONGEST_TOKEN = 1_000
 
 
-class TextStream(ABC):
-    """Turns ids into text as they come; all pieces together are what `decode` gives for all ids."""
+class TextStream:
+    """Turns ids into text as they come; all pieces together are what `decode` gives for all ids.
 
-    @abstractmethod
-    def push(self, token_id: int) -> str:
-        """The text that is certain after this id; it may be empty, as in the middle of a character."""
-
-    def finish(self) -> str:
-        """What was still held back."""
-        return ""
-
-
-class PlainStream(TextStream):
-    """The stream of a tokenizer whose tokens stand for themselves wherever they occur."""
+    This one is that of a tokenizer whose tokens stand for themselves wherever they occur.
+    """
 
     def __init__(self, tokenizer: "Tokenizer") -> None:
         self.tokenizer = tokenizer
 
     def push(self, token_id: int) -> str:
+        """The text that is certain after this id; it may be empty, as in the middle of a character."""
         return self.tokenizer.decode_token(token_id)
+
+    def finish(self) -> str:
+        """What was still held back."""
+        return ""
 
 
 class Tokenizer(ABC):
@@ -46,10 +42,12 @@ class Tokenizer(ABC):
 
     kind: ClassVar[str]
     terminator_id: int | None = None
+    tokens: tuple[str, ...] = ()
+    """Each token as it is shown by itself; of tokens that are bytes see `ByteLevelTokenizer`."""
 
     @property
-    @abstractmethod
-    def vocab_size(self) -> int: ...
+    def vocab_size(self) -> int:
+        return len(self.tokens)
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -59,13 +57,19 @@ class Tokenizer(ABC):
         """As `encode`, as an array (T,), and fast for a long text."""
         return np.array(self.encode(text), dtype=np.int64)
 
-    @abstractmethod
     def decode_token(self, token_id: int) -> str:
         """One token as it is shown by itself. Ids outside the vocabulary raise an IndexError."""
+        self.check_id(token_id)
+        return self.tokens[token_id]
+
+    def check_id(self, token_id: int) -> None:
+        """Raise an IndexError for an id outside the vocabulary: Python would take a negative one from the other end."""
+        if not 0 <= token_id < self.vocab_size:
+            raise IndexError(f"token id {token_id} is outside a vocabulary of {self.vocab_size}")
 
     def stream(self) -> TextStream:
         """A fresh decoder for ids that come one by one."""
-        return PlainStream(self)
+        return TextStream(self)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids."""
@@ -119,12 +123,6 @@ def stored_flag(data: dict[str, Any], field: str) -> bool:
     return value
 
 
-def check_id(token_id: int, vocab_size: int) -> None:
-    """Python would take a negative id from the other end of a list."""
-    if not 0 <= token_id < vocab_size:
-        raise IndexError(f"token id {token_id} is outside a vocabulary of {vocab_size}")
-
-
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises a `UserError` where it is missing or no JSON."""
     try:
@@ -133,13 +131,3 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror or error}. Check the path.") from None
     except (ValueError, RecursionError):
         raise UserError(f"{path} is not JSON. It may be cut short: fetch or write it again.") from None
-
-
-def first_repeated(entries: Sequence[str]) -> str | None:
-    """The first entry that stood before, or None."""
-    seen: set[str] = set()
-    for entry in entries:
-        if entry in seen:
-            return entry
-        seen.add(entry)
-    return None

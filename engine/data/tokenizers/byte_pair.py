@@ -3,7 +3,6 @@
 import codecs
 import heapq
 import re
-from abc import abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.data.tokenizers.base import Ids, TextStream, Tokenizer, check_id, damaged, stored_flag
+from torchtty.engine.data.tokenizers.base import Ids, TextStream, Tokenizer, damaged, stored_flag
 
 if TYPE_CHECKING:
     import tiktoken
@@ -40,9 +39,7 @@ class ByteLevelTokenizer(Tokenizer):
 
     terminator_text = "<|endoftext|>"
 
-    @property
-    @abstractmethod
-    def ranks(self) -> tuple[bytes, ...]: ...
+    ranks: tuple[bytes, ...]
 
     @property
     def vocab_size(self) -> int:
@@ -80,7 +77,7 @@ class ByteLevelTokenizer(Tokenizer):
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of one token; the terminator's are its name."""
-        check_id(token_id, self.vocab_size)
+        self.check_id(token_id)
         return self.terminator_text.encode() if token_id == self.terminator_id else self.ranks[token_id]
 
     def decode_token(self, token_id: int) -> str:
@@ -97,8 +94,10 @@ class ByteLevelTokenizer(Tokenizer):
 class _Utf8Stream(TextStream):
     """Holds back the bytes of a character until it is whole."""
 
+    tokenizer: ByteLevelTokenizer
+
     def __init__(self, tokenizer: ByteLevelTokenizer) -> None:
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token_id: int) -> str:
@@ -215,6 +214,10 @@ class BytePairTokenizer(ByteLevelTokenizer):
 
     def __init__(self, merges: Iterable[Sequence[int]], terminator: bool = False) -> None:
         self.merges: tuple[Pair, ...] = tuple((int(first), int(second)) for first, second in merges)
+        tokens = [bytes([byte]) for byte in range(256)]
+        for first, second in self.merges:
+            tokens.append(tokens[first] + tokens[second])
+        self.ranks = tuple(tokens)
         self.terminator_id = 256 + len(self.merges) if terminator else None
 
     @classmethod
@@ -231,13 +234,6 @@ class BytePairTokenizer(ByteLevelTokenizer):
                 f"Choose a size from {fewest} to {LARGEST_VOCABULARY:,}."
             )
         return cls(learn_merges([texts] if isinstance(texts, str) else texts, vocab_size - terminator), terminator)
-
-    @cached_property
-    def ranks(self) -> tuple[bytes, ...]:
-        tokens = [bytes([byte]) for byte in range(256)]
-        for first, second in self.merges:
-            tokens.append(tokens[first] + tokens[second])
-        return tuple(tokens)
 
     def to_json(self) -> dict[str, Any]:
         return {

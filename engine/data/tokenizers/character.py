@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from torchtty.engine.data.tokenizers.base import Ids, Tokenizer, check_id, damaged, stored_flag, stored_strings
+from torchtty.engine.data.tokenizers.base import Ids, Tokenizer, damaged, stored_flag, stored_strings
 
 
 class CharacterTokenizer(Tokenizer):
@@ -24,7 +24,7 @@ class CharacterTokenizer(Tokenizer):
         self.terminator_id = 0 if terminator else None
         # A full stop that is a character of the corpus must not look like the end.
         shown = ["." if "." not in self.symbols else "␃"] if terminator else []
-        self._tokens = (*shown, *self.symbols)
+        self.tokens = (*shown, *self.symbols)
         self._ids = {symbol: position + len(shown) for position, symbol in enumerate(self.symbols)}
         codes = [ord(symbol) for symbol in self.symbols]
         # Code point -> id, -1 for what is not in the vocabulary; the last entry stands for all higher code points.
@@ -41,10 +41,6 @@ class CharacterTokenizer(Tokenizer):
         """The tokenizer of items, with a terminator."""
         return cls(set().union(*items), terminator=True)
 
-    @property
-    def vocab_size(self) -> int:
-        return len(self._tokens)
-
     def encode(self, text: str) -> list[int]:
         return [self._ids[symbol] for symbol in text if symbol in self._ids]
 
@@ -52,10 +48,6 @@ class CharacterTokenizer(Tokenizer):
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         ids = self._table[np.minimum(codes, len(self._table) - 1)]
         return ids[ids >= 0]
-
-    def decode_token(self, token_id: int) -> str:
-        check_id(token_id, self.vocab_size)
-        return self._tokens[token_id]
 
     def unknown(self, text: str) -> set[str]:
         return set(text) - self._ids.keys()

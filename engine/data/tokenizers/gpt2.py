@@ -47,12 +47,8 @@ class GPT2Tokenizer(ByteLevelTokenizer):
     kind: ClassVar[str] = "gpt2"
 
     def __init__(self, ranks: tuple[bytes, ...], terminator: bool = True) -> None:
-        self._ranks = ranks
+        self.ranks = ranks
         self.terminator_id = len(ranks) if terminator else None
-
-    @property
-    def ranks(self) -> tuple[bytes, ...]:
-        return self._ranks
 
     @classmethod
     def load(cls, path: Path | str = "") -> "GPT2Tokenizer":

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
-from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, check_id, damaged, stored_flag, stored_strings
+from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, damaged, stored_flag, stored_strings
 
 Split = Literal["whitespace", "punctuation"]
 
@@ -50,9 +50,9 @@ class WordTokenizer(Tokenizer):
         self.split: Split = split
         self.lower_case = lower_case
         self.special_tokens = special_tokens
-        self._tokens = (PAD, UNKNOWN, *self.words) if special_tokens else self.words
-        self._ids = {word: position for position, word in enumerate(self._tokens)}
-        assert len(self._ids) == len(self._tokens)
+        self.tokens = (PAD, UNKNOWN, *self.words) if special_tokens else self.words
+        self._ids = {word: position for position, word in enumerate(self.tokens)}
+        assert len(self._ids) == len(self.tokens)
 
     @classmethod
     def from_text(
@@ -62,25 +62,10 @@ class WordTokenizer(Tokenizer):
         words = set(split_words(text, split, lower_case)) - ({PAD, UNKNOWN} if special_tokens else set())
         return cls(sorted(words), split=split, lower_case=lower_case, special_tokens=special_tokens)
 
-    @property
-    def vocab_size(self) -> int:
-        return len(self._tokens)
-
-    @property
-    def unknown_id(self) -> int | None:
-        return 1 if self.special_tokens else None
-
-    @property
-    def pad_id(self) -> int | None:
-        return 0 if self.special_tokens else None
-
     def encode(self, text: str) -> list[int]:
-        found = (self._ids.get(word, self.unknown_id) for word in split_words(text, self.split, self.lower_case))
+        unknown = self._ids[UNKNOWN] if self.special_tokens else None
+        found = (self._ids.get(word, unknown) for word in split_words(text, self.split, self.lower_case))
         return [token_id for token_id in found if token_id is not None]
-
-    def decode_token(self, token_id: int) -> str:
-        check_id(token_id, self.vocab_size)
-        return self._tokens[token_id]
 
     def stream(self) -> TextStream:
         return _JoinedWords(self)
@@ -112,9 +97,8 @@ class WordTokenizer(Tokenizer):
 class _JoinedWords(TextStream):
     """Sets the spaces between words; each space comes with the word after it."""
 
-    def __init__(self, tokenizer: WordTokenizer) -> None:
-        self.tokenizer = tokenizer
-        self.before: str | None = None
+    tokenizer: WordTokenizer
+    before: str | None = None
 
     def push(self, token_id: int) -> str:
         word = self.tokenizer.decode_token(token_id)

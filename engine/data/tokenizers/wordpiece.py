@@ -1,6 +1,8 @@
 """BERT's WordPiece, from a vocabulary file that the user gives."""
 
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,9 +12,7 @@ from torchtty.engine.data.text import read_text
 from torchtty.engine.data.tokenizers.base import (
     TextStream,
     Tokenizer,
-    check_id,
     damaged,
-    first_repeated,
     stored_flag,
     stored_strings,
 )
@@ -21,15 +21,8 @@ from torchtty.engine.data.tokenizers.word import space_between
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100
 # Chinese characters stand alone; the blocks are those of BERT's tokenization.py.
-_CHINESE = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
+_CHINESE = re.compile(
+    "[\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002a6df\U0002a700-\U0002ceaf\uf900-\ufaff\U0002f800-\U0002fa1f]"
 )
 
 
@@ -40,10 +33,8 @@ def basic_words(text: str, lower_case: bool) -> list[str]:
     characters stand alone; `lower_case` also strips accents.
     """
     characters = []
-    for character in text:
-        if _is_chinese(character):
-            characters.append(f" {character} ")
-        elif character in "\t\n\r" or unicodedata.category(character) == "Zs":
+    for character in _CHINESE.sub(r" \g<0> ", text):
+        if character in "\t\n\r" or unicodedata.category(character) == "Zs":
             characters.append(" ")
         elif character not in "\0\ufffd" and unicodedata.category(character) not in ("Cc", "Cf"):
             characters.append(character)
@@ -54,10 +45,6 @@ def basic_words(text: str, lower_case: bool) -> list[str]:
             sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign) != "Mn"
         ).lower()
     return "".join(f" {sign} " if _is_punctuation(sign) else sign for sign in text).split()
-
-
-def _is_chinese(character: str) -> bool:
-    return any(first <= ord(character) <= last for first, last in _CHINESE)
 
 
 def _is_punctuation(character: str) -> bool:
@@ -92,15 +79,11 @@ class WordPieceTokenizer(Tokenizer):
             raise UserError(
                 f"{path} is no WordPiece vocabulary: it has no line {UNKNOWN}. Give a file such as BERT's vocab.txt."
             )
-        if (repeated := first_repeated(tokens)) is not None:
+        if repeated := [token for token, count in Counter(tokens).items() if count > 1]:
             raise UserError(
-                f"{path} has the token {repeated!r} twice. Give a vocabulary in which each line is different."
+                f"{path} has the token {repeated[0]!r} twice. Give a vocabulary in which each line is different."
             )
         return cls(tokens, lower_case)
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self.tokens)
 
     def encode(self, text: str) -> list[int]:
         known: dict[str, list[int]] = {}
@@ -126,10 +109,6 @@ class WordPieceTokenizer(Tokenizer):
                 return None
         return pieces
 
-    def decode_token(self, token_id: int) -> str:
-        check_id(token_id, self.vocab_size)
-        return self.tokens[token_id]
-
     def stream(self) -> TextStream:
         return _JoinedPieces(self)
 
@@ -150,9 +129,7 @@ class WordPieceTokenizer(Tokenizer):
 class _JoinedPieces(TextStream):
     """Sets continuations to their word, and spaces between words as in running text."""
 
-    def __init__(self, tokenizer: WordPieceTokenizer) -> None:
-        self.tokenizer = tokenizer
-        self.before: str | None = None
+    before: str | None = None
 
     def push(self, token_id: int) -> str:
         piece = self.tokenizer.decode_token(token_id)

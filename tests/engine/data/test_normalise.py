@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torchtty.engine.contract.settings.catalogue import Normalisation, catalogue
 from torchtty.engine.data.catalogue import load_corpus
-from torchtty.engine.data.normalise import normalise_items, normalise_text
+from torchtty.engine.data.text import normalise_items, normalise_text
 
 
 def test_the_poem_comes_out_as_described(corpora: Path, monkeypatch) -> None:
