@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from torchtty.engine.contract.errors import UserError
 
@@ -17,43 +18,38 @@ def expanded(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
+def _chosen(variable: str) -> Path | None:
+    text = os.environ.get(variable)
+    return expanded(text).absolute() if text else None
+
+
+def _users(kind: Literal["data", "cache", "state", "config"]) -> Path:
+    import platformdirs
+
+    path: Path = getattr(platformdirs, f"user_{kind}_path")("torchtty")
+    return path
+
+
 def runs_folder() -> Path:
     """Return the folder of the runs: `TORCHTTY_RUNS`, or `checkpoints/` of a source checkout, or the user's data folder."""
-    if chosen := os.environ.get("TORCHTTY_RUNS"):
-        return expanded(chosen).absolute()
     checkout = SOURCE_ROOT / "checkpoints"
-    if (checkout / "README.md").is_file():
-        return checkout
-    from platformdirs import user_data_path
-
-    return user_data_path("torchtty") / "checkpoints"
+    in_checkout = (checkout / "README.md").is_file()
+    return _chosen("TORCHTTY_RUNS") or (checkout if in_checkout else _users("data") / "checkpoints")
 
 
 def data_folder() -> Path:
     """Return the folder of downloaded datasets: `TORCHTTY_DATA` or the user's cache."""
-    if chosen := os.environ.get("TORCHTTY_DATA"):
-        return expanded(chosen).absolute()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("torchtty") / "data"
+    return _chosen("TORCHTTY_DATA") or _users("cache") / "data"
 
 
 def state_folder() -> Path:
     """Return the folder of device locks and of what the app remembers: `TORCHTTY_STATE` or the user's state folder."""
-    if chosen := os.environ.get("TORCHTTY_STATE"):
-        return expanded(chosen).absolute()
-    from platformdirs import user_state_path
-
-    return user_state_path("torchtty")
+    return _chosen("TORCHTTY_STATE") or _users("state")
 
 
 def config_folder() -> Path:
     """Return the folder of the settings that a person writes: `TORCHTTY_CONFIG` or the user's configuration folder."""
-    if chosen := os.environ.get("TORCHTTY_CONFIG"):
-        return expanded(chosen).absolute()
-    from platformdirs import user_config_path
-
-    return user_config_path("torchtty")
+    return _chosen("TORCHTTY_CONFIG") or _users("config")
 
 
 def export_target(folder: str | Path) -> Path:

@@ -1,7 +1,7 @@
 """GPT-2 as it was published: biases everywhere, a tied head, its own GELU (Radford et al., 2019); and its `config.json`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -132,15 +132,9 @@ def written_architecture(shape: Architecture) -> dict[str, Any]:
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
-        "vocab_size": shape.vocab_size,
-        "n_positions": shape.n_positions,
+        **asdict(shape),
         "n_ctx": shape.n_positions,
-        "n_embd": shape.n_embd,
-        "n_layer": shape.n_layer,
-        "n_head": shape.n_head,
         "n_inner": None if shape.n_inner == 4 * shape.n_embd else shape.n_inner,
-        "activation_function": shape.activation_function,
-        "layer_norm_epsilon": shape.layer_norm_epsilon,
         **_REQUIRED,
     }
 

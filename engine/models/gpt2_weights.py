@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import export_target
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED, GPT2Model
 from torchtty.engine.data.tokenizers import Tokenizer
+from torchtty.engine.data.tokenizers.base import read_json
 from torchtty.engine.data.tokenizers.gpt2 import gpt2_files
 from torchtty.engine.models.gpt2 import GPT2, Architecture, read_architecture, written_architecture
 from torchtty.engine.models.gpt2_hub import weights_folder
@@ -47,7 +47,8 @@ _A_BLOCK = (
 _MASK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # the causal mask, which old versions stored as a weight
 _PREFIX = "transformer."
 _HEAD = "lm_head.weight"  # the same as wte.weight, stored by some
-SMALL = {"n_positions": 128, "n_embd": 128, "n_layer": 4, "n_head": 4}
+UNTRAINED_SHAPE = {"n_embd": 128, "n_layer": 4, "n_head": 4, "n_inner": 4 * 128}
+UNTRAINED_POSITIONS = 128  # or as many as a training example has
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -96,16 +97,9 @@ def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] 
 
 def untrained(config: GPT2Model, vocab_size: int) -> GPT2:
     """Return a small GPT-2 with weights drawn as before pretraining: N(0, 0.02²), biases 0, norms 1 (Radford et al., 2019)."""
-    positions = max(SMALL["n_positions"], config.block_size)
+    positions = max(UNTRAINED_POSITIONS, config.block_size)
     shape = Architecture(
-        vocab_size=vocab_size,
-        n_positions=positions,
-        n_embd=SMALL["n_embd"],
-        n_layer=SMALL["n_layer"],
-        n_head=SMALL["n_head"],
-        n_inner=4 * SMALL["n_embd"],
-        activation_function="gelu_new",
-        layer_norm_epsilon=1e-5,
+        vocab_size, positions, activation_function="gelu_new", layer_norm_epsilon=1e-5, **UNTRAINED_SHAPE
     )
     model = GPT2(shape, config)
     for name, parameter in model.named_parameters():
@@ -180,6 +174,14 @@ class _WeightFiles:
             )
         self._places[name] = (file, key)
 
+    def _each(self, read: Callable[[Any, str], Any]) -> Iterator[tuple[str, Any]]:
+        """Yield every weight's name and what `read` finds of it in its file, one file after the other."""
+        for file in sorted({file for file, _ in self._places.values()}):
+            with self._opened(file) as content:
+                for name, (where, key) in self._places.items():
+                    if where == file:
+                        yield name, read(content, key)
+
     def check(self, expected: dict[str, tuple[str, tuple[int, ...], bool]]) -> None:
         """Compare names and shapes with what is expected, before anything is loaded."""
         self._expected = expected
@@ -188,32 +190,23 @@ class _WeightFiles:
             raise self._misfit(f"lack '{missing[0]}'{_others(missing)}, which config.json calls for")
         if unknown := sorted(here - expected.keys()):
             raise self._misfit(f"have '{_short(unknown[0])}'{_others(unknown)}, for which GPT-2 has no place")
-        for file in sorted({file for file, _ in self._places.values()}):
-            with self._opened(file) as content:
-                for name, (where, key) in self._places.items():
-                    if where == file:
-                        wanted = expected["wte.weight" if name == _HEAD else name][1]
-                        if (has := tuple(content.get_slice(key).get_shape())) != wanted:
-                            raise self._misfit(f"have '{name}' of shape {has} where config.json makes it {wanted}")
+        for name, has in self._each(lambda content, key: tuple(content.get_slice(key).get_shape())):
+            if has != (wanted := expected["wte.weight" if name == _HEAD else name][1]):
+                raise self._misfit(f"have '{name}' of shape {has} where config.json makes it {wanted}")
 
     @torch.no_grad()
     def load(self, model: GPT2) -> None:
         """Fill the model's memory; names and shapes have been checked."""
         own = model.state_dict()
         head = None
-        for file in sorted({file for file, _ in self._places.values()}):
-            with self._opened(file) as content:
-                for name, (where, key) in self._places.items():
-                    if where != file:
-                        continue
-                    tensor: Tensor = content.get_tensor(key)
-                    if not tensor.is_floating_point():
-                        raise self._misfit(f"have '{name}' as {tensor.dtype}, where numbers with a fraction are needed")
-                    if name == _HEAD:
-                        head = tensor
-                        continue
-                    ours, _, transposed = self._expected[name]
-                    own[ours].copy_(tensor.t() if transposed else tensor)
+        for name, tensor in self._each(lambda content, key: content.get_tensor(key)):
+            if not tensor.is_floating_point():
+                raise self._misfit(f"have '{name}' as {tensor.dtype}, where numbers with a fraction are needed")
+            if name == _HEAD:
+                head = tensor
+                continue
+            ours, _, transposed = self._expected[name]
+            own[ours].copy_(tensor.t() if transposed else tensor)
         if head is not None and not torch.equal(head.float(), own["token_embedding.weight"]):
             raise self._misfit(f"have a '{_HEAD}' of their own, and torchtty's GPT-2 uses wte.weight there")
 
@@ -272,8 +265,6 @@ def _write_folder(target: Path, files: dict[str, bytes]) -> None:
 
 
 def _read_json(path: Path) -> Any:
-    from torchtty.engine.data.tokenizers.base import read_json
-
     try:
         return read_json(path)
     except UserError as error:

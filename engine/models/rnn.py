@@ -83,7 +83,5 @@ class RNN(nn.Module):
         before = None if state is None else state if len(state) == 2 else state[0]
         hidden, after = self.recurrence(x, before)  # (B, T, H)
         logits = self.head(hidden if self.predicts_every_position else hidden[:, -1:])  # (B, T, V) or (B, 1, V)
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
+        loss = None if targets is None else F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
         return logits, after if isinstance(after, tuple) else (after,), loss

@@ -106,7 +106,5 @@ class Transformer(nn.Module):
         for block in self.blocks:
             x = block(x)
         logits = self.head(x if self.predicts_every_position else x[:, -1:])  # (B, T, V) or (B, 1, V)
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
+        loss = None if targets is None else F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
         return logits, loss

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,21 +56,6 @@ def draw(probability: Tensor, generator: torch.Generator) -> Tensor:
     return token.masked_fill_(probability.isnan().any(1), NOT_A_NUMBER)
 
 
-class Cache(Protocol):
-    """What a model remembers of the tokens it has seen, so that it need only be shown the next one.
-
-    A model that has one offers `new_cache(batch, length)` and `forward(idx, cache=cache)`, which then returns the logits
-    after the last position only, (B, 1, V).
-    """
-
-    @property
-    def full(self) -> bool:
-        """Whether it cannot take another token; the decoder goes on without it then."""
-
-    def expanded(self, rows: int) -> Self:
-        """Turn the memory of one sequence into that of `rows` sequences that began alike."""
-
-
 @torch.no_grad()
 def decode(
     model: nn.Module,
@@ -87,9 +72,12 @@ def decode(
     """Yield the next token of every row, (rows,), `max_tokens` times, each going on from `prompt` (T,), T >= 0.
 
     A model with a fixed window gets its context filled up with `start_id` on the left. Tokens from `vocab_size` on, which
-    a model may have more of than its tokenizer, are never drawn. The prompt is read once for all rows; with `cached`, a
-    model that can remember it is then shown one token at a time, which gives the same text. The caller puts the model
-    into evaluation mode.
+    a model may have more of than its tokenizer, are never drawn. The caller puts the model into evaluation mode.
+
+    The prompt is read once for all rows. With `cached`, a model that has a `new_cache(batch, length)` is then shown one token
+    at a time, by `forward(idx, cache=cache)`, which returns the logits after the last position only, (B, 1, V); the text is the
+    same. A cache is `expanded(rows)` from one sequence to several that began alike, and once it is `full` the decoder goes on
+    without it.
     """
     if max_tokens < 1:
         return

@@ -1,6 +1,7 @@
 """The task of a model that counts: one step over the whole text."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,13 +48,7 @@ class CountingTask:
 
     def train_step(self, step: int) -> dict[str, Tensor | float]:  # noqa: ARG002 - there is but one step
         self.model.count(_whole(self.windows["train"]))  # type: ignore[operator]
-        self.facts = Facts(
-            parameter_count(self.model),
-            self.facts.vocab_size,
-            self.facts.tokens,
-            self.facts.references,
-            self.facts.notes,
-        )
+        self.facts = replace(self.facts, parameters=parameter_count(self.model))
         return {"train_loss": self._loss([self.windows["train"]])}
 
     @torch.no_grad()

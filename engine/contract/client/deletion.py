@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
@@ -27,14 +26,7 @@ def delete(run: RunDirectory) -> None:
         while run.status().serving and time.monotonic() < until:
             time.sleep(0.1)
     try:
-        hidden = _aside(run.path)
-        shutil.rmtree(hidden)
+        # Renamed first, so that the run is not listed while its files are deleted one by one.
+        shutil.rmtree(run.path.rename(run.path.with_name(f".deleted-{time.time_ns()}-{run.name}")))
     except OSError as error:
         raise UserError(f"{run.name} could not be deleted: {error.strerror or error}.") from None
-
-
-def _aside(path: Path) -> Path:
-    """Rename a run so that it is not listed while its files are deleted one by one."""
-    hidden = path.with_name(f".deleted-{time.time_ns()}-{path.name}")
-    path.rename(hidden)
-    return hidden

@@ -13,7 +13,7 @@ Source = Literal["python", "file", "download", "torchvision"]
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """How a corpus is cleaned before it is used; `torchtty.engine.data.normalise` says what each option does."""
+    """How a corpus is cleaned before it is used; `torchtty.engine.data.text` says what each option does."""
 
     lower_case: bool = False
     letters_only: bool = False

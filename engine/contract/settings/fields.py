@@ -59,8 +59,8 @@ def setting(
     `live` settings can change while training runs. `path` marks a text that names a file or folder.
     A text with a `pattern` says in `allowed` what the pattern lets through.
     """
-    extra: dict[str, Any] = {"unit": unit, "stepping": stepping, "step": step, "live": live, "path": path}
-    extra |= {"pattern": pattern, "allowed": allowed}
+    extra: dict[str, Any] = {"unit": unit, "stepping": stepping, "step": step, "live": live, "is_path": path}
+    extra |= {"pattern": pattern, "pattern_allows": allowed}
     bounds: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
@@ -240,9 +240,8 @@ def _spec(section_name: str, name: str, info: FieldInfo) -> FieldSpec:
     if get_origin(annotation) is Literal:
         choices = tuple(str(choice) for choice in get_args(annotation))
         annotation = str
-    bounds = {
-        key: getattr(item, key) for item in info.metadata for key in ("ge", "le", "gt", "lt") if hasattr(item, key)
-    }
+    names = {"ge": "minimum", "le": "maximum", "gt": "above", "lt": "below"}
+    bounds = {ours: getattr(item, key) for item in info.metadata for key, ours in names.items() if hasattr(item, key)}
     assert annotation in (bool, int, float, str), f"{section_name}.{name} has no simple type"
     return FieldSpec(
         path=f"{section_name}.{name}",
@@ -251,17 +250,8 @@ def _spec(section_name: str, name: str, info: FieldInfo) -> FieldSpec:
         help=info.description or "",
         choices=choices,
         optional=optional,
-        minimum=bounds.get("ge"),
-        maximum=bounds.get("le"),
-        above=bounds.get("gt"),
-        below=bounds.get("lt"),
-        unit=extra.get("unit", ""),
-        stepping=extra.get("stepping", Stepping.LINEAR),
-        step=extra.get("step", 1),
-        live=extra.get("live", False),
-        is_path=extra.get("path", False),
-        pattern=extra.get("pattern"),
-        pattern_allows=extra.get("allowed", ""),
+        **bounds,
+        **extra,
     )
 
 

@@ -1,34 +1,26 @@
 """Settings of the optimizers and of the schedules of their learning rate."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from torchtty.engine.contract.settings.fields import Section, Stepping, setting
 
 
-def _learning_rate(default: float) -> float:
-    rate: float = setting(
-        default, "Size of a step along the gradient.", gt=0, le=100, stepping=Stepping.DECADES, live=True
-    )
-    return rate
+def _learning_rate(default: float) -> Any:
+    return setting(default, "Size of a step along the gradient.", gt=0, le=100, stepping=Stepping.DECADES, live=True)
 
 
-def _weight_decay(default: float) -> float:
-    decay: float = setting(
-        default, "Pull of the weights towards zero.", ge=0, le=100, stepping=Stepping.DECADES, live=True
-    )
-    return decay
+def _weight_decay(default: float) -> Any:
+    return setting(default, "Pull of the weights towards zero.", ge=0, le=100, stepping=Stepping.DECADES, live=True)
 
 
-def _beta1(default: float = 0.9) -> float:
-    beta: float = setting(default, "Memory of the mean gradient.", ge=0, lt=1, step=0.05)
-    return beta
+def _beta1(default: float = 0.9) -> Any:
+    return setting(default, "Memory of the mean gradient.", ge=0, lt=1, step=0.05)
 
 
-def _beta2(default: float = 0.999) -> float:
-    beta: float = setting(default, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
-    return beta
+def _beta2(default: float = 0.999) -> Any:
+    return setting(default, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
 
 
 class OptimizerBase(Section):
@@ -109,14 +101,12 @@ class Muon(OptimizerBase):
 Optimizer = Annotated[AdamW | Adam | SGD | Adagrad | RMSprop | Muon, Field(discriminator="kind")]
 
 
-def _warmup_steps(default: int) -> int:
-    steps: int = setting(default, "Steps over which the rate rises from zero.", ge=0, step=50, unit="steps")
-    return steps
+def _warmup_steps(default: int) -> Any:
+    return setting(default, "Steps over which the rate rises from zero.", ge=0, step=50, unit="steps")
 
 
-def _final(default: float) -> float:
-    share: float = setting(default, "The rate at the end, as a share of learning_rate.", ge=0, le=1, step=0.05)
-    return share
+def _final(default: float) -> Any:
+    return setting(default, "The rate at the end, as a share of learning_rate.", ge=0, le=1, step=0.05)
 
 
 class ConstantSchedule(Section):

@@ -1,8 +1,9 @@
 """What the families of one kind of task share: the sections of their configurations, their metrics and their charts."""
 
+from functools import partial
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from torchtty.engine.contract.settings.data import CharacterTokens, ImageData, TextData, Tokens
 from torchtty.engine.contract.settings.family import (
@@ -92,9 +93,28 @@ LANGUAGE_CHARTS = (LOSS_CHART, RATE_CHART, GRADIENT_CHART, SPEED_CHART)
 COUNTING_CHARTS = (LOSS_CHART,)
 
 
-def language_family(**declared: Any) -> Family:
-    """Declare a family that learns to predict the next token: what all of them share, and what this one declares."""
+MANY_QUICK_STEPS = {
+    "max_steps": 30_000,
+    "eval_interval": 1000,
+    "eval_batches": 0,
+    "checkpoint_interval": 5000,
+    "log_interval": 20,
+    "grad_clip": 0.0,
+}
+"""How a small network that sees a few tokens is trained at the start."""
+
+
+def with_model(base: type[Configuration], section: type[ModelSection]) -> type[Configuration]:
+    """Return a configuration with this model in it."""
+    name = section.__name__.replace("Model", "Configuration")
+    return create_model(name, __base__=base, model=(section, Field(default_factory=section)))
+
+
+def language_family(section: type[ModelSection], **declared: Any) -> Family:
+    """Declare the family of a model that learns to predict the next token: what all of them share, and what this one declares."""
     shared: dict[str, Any] = {
+        "kind": section.model_fields["kind"].default,
+        "configuration": with_model(LanguageConfiguration, section),
         "task": "torchtty.engine.training.language:LanguageTask",
         "metrics": LANGUAGE_METRICS,
         "charts": LANGUAGE_CHARTS,
@@ -104,22 +124,13 @@ def language_family(**declared: Any) -> Family:
     return Family(**shared | declared)
 
 
+_averaged = partial(Metric, averaged=True, smoothed=True)
 ADVERSARIAL_METRICS = (
-    Metric(
-        "loss_d",
-        "discriminator",
-        label="D",
-        description="discriminator's loss (D)",
-        averaged=True,
-        loss=True,
-        smoothed=True,
-    ),
-    Metric(
-        "loss_g", "generator", label="G", description="generator's loss (G)", averaged=True, loss=True, smoothed=True
-    ),
-    Metric("d_real", "D(x), real", averaged=True, smoothed=True),
-    Metric("d_fake", "D(G(z)), drawn", averaged=True, smoothed=True),
-    Metric("d_fake_after", "D(G(z)) after D's step", averaged=True, smoothed=True),
+    _averaged("loss_d", "discriminator", label="D", description="discriminator's loss (D)", loss=True),
+    _averaged("loss_g", "generator", label="G", description="generator's loss (G)", loss=True),
+    _averaged("d_real", "D(x), real"),
+    _averaged("d_fake", "D(G(z)), drawn"),
+    _averaged("d_fake_after", "D(G(z)) after D's step"),
 )
 ADVERSARIAL_HEADLINE = (("loss_d", "loss_g"),)
 ADVERSARIAL_CHARTS = (

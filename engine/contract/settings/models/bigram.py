@@ -2,11 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import language_family
 
 
 class BigramModel(ModelSection):
@@ -16,17 +14,10 @@ class BigramModel(ModelSection):
     block_size: int = setting(8, "Tokens a window; each one predicts the next.", ge=1, le=4096, unit="tokens")
 
 
-class BigramConfiguration(LanguageConfiguration):
-    """The configuration of a bigram table."""
-
-    model: BigramModel = Field(default_factory=BigramModel)
-
-
 FAMILY = language_family(
-    kind="bigram",
+    BigramModel,
     title="bigram table",
     summary="A table of pairs learnt by gradient descent: where counting arrives at once, step by step.",
-    configuration=BigramConfiguration,
     model="torchtty.engine.models.bigram:Bigram",
     start={
         "optimizer": {"kind": "adamw", "learning_rate": 1e-2, "weight_decay": 0.0},

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import Family, Output
 from torchtty.engine.contract.settings.fields import Stepping, setting
 from torchtty.engine.contract.settings.tasks import (
@@ -13,6 +11,7 @@ from torchtty.engine.contract.settings.tasks import (
     ADVERSARIAL_METRICS,
     AdversarialConfiguration,
     PictureModel,
+    with_model,
 )
 
 IMAGE_SIZES = (32, 64)
@@ -44,17 +43,11 @@ class DCGANModel(PictureModel):
             yield "channels", "must be 1 (grey) or 3 (colour)"
 
 
-class DCGANConfiguration(AdversarialConfiguration):
-    """The configuration of a DCGAN."""
-
-    model: DCGANModel = Field(default_factory=DCGANModel)
-
-
 FAMILY = Family(
     kind="dcgan",
     title="DCGAN",
     summary="Draws pictures: a generator learns to be mistaken for real by a discriminator that learns to tell.",
-    configuration=DCGANConfiguration,
+    configuration=with_model(AdversarialConfiguration, DCGANModel),
     task="torchtty.engine.training.adversarial:AdversarialTask",
     model="torchtty.engine.models.dcgan:DCGAN",
     metrics=ADVERSARIAL_METRICS,

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import language_family
 
 
 class GPTModel(ModelSection):
@@ -37,17 +35,10 @@ class GPTModel(ModelSection):
             yield "qkv_bias", "needs bias: turn bias on, or this off"
 
 
-class GPTConfiguration(LanguageConfiguration):
-    """The configuration of a GPT."""
-
-    model: GPTModel = Field(default_factory=GPTModel)
-
-
 FAMILY = language_family(
-    kind="gpt",
+    GPTModel,
     title="GPT",
     summary="A decoder-only transformer: attention looks back over the whole context.",
-    configuration=GPTConfiguration,
     model="torchtty.engine.models.gpt:GPT",
     start={"training": {"batch_size": 12, "max_steps": 2000}},
 )

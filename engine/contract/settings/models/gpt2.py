@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import language_family
 
 UNTRAINED = "untrained"  # instead of weights: a small GPT-2 that nobody has trained yet
 
@@ -41,17 +39,10 @@ class GPT2Model(ModelSection):
             yield "weights", "is missing: give a folder with config.json and model.safetensors, or a name such as gpt2"
 
 
-class GPT2Configuration(LanguageConfiguration):
-    """The configuration of a GPT-2."""
-
-    model: GPT2Model = Field(default_factory=GPT2Model)
-
-
 FAMILY = language_family(
-    kind="gpt2",
+    GPT2Model,
     title="GPT-2",
     summary="The published GPT-2, or any of its form from a folder: sample from it, fine-tune it, hand it on.",
-    configuration=GPT2Configuration,
     task="torchtty.engine.training.pretrained:PretrainedTask",
     model="torchtty.engine.models.gpt2_weights:pretrained",
     exports=True,

@@ -2,11 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import MANY_QUICK_STEPS, language_family
 
 
 class MLPModel(ModelSection):
@@ -22,30 +20,15 @@ class MLPModel(ModelSection):
     )
 
 
-class MLPConfiguration(LanguageConfiguration):
-    """The configuration of an MLP."""
-
-    model: MLPModel = Field(default_factory=MLPModel)
-
-
 FAMILY = language_family(
-    kind="mlp",
+    MLPModel,
     title="MLP",
     summary="Embeds a few symbols and predicts the next through a hidden layer (Bengio et al., 2003).",
-    configuration=MLPConfiguration,
     model="torchtty.engine.models.mlp:MLP",
     start={
         "optimizer": {"kind": "sgd", "learning_rate": 0.1},
         "schedule": {"kind": "step", "at": 0.6, "factor": 0.1},
-        "training": {
-            "max_steps": 30_000,
-            "batch_size": 64,
-            "eval_interval": 1000,
-            "eval_batches": 0,
-            "checkpoint_interval": 5000,
-            "log_interval": 20,
-            "grad_clip": 0.0,
-        },
+        "training": MANY_QUICK_STEPS | {"batch_size": 64},
         "sampling": {"interval": 2000, "temperature": 1.0},
     },
 )

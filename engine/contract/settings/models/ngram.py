@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import Family, ModelSection
 from torchtty.engine.contract.settings.fields import setting
 from torchtty.engine.contract.settings.tasks import (
@@ -11,6 +9,7 @@ from torchtty.engine.contract.settings.tasks import (
     COUNTING_METRICS,
     LANGUAGE_HEADLINE,
     CountingConfiguration,
+    with_model,
 )
 
 
@@ -24,17 +23,11 @@ class NGramModel(ModelSection):
     )
 
 
-class NGramConfiguration(CountingConfiguration):
-    """The configuration of an n-gram."""
-
-    model: NGramModel = Field(default_factory=NGramModel)
-
-
 FAMILY = Family(
     kind="ngram",
     title="n-gram",
     summary="Counts which symbol follows which. No training, and a fair opponent.",
-    configuration=NGramConfiguration,
+    configuration=with_model(CountingConfiguration, NGramModel),
     task="torchtty.engine.training.counting:CountingTask",
     model="torchtty.engine.models.ngram:NGram",
     metrics=COUNTING_METRICS,

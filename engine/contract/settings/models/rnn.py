@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import language_family
 
 
 class RNNModel(ModelSection):
@@ -37,17 +35,10 @@ class RNNModel(ModelSection):
             yield "carry_state", "goes with predict = each only: turn it off, or predict each"
 
 
-class RNNConfiguration(LanguageConfiguration):
-    """The configuration of a recurrent network."""
-
-    model: RNNModel = Field(default_factory=RNNModel)
-
-
 FAMILY = language_family(
-    kind="rnn",
+    RNNModel,
     title="RNN",
     summary="Recurrent: reads one token at a time into a hidden state. Vanilla, LSTM or GRU.",
-    configuration=RNNConfiguration,
     task="torchtty.engine.training.recurrent:RecurrentTask",
     model="torchtty.engine.models.rnn:RNN",
     start={

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import language_family
 
 
 class TransformerModel(ModelSection):
@@ -38,17 +36,10 @@ class TransformerModel(ModelSection):
             yield "d_model", "must be even, as sines and cosines come in pairs; or set positions to none"
 
 
-class TransformerConfiguration(LanguageConfiguration):
-    """The configuration of a transformer."""
-
-    model: TransformerModel = Field(default_factory=TransformerModel)
-
-
 FAMILY = language_family(
-    kind="transformer",
+    TransformerModel,
     title="Transformer",
     summary="The post-norm block as first published, with or without mask and positions.",
-    configuration=TransformerConfiguration,
     model="torchtty.engine.models.transformer:Transformer",
     start={
         "optimizer": {"kind": "adam", "learning_rate": 1e-3},

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field
-
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family
+from torchtty.engine.contract.settings.tasks import MANY_QUICK_STEPS, language_family
 
 
 class WaveNetModel(ModelSection):
@@ -31,30 +29,15 @@ class WaveNetModel(ModelSection):
             yield "block_size", f"must be a power of two to be fused in pairs, such as {below} or {2 * below}"
 
 
-class WaveNetConfiguration(LanguageConfiguration):
-    """The configuration of a WaveNet-like network."""
-
-    model: WaveNetModel = Field(default_factory=WaveNetModel)
-
-
 FAMILY = language_family(
-    kind="wavenet",
+    WaveNetModel,
     title="WaveNet-like",
     summary="Fuses neighbouring symbols in pairs, level by level, with batch norm.",
-    configuration=WaveNetConfiguration,
     model="torchtty.engine.models.wavenet:WaveNet",
     start={
         "optimizer": {"kind": "sgd", "learning_rate": 0.1},
         "schedule": {"kind": "step", "at": 0.75, "factor": 0.1},
-        "training": {
-            "max_steps": 30_000,
-            "batch_size": 32,
-            "eval_interval": 1000,
-            "eval_batches": 0,
-            "checkpoint_interval": 5000,
-            "log_interval": 20,
-            "grad_clip": 0.0,
-        },
+        "training": MANY_QUICK_STEPS | {"batch_size": 32},
         "sampling": {"interval": 2000, "temperature": 1.0},
     },
 )
