@@ -69,6 +69,13 @@ class Workers:
             patch.setenv("TORCHTTY_STATE", str(_HOME / "state"))
             return WarmWorker()
 
+    def end_training(self) -> None:
+        """End workers whose runs still train: a test that failed must not hold the device that the next ones wait for."""
+        for worker, run in self._handed_over:
+            if worker.is_alive and run.status().state.is_live:
+                worker.process.kill()
+                worker.process.wait()
+
     def close(self) -> None:
         """End every worker that is still there."""
         if self._next:
@@ -86,6 +93,14 @@ def workers() -> Iterator[Workers]:
     pool = Workers()
     yield pool
     pool.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_trains_on(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No run of a test outlives it."""
+    yield
+    if "workers" in request.fixturenames:
+        request.getfixturevalue("workers").end_training()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0, what: str = "the condition") -> None:
