@@ -11,10 +11,11 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from torchtty.engine.contract.errors import UnreachableError, UserError
@@ -52,11 +53,8 @@ class RemoteFile:
         """Whether an open file is this one, as far as its hash is known."""
         if self.sha256:
             return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
-        return not self.md5 or hashlib.file_digest(file, _md5).hexdigest() == self.md5
-
-
-def _md5() -> Any:
-    return hashlib.md5(usedforsecurity=False)
+        md5 = partial(hashlib.md5, usedforsecurity=False)
+        return not self.md5 or hashlib.file_digest(file, md5).hexdigest() == self.md5
 
 
 def fetch(
@@ -79,6 +77,8 @@ def fetch(
     mirror = os.environ.get("TORCHTTY_MIRROR", "")
     if mirror and "://" not in mirror:
         return _in_folder(Path(mirror).expanduser(), remote, instead)
+    base = mirror.rstrip("/")
+    addresses = [f"{base}/{name}" for name in _names(remote)] if mirror else [remote.address]
     transfer = _Transfer(remote, instead, (connect_seconds, read_seconds))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def fetch(
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         try:
             with open(handle, "w+b") as file:
-                transfer.run(_addresses(remote, mirror), file)
+                transfer.run(addresses, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
@@ -122,13 +122,6 @@ def _in_folder(folder: Path, remote: RemoteFile, instead: str) -> Path:
     else:
         what = f"has no {remote.file}"
     raise UnreachableError(_sentence(f"The mirror {folder} (TORCHTTY_MIRROR) {what}", instead))
-
-
-def _addresses(remote: RemoteFile, mirror: str) -> list[str]:
-    if not mirror:
-        return [remote.address]
-    base = mirror.rstrip("/")
-    return [f"{base}/{name}" for name in _names(remote)]
 
 
 def _names(remote: RemoteFile) -> list[str]:

@@ -46,9 +46,9 @@ def weights_folder(weights: str) -> Path:
             f"config.json and model.safetensors, or one of {', '.join(PUBLISHED)}."
         )
     for file in _FILES:
-        remote = _remote(weights, file)
+        address = _HUB.format(repository=PUBLISHED[weights].repository, file=file)
         try:
-            path = fetch(remote, instead=_INSTEAD)
+            path = fetch(RemoteFile(f"{weights}/{file}", address, 0, ""), instead=_INSTEAD)
         except UserError as error:
             raise type(error)(f"model.weights: {error}") from None
         _refuse_broken(path)
@@ -63,10 +63,6 @@ def waits_for_download(weights: str) -> bool:
     if mirror and "://" not in mirror:
         return False
     return not all((data_folder() / weights / file).is_file() for file in _FILES)
-
-
-def _remote(name: str, file: str) -> RemoteFile:
-    return RemoteFile(f"{name}/{file}", _HUB.format(repository=PUBLISHED[name].repository, file=file), 0, "")
 
 
 def _refuse_broken(path: Path) -> None:

@@ -98,9 +98,7 @@ def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] 
 def untrained(config: GPT2Model, vocab_size: int) -> GPT2:
     """Return a small GPT-2 with weights drawn as before pretraining: N(0, 0.02²), biases 0, norms 1 (Radford et al., 2019)."""
     positions = max(UNTRAINED_POSITIONS, config.block_size)
-    shape = Architecture(
-        vocab_size, positions, activation_function="gelu_new", layer_norm_epsilon=1e-5, **UNTRAINED_SHAPE
-    )
+    shape = Architecture(vocab_size, positions, activation_function="gelu_new", **UNTRAINED_SHAPE)
     model = GPT2(shape, config)
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):

@@ -71,9 +71,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float, cache: LayerCache | 
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
 
 
+def _gelu_tanh(x: Tensor) -> Tensor:
+    """GELU by its tanh approximation (Hendrycks & Gimpel, 2016, section 2)."""
+    return F.gelu(x, approximate="tanh")
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu_new": _gelu_tanh,
+    "gelu_pytorch_tanh": _gelu_tanh,
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
+
+
 @dataclass(frozen=True)
-class PreNormShape:
-    """What the transformer is made of. Its dropouts are shares of the embeddings, the attention weights, and what layers add."""
+class Architecture:
+    """The shape of a transformer of the GPT family, in the names of GPT-2's `config.json`."""
 
     vocab_size: int
     n_positions: int
@@ -81,10 +96,16 @@ class PreNormShape:
     n_layer: int
     n_head: int
     n_inner: int  # width of the feed-forward layers
-    activation: Callable[[Tensor], Tensor] = F.gelu
+    activation_function: str = "gelu"
+    layer_norm_epsilon: float = 1e-5
+
+
+@dataclass(frozen=True)
+class PreNormShape(Architecture):
+    """What the transformer is made of. Its dropouts are shares of the embeddings, the attention weights, and what layers add."""
+
     bias: bool = True  # in linear layers and norms
     qkv_bias: bool = True
-    norm_epsilon: float = 1e-5
     embd_dropout: float = 0.0
     attn_dropout: float = 0.0
     resid_dropout: float = 0.0
@@ -113,7 +134,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, shape: PreNormShape) -> None:
         super().__init__()
-        self.activation, self.dropout = shape.activation, shape.resid_dropout
+        self.activation, self.dropout = ACTIVATIONS[shape.activation_function], shape.resid_dropout
         self.expand = nn.Linear(shape.n_embd, shape.n_inner, bias=shape.bias)
         self.projection = nn.Linear(shape.n_inner, shape.n_embd, bias=shape.bias)
 
@@ -126,9 +147,9 @@ class Block(nn.Module):
 
     def __init__(self, shape: PreNormShape) -> None:
         super().__init__()
-        self.norm_1 = nn.LayerNorm(shape.n_embd, shape.norm_epsilon, bias=shape.bias)
+        self.norm_1 = nn.LayerNorm(shape.n_embd, shape.layer_norm_epsilon, bias=shape.bias)
         self.attention = CausalSelfAttention(shape)
-        self.norm_2 = nn.LayerNorm(shape.n_embd, shape.norm_epsilon, bias=shape.bias)
+        self.norm_2 = nn.LayerNorm(shape.n_embd, shape.layer_norm_epsilon, bias=shape.bias)
         self.feed_forward = FeedForward(shape)
 
     def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
@@ -150,7 +171,7 @@ class PreNormTransformer(nn.Module):
         self.token_embedding = nn.Embedding(shape.vocab_size, shape.n_embd)
         self.position_embedding = nn.Embedding(shape.n_positions, shape.n_embd)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layer))
-        self.norm = nn.LayerNorm(shape.n_embd, shape.norm_epsilon, bias=shape.bias)
+        self.norm = nn.LayerNorm(shape.n_embd, shape.layer_norm_epsilon, bias=shape.bias)
 
     def new_cache(self, batch: int, length: int) -> KeyValueCache:
         """Return an empty memory for `length` positions of `batch` sequences."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
-from torchtty.engine.models.layers import BatchNorm
+from torchtty.engine.models.mlp import BatchNorm
 
 HEAD_SCALE = 0.1  # of the last layer's first weights, so that the first predictions are close to even
 

@@ -72,65 +72,53 @@ def sample_text(
         "max_tokens (--max-tokens). Nothing else is affected."
     )
     with out_of_memory_means(advice):
-        yield from _sample_text(model, data, request, result, device)
-
-
-def _sample_text(
-    model: nn.Module, data: PreparedText, request: SampleRequest, result: SampleResult, device: torch.device
-) -> Generator[SamplePiece]:
-    tokenizer = data.tokenizer
-    result.unknown = sorted(symbol_name(part) if len(part) == 1 else part for part in tokenizer.unknown(request.prompt))
-    prompt = tokenizer.encode(request.prompt)
-    if request.prompt and not prompt:
-        raise UserError(
-            f"Nothing of this prompt is in the model's vocabulary: it has never seen {', '.join(result.unknown[:8])}."
+        tokenizer = data.tokenizer
+        result.unknown = sorted(
+            symbol_name(part) if len(part) == 1 else part for part in tokenizer.unknown(request.prompt)
         )
-    generator = torch.Generator(device)
-    if request.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(request.seed)
-    start = [data.start_id] if data.terminator is not None or not prompt else []
-    context = torch.tensor(start + prompt, dtype=torch.int64, device=device)
-    result.texts = [tokenizer.decode(prompt)] * request.count
-    result.known = None
-    streams = [tokenizer.stream() for _ in range(request.count)]
-    for stream in streams:
-        for token in prompt:
-            stream.push(token)
-    for index, text in enumerate(result.texts):
-        yield SamplePiece(index, text)
-    ended = [False] * request.count
-    choice = Choice(request.temperature, request.top_k, request.top_p)
-    decoded = decode(
-        model,
-        context,
-        request.count,
-        request.max_tokens,
-        choice,
-        generator,
-        data.start_id,
-        vocab_size=tokenizer.vocab_size,
-    )
-    for tokens in decoded:
-        for index, token in enumerate(tokens.tolist()):
-            if ended[index]:
-                continue
-            if token == NOT_A_NUMBER:
-                raise UserError(
-                    "The model's predictions are not numbers any more: its weights have become NaN or infinite, as they do when "
-                    "training diverges. Sample from an earlier checkpoint, or train again with a lower learning_rate."
-                )
-            ended[index] = token == data.terminator
-            piece = "" if ended[index] else streams[index].push(token)
-            result.texts[index] += piece
-            if piece:
-                yield SamplePiece(index, piece)
-        if all(ended):
-            break
-    for index, stream in enumerate(streams):
-        if rest := stream.finish():
-            result.texts[index] += rest
-            yield SamplePiece(index, rest)
-    if data.terminator is not None:
-        result.known = [text in data.known for text in result.texts]
+        prompt = tokenizer.encode(request.prompt)
+        if request.prompt and not prompt:
+            raise UserError(
+                f"Nothing of this prompt is in the model's vocabulary: it has never seen {', '.join(result.unknown[:8])}."
+            )
+        generator = torch.Generator(device)
+        if request.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(request.seed)
+        start = [data.start_id] if data.terminator is not None or not prompt else []
+        context = torch.tensor(start + prompt, dtype=torch.int64, device=device)
+        result.texts = [tokenizer.decode(prompt)] * request.count
+        result.known = None
+        streams = [tokenizer.stream() for _ in range(request.count)]
+        for stream in streams:
+            for token in prompt:
+                stream.push(token)
+        for index, text in enumerate(result.texts):
+            yield SamplePiece(index, text)
+        ended = [False] * request.count
+        choice = Choice(request.temperature, request.top_k, request.top_p)
+        count, longest, start_id = request.count, request.max_tokens, data.start_id
+        decoded = decode(model, context, count, longest, choice, generator, start_id, vocab_size=tokenizer.vocab_size)
+        for tokens in decoded:
+            for index, token in enumerate(tokens.tolist()):
+                if ended[index]:
+                    continue
+                if token == NOT_A_NUMBER:
+                    raise UserError(
+                        "The model's predictions are not numbers any more: its weights have become NaN or infinite, as they do "
+                        "when training diverges. Sample from an earlier checkpoint, or train again with a lower learning_rate."
+                    )
+                ended[index] = token == data.terminator
+                piece = "" if ended[index] else streams[index].push(token)
+                result.texts[index] += piece
+                if piece:
+                    yield SamplePiece(index, piece)
+            if all(ended):
+                break
+        for index, stream in enumerate(streams):
+            if rest := stream.finish():
+                result.texts[index] += rest
+                yield SamplePiece(index, rest)
+        if data.terminator is not None:
+            result.known = [text in data.known for text in result.texts]

@@ -39,9 +39,7 @@ def use_threads_for(operations: float) -> None:
 
 
 BACKENDS = (Traced(),)
-CHOOSE_AFTER = (
-    100  # steps: to build and prove a backend takes a few tenths of a second, too long before the first points
-)
+CHOOSE_AFTER = 100  # steps: proving a backend takes a few tenths of a second, too long before the first points
 TRIAL_BATCHES = 2  # that a backend is proved on
 
 

@@ -186,11 +186,11 @@ def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_toml(tree: Mapping[str, Mapping[str, Any]]) -> str:
     """Write a configuration's tree as TOML; settings that are none are left out."""
-    return tomli_w.dumps({name: _without_none(fields) for name, fields in tree.items()})
-
-
-def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+    sections = {
+        section: {name: value for name, value in fields.items() if value is not None}
+        for section, fields in tree.items()
+    }
+    return tomli_w.dumps(sections)
 
 
 def from_toml(text: str, source: str = "the configuration") -> Configuration:

@@ -4,8 +4,7 @@ import string
 import time
 from pathlib import Path
 
-from torchtty.engine.data.catalogue import load_corpus
-from torchtty.engine.data.embedded import given_names, python_docs
+from torchtty.engine.data.catalogue import given_names, load_corpus, python_docs
 
 
 def test_given_names_are_many_plain_and_in_a_fixed_order() -> None:
