@@ -20,8 +20,7 @@ from torchtty.tui.bench.startup import LEAVE
 from torchtty.tui.bench.terminal import PATIENCE, Terminal, TimedOut
 
 TRAIN = b"\x14"  # ctrl+t
-WARM = (r"[\d,]+ params",)
-"""The estimate stands in the form: the worker has imported torch and answered."""
+WARM = (r"[\d,]+ params",)  # the estimate stands in the form: the worker has imported torch and answered
 FIRST_POINT = (r"── (train|val)\s+\d+\.\d",)
 """A value in the chart's legend, painted with the frame that has the first point."""
 LONG_ENOUGH = 200_000  # steps: the recipe's are over within ten seconds

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-Label = Callable[[float, float], str]
-"""Turns a tick's position and the distance to the next tick into its text."""
+Label = Callable[[float, float], str]  # turns a tick's position and the distance to the next tick into its text
 
 
 @dataclass(frozen=True)
@@ -113,11 +112,8 @@ def _log_positions(axis: Axis, most: int) -> list[float]:
     return [i * step for i in range(ceil(axis.low / step), floor(axis.high / step) + 1)]
 
 
-EMPTY_SHARE = 0.6
-"""Limits are narrowed only when at least this share of the axis has become empty."""
-
-MARGIN = 0.4
-"""The margin added where values have left the axis, as a share of their spread."""
+EMPTY_SHARE = 0.6  # limits are narrowed only when at least this share of the axis has become empty
+MARGIN = 0.4  # the margin added where values have left the axis, as a share of their spread
 
 
 class AxisLimits:
@@ -131,12 +127,14 @@ class AxisLimits:
         """Return an axis that shows everything from low to high (both above zero for a logarithmic one)."""
         assert low <= high
         axis = self._axis
-        if axis is None or low < axis.low or high > axis.high or self._used(axis, low, high) < 1 - EMPTY_SHARE:
+        if (
+            axis is None
+            or low < axis.low
+            or high > axis.high
+            or axis.fraction(high) - axis.fraction(low) < 1 - EMPTY_SHARE
+        ):
             axis = self._axis = _decades(low, high) if self.log else _snapped(*_with_margin(axis, low, high))
         return axis
-
-    def _used(self, axis: Axis, low: float, high: float) -> float:
-        return axis.fraction(high) - axis.fraction(low)
 
 
 class GrowingLimit:

@@ -13,56 +13,24 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from torchtty.tui.charts.frame import Frame, FrameBuilder
-from torchtty.tui.charts.pacing import WIRE, Pace, frames_per_second, render
-from torchtty.tui.charts.repaint import Painting
+from torchtty.tui.charts.painting import WIRE, Pace, Painting, frames_per_second, render
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import ChartSpec, Mark, Reference, next_smoothing
-from torchtty.tui.charts.style import colour, style_of
+from torchtty.tui.charts.style import STYLED_PARTS, colour, style_of
 
+EARLIER = "Move the cursor to an earlier step; the legend shows the values there"
+LATER = "Move the cursor to a later step"
+FIRST, LAST = "Move the cursor to the first step", "Move the cursor to the last step"
 BINDINGS: list[BindingType] = [
     Binding("l", "log_y", "log y", id="chart.log_y", tooltip="Switch the y axis between linear and logarithmic"),
     Binding("x", "next_x", "axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
     Binding("s", "smooth(-1)", "less smoothing", id="chart.smooth_less", tooltip="Smooth the curves less"),
     Binding("S", "smooth(1)", "more smoothing", id="chart.smooth_more", tooltip="Smooth the curves more"),
-    Binding(
-        "left",
-        "cursor(-1)",
-        "cursor",
-        id="chart.cursor_left",
-        tooltip="Move the cursor to an earlier step; the legend shows the values there",
-    ),
-    Binding(
-        "right",
-        "cursor(1)",
-        "cursor right",
-        show=False,
-        id="chart.cursor_right",
-        tooltip="Move the cursor to a later step",
-    ),
-    Binding(
-        "home",
-        "cursor_end(0)",
-        "first step",
-        show=False,
-        id="chart.cursor_home",
-        tooltip="Move the cursor to the first step",
-    ),
-    Binding(
-        "end",
-        "cursor_end(1)",
-        "last step",
-        show=False,
-        id="chart.cursor_end",
-        tooltip="Move the cursor to the last step",
-    ),
-    Binding(
-        "escape",
-        "no_cursor",
-        "no cursor",
-        show=False,
-        id="chart.no_cursor",
-        tooltip="Hide the cursor",
-    ),
+    Binding("left", "cursor(-1)", "cursor", id="chart.cursor_left", tooltip=EARLIER),
+    Binding("right", "cursor(1)", "cursor right", show=False, id="chart.cursor_right", tooltip=LATER),
+    Binding("home", "cursor_end(0)", "first step", show=False, id="chart.cursor_home", tooltip=FIRST),
+    Binding("end", "cursor_end(1)", "last step", show=False, id="chart.cursor_end", tooltip=LAST),
+    Binding("escape", "no_cursor", "no cursor", show=False, id="chart.no_cursor", tooltip="Hide the cursor"),
 ]
 
 
@@ -73,20 +41,9 @@ class Chart(Widget, can_focus=True):
     can sustain.
     """
 
-    COMPONENT_CLASSES = {
-        "chart--title",
-        "chart--label",
-        "chart--axis",
-        "chart--reference",
-        "chart--mark",
-        "chart--cursor",
-    }
+    COMPONENT_CLASSES = {f"chart--{part}" for part in STYLED_PARTS}
     DEFAULT_CSS = """
-    Chart {
-        width: 1fr;
-        height: 1fr;
-        min-height: 5;
-    }
+    Chart { width: 1fr; height: 1fr; min-height: 5; }
     Chart > .chart--title { text-style: bold; color: $foreground; }
     Chart > .chart--label { color: $foreground 80%; }
     Chart > .chart--axis { color: $foreground 45%; }
@@ -102,13 +59,7 @@ class Chart(Widget, can_focus=True):
     class CursorMoved(Message):
         """The cursor has moved to another step, or was hidden (None)."""
 
-        chart: "Chart"
         step: float | None
-
-        @property
-        def control(self) -> "Chart":
-            """The chart, for `on` with a selector."""
-            return self.chart
 
     def __init__(
         self,
@@ -119,16 +70,14 @@ class Chart(Widget, can_focus=True):
         x_max: float | None = None,
         log_y: bool = False,
         smoothing: float = 0.01,
-        name: str | None = None,
         id: str | None = None,
-        classes: str | None = None,
     ) -> None:
         """Make a chart.
 
         `x_max` is the step at which the x axis ends; `smoothing` the time constant as a share of the x axis, 0 for none;
         `placeholder` the text shown while there are no points.
         """
-        super().__init__(name=name, id=id, classes=classes)
+        super().__init__(id=id)
         self._series: dict[str, Series] = {}
         self._references: dict[str, Reference] = {}
         self._spec = ChartSpec(0, 0, title, x_max=x_max, log_y=log_y, placeholder=placeholder)
@@ -311,11 +260,9 @@ class Chart(Widget, can_focus=True):
         return super().render_lines(crop)
 
     def on_resize(self) -> None:
-        """Draw a frame of the new size at once."""
         self.draw_at_once()
 
     def notify_style_update(self) -> None:
-        """Draw in the new theme's colours."""
         super().notify_style_update()
         if self.is_attached:
             self.points_changed()
@@ -323,7 +270,6 @@ class Chart(Widget, can_focus=True):
     # keys and mouse
 
     def action_log_y(self) -> None:
-        """Switch the y axis between linear and logarithmic."""
         self._set(log_y=not self._spec.log_y)
 
     def action_next_x(self) -> None:
@@ -344,7 +290,6 @@ class Chart(Widget, can_focus=True):
         self._move_cursor(self._spec.end_step(end))
 
     def action_no_cursor(self) -> None:
-        """Hide the cursor."""
         self._move_cursor(None)
 
     def on_click(self, event: events.Click) -> None:
@@ -361,7 +306,7 @@ class Chart(Widget, can_focus=True):
         if step != self._spec.cursor:
             self._set(cursor=step)
             self.refresh_bindings()
-            self.post_message(self.CursorMoved(self, step))
+            self.post_message(self.CursorMoved(step))
 
     def _set(self, **changes: object) -> None:
         """Change the specification and draw it at once."""

@@ -8,11 +8,8 @@ from collections.abc import Iterable
 from itertools import compress
 from math import inf, isfinite, nan
 
-BLOCK = 64
-"""Values in a block of the first level, and blocks of the first level in one of the second."""
-
-LARGEST = 1e100
-"""The largest size of a number that can be drawn; training in 32-bit floats ends at 3.4e38."""
+BLOCK = 64  # values in a block of the first level, and blocks of the first level in one of the second
+LARGEST = 1e100  # the largest size of a number that can be drawn; training in 32-bit floats ends at 3.4e38
 
 
 class MinMaxPyramid:

@@ -17,11 +17,8 @@ from torchtty.tui.charts.style import Line, colour
 from torchtty.tui.format import count_label, decimal_label, seconds_label
 
 NULL = Style.null()
-SMALLEST_WITH_AXES = (16, 5)
-"""Width and height from which a frame has axes."""
-
-SMALLEST_ON_LOG = 1e-100
-"""The smallest number that a logarithmic axis shows."""
+SMALLEST_WITH_AXES = (16, 5)  # width and height from which a frame has axes
+SMALLEST_ON_LOG = 1e-100  # the smallest number that a logarithmic axis shows
 
 
 class ChartLimits:

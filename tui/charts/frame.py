@@ -18,8 +18,7 @@ from torchtty.tui.format import number
 
 NULL = Style.null()
 
-GAP = 2
-"""Cells between two entries of the legend."""
+GAP = 2  # cells between two entries of the legend
 
 
 @dataclass(frozen=True)

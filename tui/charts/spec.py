@@ -9,8 +9,7 @@ from torchtty.tui.charts.style import PLAIN, ChartStyle
 SMOOTHING_LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """The time constants to choose from, as shares of the x axis."""
 
-COORDINATES = (STEP, "seconds", "tokens")
-"""What the x axis can count, in the order in which the key goes through them."""
+COORDINATES = (STEP, "seconds", "tokens")  # what the x axis can count, in the order in which the key goes through them
 
 
 def next_smoothing(share: float, by: int) -> float:
@@ -46,15 +45,11 @@ class ChartSpec:
     references: tuple[Reference, ...] = ()
     marks: tuple[Mark, ...] = ()
     coordinate: str = STEP
-    x_max: float | None = None
-    """The step at which the x axis ends; None, and every other coordinate, follows the data."""
+    x_max: float | None = None  # the step at which the x axis ends; None, and every other coordinate, follows the data
     log_y: bool = False
-    smoothing: float = 0.0
-    """The time constant in steps; 0 draws the points unsmoothed."""
-    cursor: float | None = None
-    """The step at which the cursor stands."""
-    placeholder: str = ""
-    """The text shown while there are no points."""
+    smoothing: float = 0.0  # the time constant in steps; 0 draws the points unsmoothed
+    cursor: float | None = None  # the step at which the cursor stands
+    placeholder: str = ""  # the text shown while there are no points
     style: ChartStyle = PLAIN
 
     def time_constant(self, share: float) -> float:

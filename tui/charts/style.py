@@ -9,10 +9,8 @@ from rich.style import Style
 if TYPE_CHECKING:
     from textual.widget import Widget
 
-Run = tuple[str, Style]
-"""Text in one style."""
-Line = tuple[Run, ...]
-"""A line of a frame."""
+Run = tuple[str, Style]  # text in one style
+Line = tuple[Run, ...]  # a line of a frame
 
 PALETTE: tuple[str, ...] = (
     "#e8743b",  # orange: training
@@ -34,6 +32,7 @@ MARKERS: tuple[str, ...] = ("braille", "•", "×", "○", "+", "▪", "◇", "�
 ASCII_MARKERS: tuple[str, ...] = ("*", "o", "+", "x", "#", "@", "%", "=")
 """The markers of a terminal that shows ASCII only."""
 
+STYLED_PARTS = ("title", "label", "axis", "reference", "mark", "cursor")  # the style sheet has a class for each
 BOLD, DIM = Style(bold=True), Style(dim=True)
 
 
@@ -84,26 +83,17 @@ class ChartStyle:
         return "──" if marker == "braille" else marker * 2
 
 
-PLAIN = ChartStyle()
-"""The style without a theme, as the command line prints charts."""
+PLAIN = ChartStyle()  # the style without a theme, as the command line prints charts
 
 
 def style_of(chart: "Widget") -> ChartStyle:
     """Return the style that a chart widget's style sheet and its app's theme define."""
 
-    def part(name: str) -> Style:
-        # Only the foreground: a chart has the background of the widget that holds it.
-        found = chart.get_component_rich_style(f"chart--{name}")
-        return Style(color=found.color, bold=found.bold, dim=found.dim)
-
+    parts = {name: chart.get_component_rich_style(f"chart--{name}") for name in STYLED_PARTS}
     backdrop = chart.background_colors[1]
     return ChartStyle(
-        title=part("title"),
-        label=part("label"),
-        axis=part("axis"),
-        reference=part("reference"),
-        mark=part("mark"),
-        cursor=part("cursor"),
+        # Only the foreground: a chart has the background of the widget that holds it.
+        **{name: Style(color=part.color, bold=part.bold, dim=part.dim) for name, part in parts.items()},
         backdrop=None if backdrop.ansi is not None else backdrop.hex6,
         colour=not chart.app.no_color,
         unicode=terminal_shows_unicode(),

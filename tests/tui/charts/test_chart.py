@@ -11,18 +11,20 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.charts.pacing import (
+from torchtty.tui.charts.painting import (
     LONGEST_DELAY,
     RENDER_BURST,
     RENDER_SHARE,
     RENDER_THREAD,
+    STYLE_BYTES,
     WIRE_BURST,
     WIRE_RATE,
     Pace,
     TokenBucket,
+    changed_columns,
     frames_per_second,
+    painted_bytes,
 )
-from torchtty.tui.charts.repaint import STYLE_BYTES, changed_columns, painted_bytes
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.style import PALETTE
 
