@@ -13,7 +13,7 @@ import pytest
 
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.bench import charts, startup, training, written_runs
+from torchtty.tui.bench import charts, training, written_runs
 from torchtty.tui.bench.environment import Environment
 from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, Bar, Failure, Figure, measured
 from torchtty.tui.bench.terminal import Terminal, TimedOut, plain_text
@@ -123,7 +123,7 @@ def test_growth_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_opening_the_app_is_measured_in_a_terminal() -> None:
     with Environment() as environment:
-        assert 0 < startup.seconds_until_usable(environment) < 60
+        assert 0 < training.seconds_until_usable(environment) < 60
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from statistics import median
 
@@ -22,8 +23,8 @@ TICK = 0.001  # seconds between two looks whether the UI thread is free
 def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
     """Let four curves grow, a million points long, and time each frame."""
     points, frames = (100_000, 8) if quick else (1_000_000, 25)
-    cost = asyncio.run(ui_cost(points, 4, frames))
-    built = build_cost(*SIZE, losses(points), frames=5)
+    cost = asyncio.run(ui_cost(losses(points), frames))
+    built = build_cost(losses(points), frames=5)
     note = f"processor time; first frame {cost.first:.0f} ms; another thread builds it in {built.steady:.0f} ms"
     what = f"UI thread per chart frame, four series of {points:,} points"
     pause = "the same, longest pause of the UI thread in a frame"
@@ -33,14 +34,13 @@ def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
     ]
 
 
-def losses(points: int, number: int = 4) -> list[Series]:
-    """Return falling, noisy curves."""
+def losses(points: int) -> list[Series]:
+    """Return four falling, noisy curves."""
     rng = random.Random(0)
     noise = [rng.gauss(0, 0.08) for _ in range(10_007)]
     made = []
-    for shift in range(number):
-        series = Series(f"run {shift + 1}")
-        fall = 6 / points
+    for shift in range(4):
+        series, fall = Series(f"run {shift + 1}"), 6 / points
         values = [1.5 + shift * 0.3 + 2 * math.exp(-i * fall) + noise[i % 10_007] for i in range(points)]
         series.extend(range(points), values)
         made.append(series)
@@ -57,14 +57,12 @@ class Cost:
     pauses: list[float]
 
 
-def build_cost(width: int, height: int, series: list[Series], smoothing: float = 0.0, frames: int = 30) -> Cost:
+def build_cost(series: list[Series], frames: int) -> Cost:
     """Measure the processor time of building frames, a new point each."""
     import plotext  # noqa: F401  (not counted)
 
     end = max(len(one) for one in series)
-    spec = ChartSpec(
-        width, height, "loss", tuple(series), (Reference("chance", 3.5),), x_max=end * 1.25, smoothing=smoothing
-    )
+    spec = ChartSpec(*SIZE, "loss", tuple(series), (Reference("chance", 3.5),), x_max=end * 1.25)
     builder, times = FrameBuilder(), []
     for _ in range(frames):
         began = time.thread_time()
@@ -96,26 +94,21 @@ class _Growing(App[None]):
         await asyncio.sleep(0.05)
 
 
-async def ui_cost(points: int, number: int, frames: int) -> Cost:
+async def ui_cost(series: list[Series], frames: int) -> Cost:
     """Measure what a frame takes of the UI thread: appending, scheduling, comparing, rendering, everything."""
-    app = _Growing(losses(points, number))
+    app = _Growing(series)
     async with app.run_test(size=SIZE):
         while not app.chart.frame.lines or not app.chart.is_up_to_date:
             await asyncio.sleep(0.05)
 
-        async def processor_time() -> float:
+        async def processor_time(waiting: Awaitable[None]) -> float:
             began = time.thread_time()
-            await app.next_frame()
+            await waiting
             return (time.thread_time() - began) * 1e3
 
-        async def nothing() -> float:
-            began = time.thread_time()
-            await asyncio.sleep(0.1)
-            return (time.thread_time() - began) * 1e3
-
-        first = await processor_time()
-        idle = median([await nothing() for _ in range(5)])
-        each = [max(0.0, await processor_time() - idle) for _ in range(frames)]
+        first = await processor_time(app.next_frame())
+        idle = median([await processor_time(asyncio.sleep(0.1)) for _ in range(5)])
+        each = [max(0.0, await processor_time(app.next_frame()) - idle) for _ in range(frames)]
         return Cost(first, median(each), span(each), [await _longest_pause(app) for _ in range(frames)])
 
 

@@ -57,16 +57,8 @@ def _cpu_name() -> str:
 
 
 WARM_UP = 120.0  # seconds that importing torch may take on a busy machine
-_PERSONAL = {
-    "NO_COLOR",
-    "TORCHTTY_IMAGES",
-    "SSH_CONNECTION",
-    "TMUX",
-    "TEXTUAL",
-    "TEXTUAL_FPS",
-    "TEXTUAL_ANIMATIONS",
-    "TORCHTTY_THREADS",
-}
+_PERSONAL = {"NO_COLOR", "SSH_CONNECTION", "TMUX", "TEXTUAL", "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS"}
+_PERSONAL |= {"TORCHTTY_IMAGES", "TORCHTTY_THREADS"}
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -65,34 +65,25 @@ NAMES = {
 """What `--only` takes."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A function of a module of this package, `measure(wanted, quick=…)`, and the names it yields figures for."""
+class Measurement(NamedTuple):
+    """A function of a module of this package, `function(wanted, quick=…)`, and the names it yields figures for."""
 
     module: str
     function: str
     doing: str
     names: frozenset[str]
 
-    def figures(self, wanted: frozenset[str], *, quick: bool) -> list[Figure]:
-        measure: Callable[..., list[Figure]] = getattr(
-            import_module(f"torchtty.tui.bench.{self.module}"), self.function
-        )
-        return measure(wanted, quick=quick)
-
-
-def _of(module: str, function: str, doing: str, *names: str) -> Measurement:
-    return Measurement(module, function, doing, frozenset(names))
-
 
 MEASUREMENTS = (
-    _of("startup", "measure", "opening the app", "start"),
-    _of("training", "measure_app", "training an MLP in the app", "train", "bytes", "idle", "speed"),
-    _of("training", "measure_prompts", "training and prompting a GPT", "sample", "speed"),
-    _of("training", "measure_plain_loop", "training headless and in a plain loop", "speed"),
-    _of("charts", "measure", "drawing a chart of millions of points", "chart"),
-    _of("written_runs", "measure_opening", "opening a long run", "open"),
-    _of("written_runs", "measure_growth", "watching a day's worth of updates", "idle"),
+    Measurement("training", "measure_start", "opening the app", frozenset({"start"})),
+    Measurement(
+        "training", "measure_app", "training an MLP in the app", frozenset({"train", "bytes", "idle", "speed"})
+    ),
+    Measurement("training", "measure_prompts", "training and prompting a GPT", frozenset({"sample", "speed"})),
+    Measurement("training", "measure_plain_loop", "training headless and in a plain loop", frozenset({"speed"})),
+    Measurement("charts", "measure", "drawing a chart of millions of points", frozenset({"chart"})),
+    Measurement("written_runs", "measure_opening", "opening a long run", frozenset({"open"})),
+    Measurement("written_runs", "measure_growth", "watching a day's worth of updates", frozenset({"idle"})),
 )
 
 
@@ -108,6 +99,8 @@ def measured(
         if own := names & measurement.names:
             doing(measurement.doing)
             try:
-                yield from (figure for figure in measurement.figures(names, quick=quick) if figure.name in own)
+                module = import_module(f"torchtty.tui.bench.{measurement.module}")
+                figures: list[Figure] = getattr(module, measurement.function)(names, quick=quick)
+                yield from (figure for figure in figures if figure.name in own)
             except Exception as error:  # whatever it was, the other rows are worth having
                 yield Failure(", ".join(sorted(own)), f"{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ import subprocess
 import termios
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import psutil
@@ -95,14 +96,10 @@ class Terminal:
                 if len(self._arrivals) != seen:
                     seen = len(self._arrivals)
                     text = plain_text(bytes(self._output[since:]))
-                    if all(pattern.search(text) for pattern in wanted):
+                    missing = [pattern.pattern for pattern in wanted if not pattern.search(text)]
+                    if not missing:
                         return self._first_complete(wanted, since)
                 if self._ended or time.perf_counter() > deadline:
-                    missing = [
-                        pattern.pattern
-                        for pattern in wanted
-                        if not pattern.search(plain_text(bytes(self._output[since:])))
-                    ]
                     last = " / ".join(plain_text(bytes(self._output[-2000:])).split("\n")[-6:])
                     why = "the program ended" if self._ended else f"in {patience:.0f} s"
                     raise TimedOut(f"{', '.join(missing)} was not on the screen: {why}. The last of it: {last[-300:]}")
@@ -111,23 +108,18 @@ class Terminal:
     def _first_complete(self, wanted: Sequence[re.Pattern[str]], since: int) -> float:
         """Find the arrival with which the patterns were complete; several may have come since the last look."""
         arrivals = [(at, length) for at, length in self._arrivals if length > since]
-        low, high = 0, len(arrivals) - 1
-        while low < high:
-            middle = (low + high) // 2
-            text = plain_text(bytes(self._output[since : arrivals[middle][1]]))
-            if all(pattern.search(text) for pattern in wanted):
-                high = middle
-            else:
-                low = middle + 1
-        return arrivals[low][0]
+
+        def complete(arrival: tuple[float, int]) -> bool:
+            text = plain_text(bytes(self._output[since : arrival[1]]))
+            return all(pattern.search(text) for pattern in wanted)
+
+        return arrivals[bisect_left(arrivals, True, hi=len(arrivals) - 1, key=complete)][0]
 
     def bytes_during(self, seconds: float) -> int:
         """Count what is written in so many seconds."""
         before = self.length
         time.sleep(seconds)
         return self.length - before
-
-    # -- signals --------------------------------------------------------------------------------------------------
 
     def freeze(self) -> None:
         """Halt the program as if it were not there."""
@@ -166,8 +158,6 @@ class Terminal:
             return [own, *own.children(recursive=True)]
         except psutil.Error:
             return []
-
-    # -- the other end --------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         while not self._ended:

@@ -1,7 +1,8 @@
-"""Training in a worker: watched by an app, headless, against a plain PyTorch loop, and while it is prompted."""
+"""The app in a terminal: opening it, and training that it watches, that is prompted, or that a plain PyTorch loop competes with."""
 
 import json
 import subprocess
+import sys
 import time
 from statistics import median
 from typing import Any, NamedTuple
@@ -16,10 +17,11 @@ from torchtty.engine.contract.run.requests import Edit, Sample
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.environment import WARM_UP, Environment, end, python, wait_until
 from torchtty.tui.bench.measurements import Bar, Figure, span
-from torchtty.tui.bench.startup import LEAVE
 from torchtty.tui.bench.terminal import PATIENCE, Terminal, TimedOut
 
-TRAIN = b"\x14"  # ctrl+t
+FORM = (r"Recipe", r"n_embd\s+\d", r"Train \^t", r"\^q quit")
+"""What shows that the form stands with the focus on its button: pickers, a setting with its value, the button, the keys."""
+TRAIN, LEAVE = b"\x14", b"\x11"  # ctrl+t, ctrl+q
 WARM = (r"[\d,]+ params",)  # the estimate stands in the form: the worker has imported torch and answered
 FIRST_POINT = (r"── (train|val)\s+\d+\.\d",)
 """A value in the chart's legend, painted with the frame that has the first point."""
@@ -41,6 +43,40 @@ GPT = {
 
 MODELS = {"mlp": "MLP", "mlp-adamw": "MLP", "gpt": "GPT"}
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
+
+
+def measure_start(_: frozenset[str], *, quick: bool) -> list[Figure]:
+    """Open the app several times and import torch in between, so that a busy moment hits both."""
+    opened, imported = [], []
+    with Environment() as environment:
+        # The first of both is not counted: modules are compiled and files read from the disk.
+        import_of_torch(environment)
+        seconds_until_usable(environment)
+        for number in range(2 if quick else 5):
+            if number < (1 if quick else 3):
+                imported.append(import_of_torch(environment))
+            opened.append(seconds_until_usable(environment))
+    usable, torch = median(opened), median(imported)
+    note = f"import torch takes {torch:.2f} s"
+    return [
+        Figure("start", "app usable, from command to first paint with focus", usable, "s", Bar(0.7), span(opened)),
+        Figure("start", "the same, as a share of `import torch`", usable / torch, "", Bar(1 / 6), note=note),
+    ]
+
+
+def seconds_until_usable(environment: Environment) -> float:
+    """Return the seconds from the spawn of the command to the paint that completes the form."""
+    with Terminal(python("torchtty.tui.main"), environment.variables) as terminal:
+        at = terminal.wait_for(FORM)
+        terminal.close(LEAVE)
+    return at - terminal.spawned
+
+
+def import_of_torch(environment: Environment) -> float:
+    """Return the seconds that a Python takes to import torch and end."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], env=environment.variables, check=True)
+    return time.perf_counter() - began
 
 
 def watched_speed(model: str, terminal: Terminal, run: RunDirectory, *, quick: bool) -> Figure:

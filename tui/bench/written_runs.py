@@ -53,16 +53,8 @@ def write_status(run: RunDirectory, state: RunState, step: int, max_steps: int) 
     """Write a status with this process as the worker."""
     process = psutil.Process(os.getpid())
     known: dict[str, Any] = {"pid": process.pid, "process_started": process.create_time(), "host": socket.gethostname()}
-    run.write_status(
-        Status(
-            state=state,
-            step=step,
-            max_steps=max_steps,
-            steps_per_second=400.0 + step % 7,
-            heartbeat=time.time(),
-            **known,
-        )
-    )
+    known |= {"steps_per_second": 400.0 + step % 7, "heartbeat": time.time()}
+    run.write_status(Status(state=state, step=step, max_steps=max_steps, **known))
 
 
 def metric_lines(first: int, last: int, metrics: int = len(ALWAYS)) -> bytes:
