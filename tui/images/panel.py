@@ -19,13 +19,54 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.events import Images
 from torchtty.engine.contract.run.requests import Sample
 from torchtty.tui.charts.style import as_ascii, terminal_shows_unicode
-from torchtty.tui.images.history import Grid, History
 from torchtty.tui.images.picture import Picture
 
 BESIDE, BESIDE_ROWS = 60, 10  # cells and rows from which real pictures stand beside the drawn ones
 BENEATH = 22  # rows from which they stand beneath them
+
+
+class History:
+    """The grids that a run has drawn: the newest of every step from fixed noise, the real pictures and the latest fresh ones."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.real: Images | None = None
+        self.fresh: Images | None = None
+        self._fixed: dict[int, Images] = {}
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def take(self, grids: Iterable[Images]) -> None:
+        """Add grids; one of a step that is there replaces it."""
+        for grid in grids:
+            if grid.source == "real":
+                self.real = grid
+            elif grid.source == "fresh":
+                self.fresh = grid
+            else:
+                self._fixed[grid.step] = grid
+        self.steps = sorted(self._fixed)
+
+    def at(self, index: int) -> Images:
+        """Return the grid at a place in the history."""
+        return self._fixed[self.steps[index]]
+
+    def nearest(self, step: float) -> int:
+        """Return the place of the grid drawn nearest to a step."""
+        return min(range(len(self.steps)), key=lambda index: abs(self.steps[index] - step))
+
+
+def grid_file(media: Path, grid: Images) -> Path | None:
+    """Return the file of a grid in a run's `media/`, or None if it leads out of that folder."""
+    path = media / grid.path.removeprefix("media/")
+    try:
+        return path if path.resolve().is_relative_to(media.resolve()) else None
+    except OSError:
+        return None
 
 
 class Scrubber(Widget):
@@ -122,19 +163,18 @@ class ImagePanel(Vertical, can_focus=True):
         ),
     ]
 
+    @dataclass
     class Asked(Message):
         """A grid of fresh noise was requested."""
 
-        def __init__(self, request: Sample) -> None:
-            super().__init__()
-            self.request = request
+        request: Sample
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.history = History()
         self._media: Path | None = None
         self._place: int | None = None  # None follows the newest
-        self._fresh: Grid | None = None
+        self._fresh: Images | None = None
         self._answered = ""
         self._ready = False  # whether the panel is mounted
 
@@ -150,8 +190,6 @@ class ImagePanel(Vertical, can_focus=True):
             yield Static(id="images-name")
             yield Scrubber(id="images-scrubber")
 
-    # -- content --------------------------------------------------------------------------------------------------
-
     def attach(self, media: Path | None) -> None:
         """Show the grids of another run's `media/`, or none."""
         self._media = media
@@ -159,7 +197,7 @@ class ImagePanel(Vertical, can_focus=True):
         self._place = self._fresh = None
         self._show()
 
-    def take(self, grids: Iterable[Grid]) -> None:
+    def take(self, grids: Iterable[Images]) -> None:
         """Add grids; known ones may be among them."""
         before = self.history.fresh
         self.history.take(grids)
@@ -174,7 +212,7 @@ class ImagePanel(Vertical, can_focus=True):
         self._show()
 
     @property
-    def shown(self) -> Grid | None:
+    def shown(self) -> Images | None:
         """The grid in view among the drawn ones."""
         if self._fresh is not None:
             return self._fresh
@@ -199,11 +237,9 @@ class ImagePanel(Vertical, can_focus=True):
             name = printable_line(grid.title) + (" · newest" if following else "")
         self.query_one("#images-name", Static).update(Content(name))
 
-    def _put(self, which: str, grid: Grid | None) -> None:
-        path = grid.path(self._media) if grid is not None and self._media is not None else None
+    def _put(self, which: str, grid: Images | None) -> None:
+        path = grid_file(self._media, grid) if grid is not None and self._media is not None else None
         self.query_one(which, Picture).show(path, grid.time if grid is not None else 0.0)
-
-    # -- layout ---------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
         self._ready = True
@@ -218,8 +254,6 @@ class ImagePanel(Vertical, can_focus=True):
         if beside or height >= BENEATH:
             self.remove_class("-swapped")
 
-    # -- keys and mouse -------------------------------------------------------------------------------------------
-
     def action_move(self, by: int) -> None:
         """Go back or on in the history; from the newest there is no later one."""
         if len(self.history):
@@ -227,7 +261,6 @@ class ImagePanel(Vertical, can_focus=True):
             self._go(self._index + by)
 
     def action_first(self) -> None:
-        """Go to the first grid."""
         if len(self.history):
             self._fresh = None
             self._go(0)
@@ -247,7 +280,6 @@ class ImagePanel(Vertical, can_focus=True):
             self.toggle_class("-swapped")
 
     def action_draw(self) -> None:
-        """Request a grid of fresh noise."""
         self._answered = uuid.uuid4().hex[:12]
         self.post_message(self.Asked(Sample(id=self._answered, seed=secrets.randbelow(1000))))
 

@@ -14,9 +14,8 @@ from textual.widget import Widget
 
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.style import terminal_shows_unicode
-from torchtty.tui.images.blocks import Line, half_blocks, shades
 from torchtty.tui.images.protocol import Protocol, chosen, graphics_widget
-from torchtty.tui.images.sheet import Unreadable, sheet, tiles
+from torchtty.tui.images.sheet import Line, Unreadable, half_blocks, shades, sheet, tiles
 
 CELL = (10, 20)  # pixels of a cell where the terminal does not say
 
@@ -80,11 +79,8 @@ class Picture(Widget):
         """Draw the picture if it would differ from the one on display."""
         if not self.is_attached or not self.size:
             return
-        if self._path is None:
-            self._take(None, [], "")
-            return
-        if self.protocol is Protocol.OFF:
-            self._take(None, [], f"Pictures are off: see {self._path}")
+        if self._path is None or self.protocol is Protocol.OFF:
+            self._take(None, [], f"Pictures are off: see {self._path}" if self._path else "")
             return
         rendition = Rendition(self._path, self._version, self.size.width, self.size.height, self._mode())
         if rendition != self._shown:

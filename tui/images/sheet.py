@@ -1,10 +1,15 @@
-"""Laying the pictures of a grid out for the room there is."""
+"""The pictures of a grid: laid out for the room there is, and drawn in characters as half blocks or shades."""
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 from PIL import Image
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
 
 from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 
@@ -12,6 +17,13 @@ SMALL, SMALLEST = 11, 8  # pixels of a picture below which fewer are shown inste
 FEW = 12
 ENLARGED = 2  # how much larger than they are pictures are shown at most
 MOST_PIXELS = 50_000_000
+HALF = "▀"
+LEVELS = 0xF8  # five bits a colour are enough for an eye, and neighbours that look alike cost nothing on the wire
+SHADES = " ░▒▓█"
+ASCII_SHADES = " .:-=+*#%@"
+
+Line = tuple[Segment, ...]
+Colour = tuple[int, int, int]
 
 
 class Unreadable(Exception):
@@ -105,3 +117,43 @@ def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) 
 def _number(picture: Image.Image, key: str) -> int:
     text = str(picture.info.get(key, ""))
     return int(text) if text.isdigit() and len(text) < 6 else 0
+
+
+# In characters.
+
+
+def half_blocks(picture: Image.Image) -> list[Line]:
+    """Return lines that show an RGB picture, each cell its upper pixel in the foreground, its lower in the background."""
+    width, height = picture.size
+    colours = picture.point(lambda value: value & LEVELS).tobytes()
+    pixels = list(zip(colours[::3], colours[1::3], colours[2::3], strict=True))
+    lines = []
+    for top in range(0, height * width, 2 * width):
+        upper, lower = pixels[top : top + width], pixels[top + width : top + 2 * width] or [(0, 0, 0)] * width
+        runs = groupby(zip(upper, lower, strict=True))
+        lines.append(tuple(_cells(len(list(run)), *pair) for pair, run in runs))
+    return lines
+
+
+def shades(picture: Image.Image, *, ascii_only: bool = False, inverted: bool = False) -> list[Line]:
+    """Return lines that show a picture by how much of a cell is filled; `inverted` for dark text on a light ground."""
+    ramp = ASCII_SHADES if ascii_only else SHADES
+    if inverted:
+        ramp = ramp[::-1]
+    width, height = picture.size
+    grey = picture.convert("L").resize((width, max(1, (height + 1) // 2)), Image.Resampling.BOX)
+    pixels = grey.tobytes()
+    return [
+        (Segment("".join(ramp[value * len(ramp) // 256] for value in pixels[top : top + width])),)
+        for top in range(0, len(pixels), width)
+    ]
+
+
+def _cells(count: int, upper: Colour, lower: Colour) -> Segment:
+    # One colour needs no glyph, and a space shows no seam in fonts whose half blocks are not quite half.
+    return Segment((" " if upper == lower else HALF) * count, _style(upper, lower))
+
+
+@lru_cache(maxsize=8192)
+def _style(upper: Colour, lower: Colour) -> Style:
+    return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))

@@ -9,7 +9,6 @@ from textual.containers import Container
 from torchtty.engine.contract.run.events import Images
 
 if TYPE_CHECKING:
-    from torchtty.tui.images.history import Grid
     from torchtty.tui.images.panel import ImagePanel
 
 
@@ -23,7 +22,7 @@ class Pictures(Container):
     def __init__(self) -> None:
         super().__init__()
         self._panel: ImagePanel | None = None
-        self._known: tuple[Grid, ...] = ()
+        self._known: tuple[Images, ...] = ()
 
     def attach(self, media: Path | None) -> None:
         """Show the grids of another run's `media/`, or none."""
@@ -41,9 +40,7 @@ class Pictures(Container):
         known = self._known
         if self._panel is None:
             return
-        from torchtty.tui.images.history import Grid
-
-        grids = tuple(map(Grid.of_event, images))
+        grids = tuple(images)
         if grids != known:
             self._panel.take(grids[len(known) :] if grids[: len(known)] == known else grids)
             self._known = grids

@@ -14,8 +14,7 @@ from torchtty.engine.contract.run.events import Images, read_event
 from torchtty.engine.contract.run.requests import Sample, collect
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.images.history import Grid, History
-from torchtty.tui.images.panel import ImagePanel
+from torchtty.tui.images.panel import History, ImagePanel, grid_file
 from torchtty.tui.images.picture import Picture
 from torchtty.tui.run.view import RunView
 
@@ -189,17 +188,16 @@ def test_events_that_lead_elsewhere_are_passed_over(tmp_path: Path) -> None:
     media.mkdir()
     (tmp_path / "secret.png").write_bytes(b"")
     (media / "link.png").symlink_to(tmp_path / "secret.png")
-    grid = Grid.of_event(Images(path="media/link.png", step=1))
-    assert grid is not None
-    assert grid.path(media) is None
+    assert grid_file(media, Images(path="media/link.png", step=1)) is None
+    assert grid_file(media, Images(path="media/own.png", step=1)) == media / "own.png"
 
 
 def test_a_grid_written_anew_replaces_the_one_of_its_step() -> None:
     history = History()
-    history.take(Grid(step, "a.png", "", "fixed", 1.0) for step in (20, 0, 10))
-    history.take([Grid(10, "b.png", "", "fixed", 2.0)])
+    history.take(Images(step=step, path="media/a.png", time=1.0) for step in (20, 0, 10))
+    history.take([Images(step=10, path="media/b.png", time=2.0)])
     assert history.steps == [0, 10, 20]
-    assert history.at(1).name == "b.png"
+    assert history.at(1).path == "media/b.png"
     assert history.nearest(14) == 1
 
 

@@ -10,9 +10,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
-from torchtty.tui.images.blocks import half_blocks, shades
 from torchtty.tui.images.protocol import Protocol, chosen
-from torchtty.tui.images.sheet import Unreadable, layout, sheet, tiles
+from torchtty.tui.images.sheet import Unreadable, half_blocks, layout, shades, sheet, tiles
 
 
 def grid_file(path: Path, *colours: str, tile: int = 8) -> Path:
