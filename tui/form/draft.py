@@ -33,9 +33,7 @@ class Draft:
         self._invalid: dict[str, tuple[str, str]] = {}  # path -> (text, message)
         self._edited: list[str] = []  # paths in the order of their last change
         self._reported: dict[str, str] = {}  # problems that only the worker can detect, such as a missing file
-        self._former: dict[
-            tuple[str, str], dict[str, Any]
-        ] = {}  # values of kinds chosen before, for choosing them again
+        self._former: dict[tuple[str, str], dict[str, Any]] = {}  # the values of kinds that were chosen before
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> "Draft":

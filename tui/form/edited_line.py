@@ -5,6 +5,7 @@ setting the first screen would take twice as long.
 """
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import RenderResult
@@ -18,6 +19,7 @@ from textual.widgets import Select
 
 CHARACTERS = {"enter": "\r", "space": " "}
 OPENING_KEYS = ("enter", "space", "up", "down")  # open a list, flip a switch and step a number
+FLIP = "Switch between yes and no"
 ARROW_WIDTH = 3  # a list's arrow, with a space on either side
 
 
@@ -25,29 +27,16 @@ class Toggle(Widget, can_focus=True):
     """A yes or a no on one line, in words so that it reads without colours too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "space,enter,up,down",
-            "flip",
-            "yes/no",
-            id="form.toggle",
-            key_display="space",
-            tooltip="Switch between yes and no",
-        )
+        Binding("space,enter,up,down", "flip", "yes/no", id="form.toggle", key_display="space", tooltip=FLIP)
     ]
 
     on: reactive[bool] = reactive(False)
 
+    @dataclass
     class Changed(Message):
         """The switch was flipped."""
 
-        def __init__(self, toggle: "Toggle", on: bool) -> None:
-            super().__init__()
-            self.toggle = toggle
-            self.on = on
-
-        @property
-        def control(self) -> "Toggle":
-            return self.toggle
+        on: bool
 
     def __init__(self, on: bool) -> None:
         super().__init__()
@@ -62,7 +51,7 @@ class Toggle(Widget, can_focus=True):
         return self.face(self.on)
 
     def watch_on(self, on: bool) -> None:
-        self.post_message(self.Changed(self, on))
+        self.post_message(self.Changed(on))
 
     def action_flip(self) -> None:
         self.on = not self.on

@@ -4,6 +4,7 @@ Each setting's row is built once and then shown and hidden, since composing a ne
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
@@ -18,9 +19,10 @@ from textual.widgets import Static
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
-from torchtty.tui.form.help_line import HelpLine
-from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, Picker, Pickers
+from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, HelpLine, Picker, Pickers
 from torchtty.tui.form.row import FieldRow
+
+NEXT, PREVIOUS = "To the next section", "To the previous section"
 
 
 class FormSection(Vertical):
@@ -37,33 +39,22 @@ class Form(Vertical):
     BINDING_GROUP_TITLE = "Settings"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "pagedown", "section(1)", "next section", id="form.next_section", show=False, tooltip="To the next section"
-        ),
-        Binding(
-            "pageup",
-            "section(-1)",
-            "previous section",
-            id="form.previous_section",
-            show=False,
-            tooltip="To the previous section",
-        ),
+        Binding("pagedown", "section(1)", "next section", False, id="form.next_section", tooltip=NEXT),
+        Binding("pageup", "section(-1)", "previous section", False, id="form.previous_section", tooltip=PREVIOUS),
     ]
 
+    @dataclass
     class Changed(Message):
         """A value of the next run changed."""
 
-        def __init__(self, draft: Draft) -> None:
-            super().__init__()
-            self.draft = draft
+        draft: Draft
 
+    @dataclass
     class LiveEdit(Message):
         """Enter was pressed on a changed setting of the running run."""
 
-        def __init__(self, path: str, value: bool | int | float | str | None) -> None:
-            super().__init__()
-            self.path = path
-            self.value = value
+        path: str
+        value: bool | int | float | str | None
 
     def __init__(self, recipes: Mapping[str, Recipe], first: str) -> None:
         super().__init__()
@@ -302,12 +293,8 @@ class Form(Vertical):
         return self._sections[name]
 
     def _section_in_focus(self) -> str | None:
-        focused = self.screen.focused
-        return (
-            next((row.spec.section for row in self.visible_rows() if focused in (row, row.editor)), None)
-            if focused
-            else None
-        )
+        focused = self.screen.focused or self  # which is no row
+        return next((row.spec.section for row in self.visible_rows() if focused in (row, row.editor)), None)
 
     def _explain(self, spec: FieldSpec) -> None:
         self.query_one(HelpLine).remove_class("-whole")

@@ -1,19 +1,22 @@
-"""The pickers at the top of the form: model, recipe and data."""
+"""The pickers at the top of the form, model, recipe and data, and the help line at its foot."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult, RenderResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import DescendantFocus
+from textual.events import DescendantFocus, MouseScrollDown, MouseScrollUp
+from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Select, Static
 
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
 from torchtty.engine.contract.settings.families import FAMILIES
+from torchtty.engine.contract.settings.fields import FieldSpec, show
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.edited_line import EditedLine, face_of_choice
@@ -32,20 +35,18 @@ class Picker(EditedLine):
 
     EDITOR_AT = EDITOR_AT
 
+    @dataclass
     class Picked(Message):
         """Another entry was chosen."""
 
-        def __init__(self, picker: "Picker", value: str) -> None:
-            super().__init__()
-            self.picker = picker
-            self.value = value
+        picker: "Picker"
+        value: str
 
+    @dataclass
     class Focused(Message):
         """The picker was entered."""
 
-        def __init__(self, picker: "Picker") -> None:
-            super().__init__()
-            self.picker = picker
+        picker: "Picker"
 
     def __init__(
         self, label: str, options: list[tuple[str, str]], value: str, id: str, shows_names: bool = False
@@ -54,25 +55,21 @@ class Picker(EditedLine):
         self.label = label
         self._shows_names = shows_names
         self._options = options
-        self._value = value
-
-    @property
-    def value(self) -> str:
-        return self._value
+        self.value = value
 
     def make_editor(self) -> Widget:
-        return Select(self._listed(), value=self._value, allow_blank=False, compact=True)
+        return Select(self._listed(), value=self.value, allow_blank=False, compact=True)
 
     def render(self) -> RenderResult:
         label = Content.styled(f"  {self.label}".ljust(EDITOR_AT), "bold")
         if self.editor is not None:
             return label
-        title = next(title for title, name in self._options if name == self._value)
+        title = next(title for title, name in self._options if name == self.value)
         return Content.assemble(label, face_of_choice(title, self.size.width - EDITOR_AT))
 
     def show_value(self, value: str) -> None:
         """Show an entry without posting `Picked`."""
-        self._value = value
+        self.value = value
         self.refresh()
         for select in self.query(Select):
             with select.prevent(Select.Changed):
@@ -80,16 +77,12 @@ class Picker(EditedLine):
 
     def show_options(self, options: list[tuple[str, str]], value: str) -> None:
         """Replace the entries."""
-        self._value = value
-        if options == self._options:
-            self.show_value(value)
-            return
-        self._options = options
-        for select in self.query(Select):
-            with select.prevent(Select.Changed):
-                select.set_options(self._listed())
-                select.value = value
-        self.refresh()
+        if options != self._options:
+            self._options = options
+            for select in self.query(Select):
+                with select.prevent(Select.Changed):
+                    select.set_options(self._listed())
+        self.show_value(value)
 
     def _listed(self) -> list[tuple[RenderableType, str]]:
         """Return the entries as Rich texts, in which typing in the list searches: Textual does not search its own Content."""
@@ -104,9 +97,9 @@ class Picker(EditedLine):
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
-        if event.value != self._value:
-            self._value = str(event.value)
-            self.post_message(self.Picked(self, self._value))
+        if event.value != self.value:
+            self.value = str(event.value)
+            self.post_message(self.Picked(self, self.value))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002
         self.post_message(self.Focused(self))
@@ -184,3 +177,75 @@ def datasets(draft: Draft) -> list[tuple[str, str]]:
 
 def _title(entry: Dataset) -> str:
     return entry.name if entry.embedded else f"{entry.name}  ↓ {size(entry.download_size)}"
+
+
+class HelpLine(Widget):
+    """A few lines of text; what does not fit is marked by an ellipsis and can be scrolled to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = Content()
+        self._top = 0  # the first line in view
+
+    def explain(self, draft: Draft, spec: FieldSpec, *, live: bool) -> None:
+        """Show a setting's help, its range, its unit and its initial value."""
+        start = draft.base[spec.section].get("kind") if spec.name == "kind" else draft.start(spec.path)
+        facts = [spec.allowed(), f"in {spec.unit}" if spec.unit else ""]
+        if live:
+            facts.append("enter applies it")
+        else:
+            facts.append(f"{'recipe' if draft.recipe else 'default'} {show(start) if start != '' else 'empty'}")
+            facts.append("can change while it trains" if spec.live else "")
+        name = spec.name if spec.name != "kind" else spec.section
+        self._show(name, f"{draft.help(spec)}\n", " · ".join(filter(None, facts)))
+
+    def explain_picker(self, picker: Picker, pickers: Pickers) -> None:
+        """Show a description of the entry that is chosen in a picker."""
+        if picker.id == "model":
+            family = FAMILIES[picker.value]
+            name, text = family.title, family.summary
+        elif picker.id == "recipe":
+            recipe = pickers.recipes.get(picker.value)
+            name = recipe.name if recipe else "defaults"
+            text = " ".join(recipe.about.split()) if recipe else "The model's own settings, without a recipe."
+            assert recipe or picker.value == OWN_DEFAULTS
+        else:
+            entry = catalogue().get(picker.value)
+            name = entry.name if entry else "file"
+            text = f"{entry.description} {entry.licence}" if entry else "A file of your own, in UTF-8."
+        self._show(name, text)
+
+    def _show(self, name: str, text: str, facts: str = "") -> None:
+        self.content = Content.assemble((name, "bold"), "  ", text, (facts, "$foreground 60%"))
+        self._top = 0
+        self.refresh(layout=True)
+
+    def scroll_page(self, direction: int) -> bool:
+        """Scroll by a page down (1) or up (-1); return whether there was anything to scroll to."""
+        return self._scroll(direction * max(1, self.size.height - 1))
+
+    def _scroll(self, lines: int) -> bool:
+        last = max(0, len(self.content.wrap(max(1, self.size.width))) - self.size.height)
+        top, self._top = self._top, min(max(self._top + lines, 0), last)
+        if self._top != top:
+            self.refresh()
+        return self._top != top
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self._scroll(1)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-1)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        return len(self.content.wrap(max(1, width)))
+
+    def render(self) -> RenderResult:
+        width, height = self.size
+        lines = self.content.wrap(max(1, width))
+        shown = lines[self._top : self._top + height]
+        if shown and self._top + height < len(lines):
+            shown[-1] = Content.assemble(shown[-1].rstrip().truncate(width - 2), " …")
+        return Content("\n").join(shown)

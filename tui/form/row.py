@@ -1,6 +1,7 @@
 """The row of one setting: a mark, its name, its value and its unit, and its problem below."""
 
 import textwrap
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import RenderResult
@@ -21,6 +22,7 @@ EDITOR_WIDTH, WIDE_EDITOR_WIDTH = 13, 20
 UNIT_AT = EDITOR_AT + EDITOR_WIDTH + 1
 WIDTH = UNIT_AT + 6
 
+STEP = Binding.Group("step", compact=True)
 CHANGED = "•"
 WRONG = "×"
 
@@ -39,50 +41,43 @@ class FieldRow(EditedLine):
     BINDING_GROUP_TITLE = "Setting"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "step(1)", "more", id="form.more", group=Binding.Group("step", compact=True), tooltip="Step up"),
-        Binding(
-            "down", "step(-1)", "less", id="form.less", group=Binding.Group("step", compact=True), tooltip="Step down"
-        ),
+        Binding("up", "step(1)", "more", id="form.more", group=STEP, tooltip="Step up"),
+        Binding("down", "step(-1)", "less", id="form.less", group=STEP, tooltip="Step down"),
         Binding("ctrl+z", "reset", "reset", id="form.reset", tooltip="Reset to the value of the recipe", priority=True),
     ]
 
+    @dataclass
     class Entered(Message):
         """The text of the field was changed."""
 
-        def __init__(self, row: "FieldRow", text: str) -> None:
-            super().__init__()
-            self.row = row
-            self.text = text
+        row: "FieldRow"
+        text: str
 
+    @dataclass
     class Stepped(Message):
         """The key for the next value up (1) or down (-1) was pressed."""
 
-        def __init__(self, row: "FieldRow", direction: int) -> None:
-            super().__init__()
-            self.row = row
-            self.direction = direction
+        row: "FieldRow"
+        direction: int
 
+    @dataclass
     class Reset(Message):
         """The key for the initial value was pressed."""
 
-        def __init__(self, row: "FieldRow") -> None:
-            super().__init__()
-            self.row = row
+        row: "FieldRow"
 
+    @dataclass
     class Submitted(Message):
         """Enter was pressed in the field."""
 
-        def __init__(self, row: "FieldRow") -> None:
-            super().__init__()
-            self.row = row
+        row: "FieldRow"
 
+    @dataclass
     class Focused(Message):
         """The field got the focus, or lost it if `left`."""
 
-        def __init__(self, row: "FieldRow", left: bool = False) -> None:
-            super().__init__()
-            self.row = row
-            self.left = left
+        row: "FieldRow"
+        left: bool = False
 
     def __init__(self, spec: FieldSpec, text: str, label: str | None = None) -> None:
         super().__init__()
@@ -96,16 +91,10 @@ class FieldRow(EditedLine):
         if self.spec.type is bool:
             return Toggle(self.text == "yes")
         if self.spec.choices:
-            return Select(
-                [(choice, choice) for choice in self.spec.choices], value=self.text, allow_blank=False, compact=True
-            )
-        return FieldInput(
-            self.text,
-            placeholder=self._placeholder,
-            compact=True,
-            select_on_focus=True,
-            classes="wide" if self._is_wide else "",
-        )
+            choices = [(choice, choice) for choice in self.spec.choices]
+            return Select(choices, value=self.text, allow_blank=False, compact=True)
+        wide = "wide" if self._is_wide else ""
+        return FieldInput(self.text, placeholder=self._placeholder, compact=True, select_on_focus=True, classes=wide)
 
     @property
     def _placeholder(self) -> str:
@@ -125,17 +114,15 @@ class FieldRow(EditedLine):
             return
         self.text = text
         editor = self.editor
-        if editor is None:
-            self.refresh()
-        elif isinstance(editor, Input):
-            with editor.prevent(Input.Changed):
+        with self.prevent(Input.Changed, Select.Changed, Toggle.Changed):
+            if editor is None:
+                self.refresh()
+            elif isinstance(editor, Input):
                 editor.value = text
                 editor.cursor_position = len(text)
-        elif isinstance(editor, Select):
-            with editor.prevent(Select.Changed):
+            elif isinstance(editor, Select):
                 editor.value = text
-        elif isinstance(editor, Toggle):
-            with editor.prevent(Toggle.Changed):
+            elif isinstance(editor, Toggle):
                 editor.on = text == "yes"
 
     def mark(self, *, modified: bool, problem: str) -> None:
@@ -182,9 +169,7 @@ class FieldRow(EditedLine):
         return "$text-primary" if self.spec.name == "kind" else ""  # a kind's row is the heading of its section
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        if action == "step":
-            return self.spec.type in (int, float)
-        return True
+        return action != "step" or self.spec.type in (int, float)
 
     def action_step(self, direction: int) -> None:
         self.post_message(self.Stepped(self, direction))

@@ -14,8 +14,7 @@ from torchtty.tui.app import TorchttyApp
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.edited_line import Toggle
 from torchtty.tui.form.form import Form
-from torchtty.tui.form.help_line import HelpLine
-from torchtty.tui.form.pickers import A_FILE, Picker
+from torchtty.tui.form.pickers import A_FILE, HelpLine, Picker
 from torchtty.tui.form.row import FieldRow
 
 
