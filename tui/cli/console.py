@@ -3,12 +3,13 @@
 import codecs
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.text import Text
+from rich.table import Table
+from rich.text import Text, TextType
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable
@@ -54,16 +55,22 @@ def speaks_unicode(stream: TextIO) -> bool:
 
 def output() -> Console:
     """Return a console on stdout for results."""
-    return _console(sys.stdout)
+    return _Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
 
 def messages() -> Console:
     """Return a console on stderr for progress and errors."""
-    return _console(sys.stderr)
+    return _Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
 
 
-def _console(stream: TextIO) -> Console:
-    return _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+def grid(rows: Iterable[tuple[TextType, TextType]] = (), style: str = "dim", least: int | None = None) -> Table:
+    """Return rows in two columns without a frame, the first in a style and at least so wide."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style=style, min_width=least, no_wrap=least is not None)
+    table.add_column()
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def notify(text: str) -> None:
@@ -73,8 +80,7 @@ def notify(text: str) -> None:
 
 def report_error(text: str) -> None:
     """Write an error to stderr: its first line is marked, further ones stand below it."""
-    console = messages()
-    console.print(Text("error: ", "bold red") + Text(printable(text), "default"), soft_wrap=True)
+    messages().print(Text("error: ", "bold red") + Text(printable(text), "default"), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -16,7 +16,7 @@ from torchtty.engine.contract.paths import data_folder, expanded
 from torchtty.engine.contract.printable import printable_line, shortened, symbol_name
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
 from torchtty.tui.cli.arguments import suggestion
-from torchtty.tui.cli.console import Exit, output, print_json
+from torchtty.tui.cli.console import Exit, grid, output, print_json
 from torchtty.tui.format import count, size
 
 KINDS = {"items": "list", "text": "text", "images": "pictures"}
@@ -113,9 +113,7 @@ def _print_description(console: Console, about: dict[str, Any], found: dict[str,
     if about.get("description"):
         console.print(Text(about["description"]))
     console.print()
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column()
+    table = grid()
     for name in ("path", "where", "licence", "address"):
         if about.get(name):
             table.add_row(name, Text(printable_line(str(about[name]))))

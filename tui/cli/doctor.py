@@ -1,4 +1,4 @@
-"""`torchtty doctor` and `--version`: whether everything that torchtty needs is here."""
+"""`torchtty doctor`, whether everything that torchtty needs is here, `--version`, and `torchtty guide`."""
 
 import os
 import platform
@@ -7,18 +7,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.paths import config_folder, data_folder, runs_folder, state_folder
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.cli.console import Exit, messages, output, print_json, speaks_unicode
+from torchtty.tui.cli.console import Exit, UsageError, grid, messages, output, print_json, speaks_unicode
 from torchtty.tui.format import size
+from torchtty.tui.guide import PAGES, read_page
 from torchtty.tui.images.protocol import Protocol, chosen
 
 PATIENCE = 90.0  # seconds that a worker gets to import torch, from a cold disk at worst
@@ -39,6 +40,22 @@ def doctor(*, as_json: bool) -> int:
 def version() -> int:
     """Print the version of torchtty; return the exit code."""
     print(f"torchtty {installed('torchtty') or 'from a folder that is not installed'}")
+    return Exit.DONE
+
+
+def guide(page: str | None) -> int:
+    """Print a page of the guide, as Markdown where the output is no terminal, or list the pages; return the exit code."""
+    console = output()
+    if page is None:
+        console.print(grid(PAGES.items(), ""))
+    elif page not in PAGES:
+        raise UsageError(f"The guide has no page called '{page}'. The pages are {', '.join(PAGES)}.")
+    elif console.is_terminal:
+        from torchtty.tui.markdown import Page  # takes 0.2 s to import
+
+        console.print(Page(read_page(page)))
+    else:
+        print(read_page(page), end="")
     return Exit.DONE
 
 
@@ -114,13 +131,9 @@ def _torch(*, quiet: bool) -> dict[str, Any]:
     """Ask a worker what it finds: torch is never imported here."""
     began = time.monotonic()
     worker = WarmWorker()
-    console = messages()
     try:
-        if quiet or not console.is_terminal:
+        with nullcontext() if quiet else messages().status("importing torch"):
             hello = _wait_for_hello(worker, began)
-        else:
-            with console.status("importing torch"):
-                hello = _wait_for_hello(worker, began)
         if hello is None:
             lines = worker.log().strip().splitlines() or ["the worker did not answer"]
             return {"version": installed("torch"), "error": lines[-1][:400], "devices": []}
@@ -156,13 +169,8 @@ def _complaints(found: dict[str, Any]) -> list[str]:
 
 
 def _print(found: dict[str, Any], complaints: list[str]) -> None:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column()
-    for name, value in _rows(found):
-        table.add_row(name, Text(printable_line(value)))
     console = output()
-    console.print(table)
+    console.print(grid((name, Text(printable_line(value))) for name, value in _rows(found)))
     console.print()
     for complaint in complaints:
         console.print(Text(printable_line(complaint), "bold red"))

@@ -13,11 +13,19 @@ from torchtty.engine.contract.settings.configuration import kinds, specs, starti
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.fields import FieldSpec, describe, show
 from torchtty.tui.cli.arguments import Preset, preset_named, recipes
-from torchtty.tui.cli.console import Exit, output, print_json
+from torchtty.tui.cli.console import Exit, grid, output, print_json
 
 USAGE = (
     "torchtty train MODEL|RECIPE|FILE.toml [--section.field VALUE …] [--name NAME] [--no-fallback] [--detach] [--json]"
 )
+OPTIONS = (
+    ("--name NAME", "The run's name; otherwise it is named after its recipe or model, with a number."),
+    ("--no-fallback", "Fail if a recipe's download fails, instead of training its offline fallback."),
+    ("--detach", "Return once the run trains or is queued, and print its name; it continues in the background."),
+    ("--json", "Print the result as one JSON object, and nothing else, on stdout."),
+    ("--help", "Show this message."),
+)
+NAME = "bold cyan"  # the style of what a person types
 
 
 def models(name: str | None, *, as_json: bool) -> int:
@@ -61,7 +69,7 @@ def print_train_help(console: Console) -> None:
     console.print()
     console.print(Group(_heading("Models"), families_table(), Text(), _heading("Recipes"), recipes_table()))
     console.print()
-    console.print(Group(_heading("Options"), _options()))
+    console.print(Group(_heading("Options"), grid(OPTIONS, NAME, 16)))
     console.print()
     console.print(Text("Every setting of a model or recipe:  torchtty train NAME --help", "dim"))
 
@@ -78,7 +86,7 @@ def print_settings(console: Console, preset: Preset) -> None:
         console.print()
         console.print(_section(preset.kind, preset.tree, section))
     console.print()
-    console.print(Group(_heading("Options"), _options()))
+    console.print(Group(_heading("Options"), grid(OPTIONS, NAME, 16)))
     console.print()
     console.print(Text("The section may be left out where only one has such a field: --max_steps 500.", "dim"))
     console.print(Text("* can change while the run trains and when it is resumed.", "dim"))
@@ -86,31 +94,13 @@ def print_settings(console: Console, preset: Preset) -> None:
 
 def families_table() -> Table:
     """List the model families."""
-    table = _plain_table()
-    for family in FAMILIES.values():
-        table.add_row(Text(family.kind, "bold cyan"), Text(family.summary))
-    return table
+    return grid(((family.kind, Text(family.summary)) for family in FAMILIES.values()), NAME, 16)
 
 
 def recipes_table() -> Table:
     """List the recipes."""
-    table = _plain_table()
-    for recipe in recipes().values():
-        table.add_row(Text(recipe.name, "bold cyan"), Text(f"{recipe.title} ({FAMILIES[recipe.family].title})"))
-    return table
-
-
-def _options() -> Table:
-    table = _plain_table()
-    for flag, meaning in (
-        ("--name NAME", "The run's name; otherwise it is named after its recipe or model, with a number."),
-        ("--no-fallback", "Fail if a recipe's download fails, instead of training its offline fallback."),
-        ("--detach", "Return once the run trains or is queued, and print its name; it continues in the background."),
-        ("--json", "Print the result as one JSON object, and nothing else, on stdout."),
-        ("--help", "Show this message."),
-    ):
-        table.add_row(Text(flag, "bold cyan"), Text(meaning))
-    return table
+    found = recipes().values()
+    return grid(((recipe.name, f"{recipe.title} ({FAMILIES[recipe.family].title})") for recipe in found), NAME, 16)
 
 
 def _section(kind: str, tree: Mapping[str, Any], section: str) -> RenderableType:
@@ -120,7 +110,7 @@ def _section(kind: str, tree: Mapping[str, Any], section: str) -> RenderableType
     chosen = str(tree[section]["kind"])
     parts: list[RenderableType] = [_heading(section)]
     kind_row = _settings_table()
-    kind_row.add_row(Text(f"--{section}.kind", "bold cyan"), Text(chosen), Text("one of " + ", ".join(variants), "dim"))
+    kind_row.add_row(Text(f"--{section}.kind", NAME), Text(chosen), Text("one of " + ", ".join(variants), "dim"))
     parts.append(kind_row)
     for name, fields in variants.items():
         if fields:
@@ -144,7 +134,7 @@ def _fields(fields: list[FieldSpec], tree: Mapping[str, Any]) -> Table:
         meaning = Text.assemble(
             spec.help, " ", (f"({spec.allowed()}{f', in {spec.unit}' if spec.unit else ''})", "dim")
         )
-        name = Text.assemble((f"--{spec.path}", "bold cyan"), ("*" if spec.live else "", "dim"))
+        name = Text.assemble((f"--{spec.path}", NAME), ("*" if spec.live else "", "dim"))
         table.add_row(name, Text(shown), meaning)
     return table
 
@@ -154,13 +144,6 @@ def _settings_table() -> Table:
     table.pad_edge = True
     table.add_column(min_width=34, no_wrap=True)
     table.add_column(min_width=11, no_wrap=True)
-    table.add_column()
-    return table
-
-
-def _plain_table() -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=16, no_wrap=True)
     table.add_column()
     return table
 

@@ -99,7 +99,7 @@ def resume(
 @app.command(rich_help_panel=TRAIN)
 def stop(run: Run) -> int:
     """Stop a run with a checkpoint."""
-    from torchtty.tui.cli.control import stop
+    from torchtty.tui.cli.requests import stop
 
     return stop(run)
 
@@ -107,7 +107,7 @@ def stop(run: Run) -> int:
 @app.command(rich_help_panel=TRAIN)
 def pause(run: Run) -> int:
     """Pause a run and free its device until it is resumed."""
-    from torchtty.tui.cli.control import pause
+    from torchtty.tui.cli.requests import pause
 
     return pause(run)
 
@@ -133,18 +133,10 @@ def sample(
     as_json: AsJson = False,
 ) -> int:
     """Draw samples from a run, also while it trains. Options that are left out are the run's own settings."""
-    from torchtty.tui.cli.sample import sample
+    from torchtty.tui.cli.requests import sample
 
-    given = {
-        "prompt": prompt,
-        "count": count,
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": seed,
-    }
-    return sample(run, given, as_json=as_json)
+    given = {"prompt": prompt, "count": count, "max_tokens": max_tokens, "temperature": temperature}
+    return sample(run, given | {"top_k": top_k, "top_p": top_p, "seed": seed}, as_json=as_json)
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -154,7 +146,7 @@ def export(
     as_json: AsJson = False,
 ) -> int:
     """Export a model to a folder that transformers loads, also while it trains."""
-    from torchtty.tui.cli.sample import export
+    from torchtty.tui.cli.requests import export
 
     return export(run, folder, as_json=as_json)
 
@@ -199,7 +191,7 @@ def lens(
     as_json: AsJson = False,
 ) -> int:
     """Look into a run's model, also while it trains: 'lens shapes RUN' lists its layers."""
-    from torchtty.tui.cli.lens import lens as look_into
+    from torchtty.tui.cli.requests import lens as look_into
 
     return look_into(lens, run, as_json=as_json)
 
@@ -235,7 +227,7 @@ def guide(
     page: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="A page; without one they are listed.")] = None,
 ) -> int:
     """Print a page of the guide, as the app's help shows it."""
-    from torchtty.tui.cli.guide import guide
+    from torchtty.tui.cli.doctor import guide
 
     return guide(page)
 

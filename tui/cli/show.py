@@ -25,7 +25,7 @@ from torchtty.tui.charts.frame import FrameBuilder
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import ChartSpec
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
-from torchtty.tui.cli.console import Exit, output, print_json, speaks_unicode
+from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
 from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
@@ -52,7 +52,7 @@ def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Stat
     """Print the results of a run that was followed, and the commands that continue from here."""
     snapshot = _print_results(console, log, status, other_lines=16, sample_lines=SUMMARY_LINES)
     console.print()
-    table = _grid()
+    table = grid()
     table.columns[1].no_wrap = True
     name = printable_line(run.name)
     table.add_row("stored in", Text(printable_line(str(run.path))))
@@ -106,7 +106,7 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
 def _figures(snapshot: RunSnapshot) -> Table:
     """Return metrics, size and device as a table."""
     status, family, facts = snapshot.status, snapshot.family, snapshot.facts
-    table = _grid()
+    table = grid()
     names = _headline_names(family, status)
     for name in names:
         text = Text(loss(status.metrics.get(name), 4), "bold" if name == names[0] else "")
@@ -197,19 +197,14 @@ def _print_settings(console: Console, snapshot: RunSnapshot) -> None:
     histories = _histories(snapshot.facts.edits)
     explained = "bold: differs from the model's default" + ("; → changed at that step" if histories else "")
     console.print(Text.assemble("settings", (f"  ({explained})", "dim")))
-    table = Table.grid(padding=(0, 2, 0, 2))
-    table.add_column(style="dim")
-    table.add_column()
+    table = grid()
     for section, fields in tree.items():
         parts = [
             Text.assemble(
-                (f"{name} ", "dim"),
-                (
-                    histories.get(f"{section}.{name}", _written(value)),
-                    "bold" if f"{section}.{name}" in differing else "",
-                ),
+                (f"{name} ", "dim"), (histories.get(path, _written(value)), "bold" if path in differing else "")
             )
             for name, value in fields.items()
+            for path in [f"{section}.{name}"]
         ]
         table.add_row(section, Text("  ").join(parts))
     console.print(table)
@@ -243,7 +238,7 @@ def _written(value: Any) -> str:
 
 def _print_provenance(console: Console, run: RunDirectory) -> None:
     meta = run.meta()
-    table = _grid()
+    table = grid()
     created = meta.get("created")
     argv = meta.get("argv")
     rows = {
@@ -279,13 +274,6 @@ def _checkpoints(run: RunDirectory) -> str:
     best = run.best_step()
     steps = [f"{count(step)}{' (best)' if step == best else ''}" for step in run.checkpoints()]
     return "steps " + ", ".join(steps) if steps else "none"
-
-
-def _grid() -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim")
-    table.add_column()
-    return table
 
 
 # JSON.

@@ -1,0 +1,317 @@
+"""`torchtty sample`, `export`, `lens`, `stop` and `pause`: requests to a run's worker, or to one that loads its model."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from rich.text import Text
+
+from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.lenses import LENSES
+from torchtty.engine.contract.paths import export_target
+from torchtty.engine.contract.printable import printable
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
+from torchtty.engine.contract.run.events import (
+    Answered,
+    Cancelled,
+    Failed,
+    Progress,
+    RequestEvent,
+    SampleDrawn,
+    SampleStart,
+    Started,
+)
+from torchtty.engine.contract.run.log import RunLog, is_about, result_of
+from torchtty.engine.contract.run.requests import Cancel, Export, Lens, Pause, Release, Request, Sample, Stop
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import specs
+from torchtty.tui.cli.console import Exit, UsageError, grid, messages, notify, output, print_json
+from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, last_line
+from torchtty.tui.cli.show import marked
+from torchtty.tui.format import count
+from torchtty.tui.lenses.view import rendered
+
+PATIENCE = 60.0  # seconds that a worker may take over a step and a checkpoint
+OVER = {state for state in RunState if not state.is_live}
+UNLIMITED = {"top_k": 0, "top_p": 1.0}  # what "none" means to a worker: the run's own limit does not apply
+
+
+def offering(name: str, action: Action) -> RunSnapshot:
+    """Return the run of that name; raise `UserError` if the action is not possible with it now."""
+    snapshot = RunSnapshot.of(find_run(name))
+    if refusal := snapshot.refusal(action):
+        raise UserError(refusal)
+    return snapshot
+
+
+def ask(run: RunDirectory, request: Request, take: Callable[[RequestEvent], None]) -> Answered | Cancelled | None:
+    """Send a request and return how it ended; `take` gets the events before that. None if ctrl+c came first.
+
+    The first ctrl+c cancels the request, the second stops waiting for it. Raises `UserError` if it fails or nobody can answer.
+    """
+    with counting_interrupts() as interruptions, _worker_for(run, interruptions) as worker:
+        if interruptions.count:
+            return None
+        log, handled = RunLog(run, with_metrics=False), 0
+        log.read()
+        run.send(request)
+        silent_since: float | None = None
+        while interruptions.count < 2:
+            if interruptions.count > handled:
+                handled = interruptions.count
+                run.send(Cancel(request=request.id))
+            time.sleep(INTERVAL / 4)
+            events = [event for event in log.read().events if is_about(event, request.id)]
+            for event in events:
+                if isinstance(event, Failed):
+                    raise UserError(event.message)
+                if isinstance(event, Answered | Cancelled):
+                    return event
+                take(event)
+            gone = not worker.is_alive if worker is not None else not RunSnapshot(run, run.status()).is_served
+            silent_since = (silent_since or time.monotonic()) if gone else None
+            if not events and silent_since and time.monotonic() - silent_since > GRACE:
+                raise UserError(f"{run.name} ended before it answered: {last_line(run, worker)}")
+        return None
+
+
+@contextmanager
+def _worker_for(run: RunDirectory, interruptions: Interruptions) -> Iterator[WarmWorker | None]:
+    """Start a worker for a run that has none, and release it in the end. Yields None where the run's own worker answers."""
+    worker = None if RunSnapshot(run, run.status()).is_served else _loaded(run, interruptions)
+    try:
+        yield worker
+    finally:
+        if worker is not None:
+            with suppress(UserError):
+                run.send(Release())
+
+
+def _loaded(run: RunDirectory, interruptions: Interruptions) -> WarmWorker:
+    """Start a worker that loads the run's model, and wait until it has."""
+    worker = start(run, Mode.SERVE)
+    with messages().status("loading the model"):
+        while not interruptions.count:
+            status = run.written_status()
+            if status.serving and status.pid == worker.process.pid:
+                break
+            if not worker.is_alive:
+                reason = last_line(run, worker)
+                worker.close()
+                raise UserError(f"The model of {run.name} could not be loaded: {reason}")
+            time.sleep(INTERVAL / 2)
+    return worker
+
+
+# Samples and exports.
+
+
+def sample(name: str, given: Mapping[str, str | None], *, as_json: bool) -> int:
+    """Draw text with the settings that were given, as typed; return the exit code."""
+    snapshot = offering(name, Action.SAMPLE)
+    request = _request(snapshot, given)
+    printer = _Printer(snapshot.run, streams=not as_json)
+    end = ask(snapshot.run, request, printer.take)
+    if end is not None:
+        texts = end.sample or SampleDrawn()
+        if as_json:
+            print_json(printer.as_json(end.step, texts))
+        else:
+            printer.finish(texts)
+    return Exit.DONE if end is not None and end.event == "answered" else Exit.INTERRUPTED
+
+
+def export(name: str, folder: str, *, as_json: bool) -> int:
+    """Write a run's model into a new folder; return the exit code."""
+    run = offering(name, Action.EXPORT).run
+    end = ask(run, Export(path=str(export_target(folder))), lambda _: None)
+    if end is None or end.event != "answered":
+        return Exit.INTERRUPTED
+    result = end.result or {}
+    files = result.get("files") or []
+    if as_json:
+        print_json({"run": run.name, "step": end.step, "path": result.get("path"), "files": files})
+        return Exit.DONE
+    notify(f"{run.name} as of step {count(end.step)} is in {result.get('path')}: {', '.join(files)}.")
+    if "vocab.json" not in files:
+        notify("Its tokenizer was left out: it has no form that transformers reads.")
+    return Exit.DONE
+
+
+def _request(snapshot: RunSnapshot, given: Mapping[str, str | None]) -> Sample:
+    """Check what was typed against the declaration of the run's own sampling settings."""
+    tree = snapshot.settings
+    if snapshot.problem:
+        raise UserError(snapshot.problem)
+    fields = {spec.name: spec for spec in specs(str(tree["model"]["kind"]), tree) if spec.section == "sampling"}
+    values: dict[str, Any] = {}
+    problems = []
+    for name, text in given.items():
+        if text is None:
+            continue
+        if name in fields:
+            try:
+                value = fields[name].parse(text) if name != "prompt" else text
+            except UserError as error:
+                problems.append(str(error).replace(f"sampling.{name}", f"--{name.replace('_', '-')}").rstrip("."))
+                continue
+            values[name] = UNLIMITED.get(name) if value is None else value
+        elif name == "seed" and text.isdigit():
+            values[name] = int(text)
+        elif name == "seed":
+            problems.append(f"--seed cannot be '{text[:40]}': it takes a whole number of at least 0")
+        else:
+            problems.append(f"--{name.replace('_', '-')} does not apply to this run")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return Sample(**values)
+
+
+class _Printer:
+    """Prints a sample: as it grows where there is one text only, else when it is complete."""
+
+    def __init__(self, run: RunDirectory, *, streams: bool) -> None:
+        self._run, self._streams = run, streams
+        self._start = SampleStart()
+        self._written = False
+
+    def take(self, event: RequestEvent) -> None:
+        """Print what an event brings."""
+        if isinstance(event, Started) and event.sample is not None:
+            self._start = event.sample
+            if event.sample.unknown:
+                unknown = [name.strip("'") or name for name in event.sample.unknown]
+                notify(f"Ignored (not in the vocabulary): {', '.join(unknown)}")
+        elif isinstance(event, Progress) and self._streams and self._start.count == 1 and event.index == 0:
+            sys.stdout.write(printable(event.text))  # the first one brings the prompt
+            sys.stdout.flush()
+            self._written = True
+
+    def finish(self, drawn: SampleDrawn) -> None:
+        """Print what was not printed yet. A pipe gets the bare texts; the marks are in --json too."""
+        console = output()
+        marks = drawn.known or (None,) * len(drawn.texts)
+        if self._written:
+            console.print(marked("", marks[0]) if marks and console.is_terminal else "", soft_wrap=True)
+            return
+        for place, (text, known) in enumerate(zip(drawn.texts, marks, strict=False)):
+            if place and "\n" in text.strip():
+                console.print()
+            console.print(marked(text, known if console.is_terminal else None), soft_wrap=True)
+
+    def as_json(self, step: int, drawn: SampleDrawn) -> dict[str, Any]:
+        marks = drawn.known or (None,) * len(drawn.texts)
+        return {
+            "run": self._run.name,
+            "step": step,
+            "prompt": drawn.prompt,
+            "settings": self._start.settings,
+            "unknown": list(self._start.unknown),
+            "samples": [{"text": text, "known": known} for text, known in zip(drawn.texts, marks, strict=False)],
+        }
+
+
+# Lenses.
+
+
+def lens(name: str | None, run_name: str | None, *, as_json: bool) -> int:
+    """List the lenses, or compute one for a run; return the exit code."""
+    if name is None:
+        return _list_lenses(as_json=as_json)
+    if name not in LENSES:
+        raise UsageError(f"There is no lens called '{name}'. The lenses are {', '.join(LENSES)}.")
+    if run_name is None:
+        raise UsageError(f"Which run? 'torchtty lens {name} latest' looks into the latest one.")
+    run = offering(run_name, Action.LENS).run
+    answer = _ask_showing_progress(run, Lens(name=name))
+    if not isinstance(answer, Answered):
+        return Exit.INTERRUPTED
+    result = result_of(run, answer)
+    if result is None:
+        raise UserError(f"The result is gone from {run.path / answer.artifact}.")
+    if as_json:
+        print_json({"run": run.name, "step": answer.step, "lens": name, "seconds": answer.seconds} | result)
+        return Exit.DONE
+    console = output()
+    view = rendered(LENSES[name], result, console.width)
+    console.print(Text(f"{run.name} · step {count(answer.step)}"))
+    console.print(view.heading)
+    console.print(view.body)
+    return Exit.DONE
+
+
+def _ask_showing_progress(run: RunDirectory, request: Lens) -> Answered | Cancelled | None:
+    """Return the answer; on a terminal show how far it is."""
+    console = messages()
+    spinner = console.status(request.name)
+
+    def show(event: RequestEvent) -> None:
+        if console.is_terminal and isinstance(event, Progress) and event.done is not None and event.total:
+            spinner.start()  # only now: loading a model has one of its own
+            spinner.update(f"{request.name}  {event.done / event.total:.0%}")
+
+    try:
+        return ask(run, request, show)
+    finally:
+        spinner.stop()
+
+
+def _list_lenses(*, as_json: bool) -> int:
+    if as_json:
+        print_json([{"name": lens.name, "title": lens.title, "reading": lens.reading} for lens in LENSES.values()])
+        return Exit.DONE
+    output().print(grid(((Text(lens.name, "bold"), Text(lens.reading)) for lens in LENSES.values()), ""))
+    return Exit.DONE
+
+
+# Stop and pause.
+
+
+def stop(name: str) -> int:
+    """End a run with a checkpoint, or release the model that an ended one keeps in memory; return the exit code."""
+    run = find_run(name)
+    snapshot = RunSnapshot.of(run)
+    if refusal := snapshot.refusal(Action.STOP):
+        if snapshot.offers(Action.RELEASE):
+            run.send(Release())
+            refusal = f"{run.name} is {snapshot.state.value}; its model is released from memory."
+        notify(refusal)
+        return Exit.DONE
+    if (state := _send_and_wait(run, Stop(), OVER)) is None:
+        return Exit.INTERRUPTED
+    snapshot = RunSnapshot.of(run)
+    step = f"{snapshot.status.step:,}"
+    stopped = state is RunState.STOPPED and snapshot.can_resume
+    resumes = f" · 'torchtty resume {run.name}' resumes from step {step}" if stopped else ""
+    notify(f"{run.name} is {state.value} at step {step}{resumes}")
+    return Exit.DONE if state in (RunState.STOPPED, RunState.FINISHED) else Exit.FAILED
+
+
+def pause(name: str) -> int:
+    """Pause a run between two steps; return the exit code."""
+    run = offering(name, Action.PAUSE).run
+    if (state := _send_and_wait(run, Pause(), {RunState.PAUSED} | OVER)) is None:
+        return Exit.INTERRUPTED
+    if state is not RunState.PAUSED:
+        raise UserError(f"{run.name} is {state.value}: it ended before it could pause.")
+    notify(f"{run.name} is paused at step {run.status().step:,} · 'torchtty resume {run.name}' continues")
+    return Exit.DONE
+
+
+def _send_and_wait(run: RunDirectory, request: Request, states: set[RunState]) -> RunState | None:
+    """Send a request and return the state that follows, one of several; None after ctrl+c."""
+    run.send(request)
+    deadline = time.monotonic() + PATIENCE
+    with counting_interrupts() as interruptions:
+        while (state := run.status().state) not in states and not interruptions.count:
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{run.name} has not answered within {PATIENCE:.0f} s. It reads requests between two steps: "
+                    f"'torchtty show {run.name}' shows its state."
+                )
+            time.sleep(INTERVAL)
+    return None if interruptions.count else state
