@@ -87,7 +87,7 @@ class _Growing(App[None]):
         before = self.chart.frame
         self.step += 1
         for number, series in enumerate(self.chart.spec.series):
-            self.chart.append(series.name, self.step, 1.5 + number * 0.3 + 0.01 * (self.step % 7))
+            series.append(self.step, 1.5 + number * 0.3 + 0.01 * (self.step % 7))
         self.chart.draw_at_once()
         while self.chart.frame is before:
             await asyncio.sleep(0.005)

@@ -17,17 +17,9 @@ FIRST_COLOUR = 16
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
-@dataclass(frozen=True)
-class DotGrid:
-    """The dots of a cell: 2 x 4 for braille, one for every other marker."""
-
-    columns: int
-    rows: int
-
-    @classmethod
-    def of(cls, marker: str) -> "DotGrid":
-        """Return the dots of a marker's cell."""
-        return cls(2, 4) if marker == "braille" else cls(1, 1)
+def dots(marker: str) -> tuple[int, int]:
+    """Return the columns and rows of dots in a marker's cell: 2 x 4 for braille, one for every other marker."""
+    return (2, 4) if marker == "braille" else (1, 1)
 
 
 @dataclass
@@ -126,8 +118,8 @@ class Canvas:
 
         plotext's own `signal(xs, ys)` copies the marker and reads it back for each point, which doubles the time.
         """
-        grid = DotGrid.of(marker)
-        columns, rows = self.width * grid.columns, self.height * grid.rows
+        dots_across, dots_down = dots(marker)
+        columns, rows = self.width * dots_across, self.height * dots_down
         places = list(points)
         # plotext's kernel aborts the process when more points are appended than allocated, so all are allocated. It also
         # aborts now and then with lines of density "full": "simple" ones it counts exactly.

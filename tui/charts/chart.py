@@ -1,6 +1,6 @@
 """The chart widget: it collects points, draws frames on the render thread and repaints the cells that changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -68,19 +68,14 @@ class Chart(Widget, can_focus=True):
         series: Iterable[Series] = (),
         placeholder: str = "",
         x_max: float | None = None,
-        log_y: bool = False,
         smoothing: float = 0.01,
         id: str | None = None,
     ) -> None:
-        """Make a chart.
-
-        `x_max` is the step at which the x axis ends; `smoothing` the time constant as a share of the x axis, 0 for none;
-        `placeholder` the text shown while there are no points.
-        """
+        """Make a chart; `smoothing` is the time constant as a share of the x axis, 0 for none."""
         super().__init__(id=id)
         self._series: dict[str, Series] = {}
         self._references: dict[str, Reference] = {}
-        self._spec = ChartSpec(0, 0, title, x_max=x_max, log_y=log_y, placeholder=placeholder)
+        self._spec = ChartSpec(0, 0, title, x_max=x_max, placeholder=placeholder)
         self._smoothing = smoothing
         self._builder = FrameBuilder()
         self._frame = Frame(0, ())
@@ -128,28 +123,8 @@ class Chart(Widget, can_focus=True):
         self._series.pop(name, None)
         self._change(series=tuple(self._series.values()))
 
-    def series(self, name: str) -> Series:
-        """Return the series of a name, created if there is none."""
-        return self._series[name] if name in self._series else self.add_series(Series(name))
-
-    def append(self, name: str, step: float, value: float, **coordinates: float) -> None:
-        """Append a point to a series; `seconds` and `tokens` may be given for the x axis to count."""
-        self.series(name).append(step, value, **coordinates)
-        self.points_changed()
-
-    def extend(
-        self,
-        name: str,
-        steps: Sequence[float],
-        values: Sequence[float],
-        coordinates: Mapping[str, Sequence[float]] | None = None,
-    ) -> None:
-        """Append many points to a series."""
-        self.series(name).extend(steps, values, coordinates)
-        self.points_changed()
-
     def points_changed(self) -> None:
-        """Report that points were appended to a `Series` directly."""
+        """Report that points were appended to a series."""
         self._stale = True
         self._schedule()
 

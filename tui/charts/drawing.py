@@ -9,7 +9,7 @@ from rich.style import Style
 
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.axes import Axis, AxisLimits, GrowingLimit, PlotArea, Tick, nice_step, seconds_step, ticks
-from torchtty.tui.charts.canvas import BLANK, Canvas, Cells, DotGrid
+from torchtty.tui.charts.canvas import BLANK, Canvas, Cells, dots
 from torchtty.tui.charts.decimation import LARGEST
 from torchtty.tui.charts.series import STEP, Point
 from torchtty.tui.charts.spec import ChartSpec
@@ -104,7 +104,7 @@ class Drawing:
             marker = style.marker(curve.index)
             styles.extend((style.curve(curve.colour), style.raw(curve.colour)))
             if beneath and curve.raw:
-                columns = area.width * DotGrid.of(marker).columns
+                columns = area.width * dots(marker)[0]
                 beneath.curve(_scattered(curve.raw, area, columns), marker if style.unicode else ".", len(styles) - 1)
             canvas.curve(_fractions(curve.points, area), marker, len(styles) - 2)
         cells = canvas.cells()
@@ -178,7 +178,7 @@ def _is_free(cells: Cells, row: int, column: int, text: str) -> bool:
 def _curves(spec: ChartSpec, x: Axis, width: int) -> list[_Curve]:
     curves = []
     for index, series in enumerate(spec.series):
-        edges = x.edges(width * DotGrid.of(spec.style.marker(index)).columns)
+        edges = x.edges(width * dots(spec.style.marker(index))[0])
         raw = series.decimate(edges, spec.coordinate)
         smooth = series.smooth and spec.smoothing > 0
         points = series.decimate(edges, spec.coordinate, spec.smoothing) if smooth else raw

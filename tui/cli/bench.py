@@ -28,9 +28,7 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside: what was started here is ended too
         signal.signal(getattr(signal, name), signal.default_int_handler)
     found = _measured(only or tuple(NAMES), quick=quick)
-    figures = sorted(
-        (item for item in found if isinstance(item, Figure)), key=lambda item: list(NAMES).index(item.name)
-    )
+    figures = [item for name in NAMES for item in found if isinstance(item, Figure) and item.name == name]
     failures = [item for item in found if isinstance(item, Failure)]
     seconds = round(time.monotonic() - began, 1)
     output().print(table(figures))
@@ -44,10 +42,8 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
 
 def _measured(names: Sequence[str], *, quick: bool) -> list[Figure | Failure]:
     console = messages()
-    if not console.is_terminal:
-        return list(measured(names, quick=quick, doing=notify))
     with console.status("") as status:
-        return list(measured(names, quick=quick, doing=status.update))
+        return list(measured(names, quick=quick, doing=status.update if console.is_terminal else notify))
 
 
 def table(figures: Sequence[Figure]) -> Table:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -57,16 +56,7 @@ def counting_interrupts() -> Iterator[Interruptions]:
 # Progress.
 
 
-class Display(Protocol):
-    """Something that shows a run's status as it changes."""
-
-    def __enter__(self) -> "Display": ...
-    def __exit__(self, *_: object) -> None: ...
-    def show(self, status: Status) -> None: ...
-    def note(self, text: str) -> None: ...
-
-
-def display(name: str, family: Family, *, results_on_stdout: bool = False) -> Display:
+def display(name: str, family: Family, *, results_on_stdout: bool = False) -> "InPlace | Plain":
     """Choose how a run is shown: in place on stderr or else stdout, as lines on stderr if neither is a terminal."""
     consoles = [messages()] if results_on_stdout else [messages(), output()]
     for console in consoles:
@@ -186,7 +176,7 @@ class Outcome:
 def follow(
     run: RunDirectory,
     log: RunLog,
-    shown: Display,
+    shown: InPlace | Plain,
     interruptions: Interruptions,
     worker: WarmWorker | None = None,
     *,

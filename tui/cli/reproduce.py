@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -31,11 +30,14 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
     recipes = list(shipped_recipes().values()) if everything else [recipe_named(name) for name in names]
     folder = runs_folder() / "reproductions" / time.strftime("%Y-%m-%d-%H%M%S")
     done: list[Reproduction] = []
-    console = messages()
-    progress = _Line(console)
+    progress = messages().status("")  # shows nothing where there is no terminal
+
+    def show(recipe: Recipe, number: int, count: int, status: Status) -> None:
+        progress.update(Text(_progress(recipe, number, count, status), "dim"))
+        progress.start()
 
     def finished(reproduction: Reproduction) -> None:
-        progress.clear()
+        progress.stop()
         done.append(reproduction)
         verdicts = {row.verdict.value for row in reproduction.rows}
         seconds = reproduction.rows[0].seconds
@@ -43,10 +45,10 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
 
     interrupted = False
     try:
-        Runner(folder, quick=quick, show=progress.show).reproduce(recipes, finished)
+        Runner(folder, quick=quick, show=show).reproduce(recipes, finished)
     except (Interrupted, KeyboardInterrupt):
         interrupted = True
-        progress.clear()
+        progress.stop()
     if done:
         report = {"quick": quick, "recipes": [as_json(reproduction) for reproduction in done]}
         write_atomically(folder / "report.json", json.dumps(report, indent=1))
@@ -64,29 +66,12 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
     return Exit.FAILED if failed else Exit.DONE
 
 
-class _Line:
-    """One line in place on a terminal; nothing elsewhere, where each recipe's own line is enough."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._drawn = 0.0
-
-    def show(self, recipe: Recipe, number: int, count: int, status: Status) -> None:
-        if not self._console.is_terminal or time.monotonic() - self._drawn < 0.25:
-            return
-        self._drawn = time.monotonic()
-        steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
-        part = f"{number}/{count}" if count > 1 else ""
-        text = "  ".join(
-            filter(None, (recipe.name, part, describe(status), steps, figures_so_far(status, family_of(recipe.family))))
-        )
-        width = max(10, self._console.width - 1)
-        self._console.file.write("\r\x1b[2K")
-        self._console.print(Text(text[:width], "dim"), end="", soft_wrap=True)
-
-    def clear(self) -> None:
-        if self._console.is_terminal:
-            self._console.file.write("\r\x1b[2K")
+def _progress(recipe: Recipe, number: int, count: int, status: Status) -> str:
+    """Return on one line how far the run of a recipe is."""
+    part = f"{number}/{count}" if count > 1 else ""
+    steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
+    figures = figures_so_far(status, family_of(recipe.family))
+    return "  ".join(filter(None, (recipe.name, part, describe(status), steps, figures)))
 
 
 # The table.

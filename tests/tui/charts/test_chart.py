@@ -43,6 +43,21 @@ class OneChart(App[None]):
         self.moved.append(message.step)
 
 
+def series(chart: Chart, name: str) -> Series:
+    """The series of a name, added if there is none."""
+    known = {one.name: one for one in chart.spec.series}
+    return known[name] if name in known else chart.add_series(Series(name))
+
+
+def extend(chart: Chart, name: str, *points) -> None:
+    series(chart, name).extend(*points)
+    chart.points_changed()
+
+
+def append(chart: Chart, name: str, step: float, value: float) -> None:
+    extend(chart, name, [step], [value])
+
+
 def shown(chart: Chart) -> str:
     return "\n".join(chart.render_line(y).text for y in range(chart.size.height))
 
@@ -65,7 +80,7 @@ async def test_a_chart_grows_and_repaints_only_the_changed_cells():
         chart = app.chart
         await until(lambda: "the loss appears here" in shown(chart), "the placeholder")
         chart.set_reference("chance", 3.5)
-        chart.extend("train", range(500), [3.5 - i / 500 for i in range(500)])
+        extend(chart, "train", range(500), [3.5 - i / 500 for i in range(500)])
         await until(lambda: "── train 2.502" in shown(chart) and "chance" in shown(chart), "the curve")
         await settled(chart)
         await pilot.pause()
@@ -78,7 +93,7 @@ async def test_a_chart_grows_and_repaints_only_the_changed_cells():
             return refresh(*regions, **options)
 
         chart.refresh = counting  # type: ignore[method-assign]
-        chart.append("train", 510, 2.5)
+        append(chart, "train", 510, 2.5)
         await until(lambda: "── train 2.500" in shown(chart), "the new value")
         assert 1 <= len(painted) <= 3, "the legend and the end of the curve"
         assert sum(region.area for region in painted) <= 20
@@ -93,7 +108,7 @@ async def test_keys_and_mouse_move_the_cursor_and_change_the_axes():
     async with app.run_test(size=(100, 24)) as pilot:
         chart = app.chart
         seconds = [i * 0.1 for i in range(1000)]
-        chart.extend("train", range(1000), [3.0 - i / 500 for i in range(1000)], {"seconds": seconds})
+        extend(chart, "train", range(1000), [3.0 - i / 500 for i in range(1000)], {"seconds": seconds})
         chart.focus()
         await until(lambda: chart.frame.area is not None, "a frame")
         await pilot.press("right")
@@ -120,7 +135,7 @@ async def test_smoothing_keys_change_the_time_constant_in_steps():
     app = OneChart()
     async with app.run_test(size=(80, 24)) as pilot:
         chart = app.chart
-        chart.extend("train", range(100), [float(i % 2) for i in range(100)])
+        extend(chart, "train", range(100), [float(i % 2) for i in range(100)])
         chart.focus()
         await pilot.press("S", "S")
         await until(
@@ -137,11 +152,11 @@ async def test_a_key_pressed_while_a_frame_is_drawn_does_not_wait_for_the_bytes_
     app = OneChart()
     async with app.run_test(size=(80, 24)):
         chart = app.chart
-        chart.extend("train", range(1, 100), [float(i) for i in range(1, 100)])
+        extend(chart, "train", range(1, 100), [float(i) for i in range(1, 100)])
         await until(lambda: chart.frame.area is not None, "a frame")
         wire.spend(monotonic(), 10**9)
         RENDER_THREAD.submit(sleep, 0.2)  # the frame is drawn after this
-        chart.append("train", 100, 100.0)
+        append(chart, "train", 100, 100.0)
         chart.draw_at_once()
         await asyncio.sleep(0.05)
         assert not chart.is_up_to_date
@@ -154,7 +169,7 @@ async def test_a_key_pressed_while_a_frame_is_drawn_does_not_wait_for_the_bytes_
 async def test_a_chart_follows_its_size_at_once():
     app = OneChart()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.chart.extend("train", range(100), [1.0 + i for i in range(100)])
+        extend(app.chart, "train", range(100), [1.0 + i for i in range(100)])
         for size in ((120, 40), (40, 12), (20, 6), (100, 30)):
             await pilot.resize_terminal(*size)
             await until(lambda: app.chart.frame.width == app.chart.size.width, f"a frame for {size}")
@@ -165,8 +180,8 @@ async def test_nothing_is_built_while_the_chart_is_hidden_and_it_is_fresh_when_s
     app = OneChart()
     async with app.run_test(size=(80, 24)) as pilot:
         chart = app.chart
-        chart.append("train", 0, 1.0)
-        chart.append("train", 1, 2.0)
+        append(chart, "train", 0, 1.0)
+        append(chart, "train", 1, 2.0)
         await until(lambda: "2.000" in shown(chart), "the first frame")
         await settled(chart)
         for hide, show in (
@@ -175,8 +190,8 @@ async def test_nothing_is_built_while_the_chart_is_hidden_and_it_is_fresh_when_s
         ):
             hide()
             await pilot.pause(0.2)
-            before, value = chart.frame, 3.0 + len(chart.series("train"))
-            chart.append("train", len(chart.series("train")), value)
+            before, value = chart.frame, 3.0 + len(series(chart, "train"))
+            append(chart, "train", len(series(chart, "train")), value)
             await pilot.pause(0.3)
             assert chart.frame is before
             show()
@@ -186,7 +201,7 @@ async def test_nothing_is_built_while_the_chart_is_hidden_and_it_is_fresh_when_s
 async def test_a_new_run_starts_from_an_empty_chart():
     app = OneChart()
     async with app.run_test(size=(80, 24)):
-        app.chart.extend("train", range(10), range(10))
+        extend(app.chart, "train", range(10), range(10))
         app.chart.mark(5, "edit")
         await until(lambda: "edit" in shown(app.chart), "the mark")
         app.chart.clear()
@@ -196,10 +211,10 @@ async def test_a_new_run_starts_from_an_empty_chart():
 
 def test_series_get_the_palettes_colours_in_order_and_keep_them():
     chart = Chart(series=[Series("train"), Series("val"), Series("own", colour="#ffffff")])
-    chart.append("fourth", 0, 1.0)
+    append(chart, "fourth", 0, 1.0)
     assert [s.colour for s in chart.spec.series] == [PALETTE[0], PALETTE[1], "#ffffff", PALETTE[3]]
     chart.remove_series("train")
-    assert chart.series("val").colour == PALETTE[1]
+    assert series(chart, "val").colour == PALETTE[1]
 
 
 def test_frames_come_slower_over_ssh():
