@@ -38,7 +38,6 @@ def machine() -> dict[str, Any]:
 
 
 def described(found: dict[str, Any]) -> str:
-    """Write the machine on one line."""
     load = "" if found["load"] is None else f", load {found['load']} before"
     return (
         f"{found['cpu']}, {found['cores']} cores, {found['memory_gb']} GB, {found['system']}, "

@@ -35,7 +35,6 @@ class Figure:
         return None if self.bar is None else self.bar.met_by(self.value)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
         return asdict(self) | {"met": self.met}
 
 

@@ -26,7 +26,6 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def value(self, fraction: float) -> float:
-        """Return the value that lies at a fraction."""
         if self.log:
             return self.low * (self.high / self.low) ** fraction
         return self.low + (self.high - self.low) * fraction

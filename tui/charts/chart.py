@@ -119,7 +119,6 @@ class Chart(Widget, can_focus=True):
         return series
 
     def remove_series(self, name: str) -> None:
-        """Remove a series; the others keep their colours."""
         self._series.pop(name, None)
         self._change(series=tuple(self._series.values()))
 
@@ -222,7 +221,6 @@ class Chart(Widget, can_focus=True):
         return change.size
 
     def render_line(self, y: int) -> Strip:
-        """Return a line of the frame on display."""
         line = self._painting.line(y)
         if line is None:
             return Strip.blank(self.size.width, self.rich_style)
@@ -248,11 +246,9 @@ class Chart(Widget, can_focus=True):
         self._set(log_y=not self._spec.log_y)
 
     def action_next_x(self) -> None:
-        """Let the x axis count the next coordinate that every series has."""
         self._set(coordinate=self._spec.next_coordinate())
 
     def action_smooth(self, by: int) -> None:
-        """Smooth less (-1) or more (1)."""
         self._smoothing = next_smoothing(self._smoothing, by)
         self.draw_at_once()
 
@@ -268,7 +264,6 @@ class Chart(Widget, can_focus=True):
         self._move_cursor(None)
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the step that was clicked."""
         step = self._spec.step_at(event.x, self._frame.area, self._frame.coordinate)
         if step is not None:
             self._move_cursor(step)

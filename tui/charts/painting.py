@@ -63,7 +63,6 @@ class TokenBucket:
         return min(LONGEST_DELAY, max(0.0, -self._tokens / self._rate))
 
     def spend(self, now: float, amount: float) -> None:
-        """Take tokens out."""
         self._fill(now)
         self._tokens = max(self._tokens - amount, -LONGEST_DELAY * self._rate)
 
@@ -112,7 +111,6 @@ class Painting:
         self._strips: list[Strip] = []
 
     def line(self, y: int) -> Strip | None:
-        """Return a line, None below the last."""
         return self._strips[y] if y < len(self._strips) else None
 
     def replace(self, frame: Frame) -> Change:
@@ -133,7 +131,6 @@ class Painting:
 
 
 def strip(line: Line) -> Strip:
-    """Convert a line for Textual."""
     return Strip([Segment(text, style) for text, style in line])
 
 

@@ -152,7 +152,6 @@ class Series:
         data.length = len(data.y.values)
 
     def clear(self) -> None:
-        """Forget every point."""
         self._data = _Data()
 
     def bounds(self, coordinate: str = STEP) -> tuple[float, float] | None:
@@ -179,7 +178,6 @@ class Series:
         return at
 
     def x(self, index: int, coordinate: str = STEP) -> float:
-        """Return a point's x."""
         return self._data.x[coordinate][index]
 
     def value(self, index: int, time_constant: float = 0.0) -> float:

@@ -66,7 +66,6 @@ class ChartStyle:
         return "braille" if self.colour else MARKERS[index % len(MARKERS)]
 
     def curve(self, colour: str) -> Style:
-        """Return the style of a curve."""
         return Style(color=colour) if self.colour else Style()
 
     def raw(self, colour: str) -> Style:

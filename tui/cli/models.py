@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -36,11 +37,7 @@ def models(name: str | None, *, as_json: bool) -> int:
         print_settings(output(), preset_named(name))
     else:
         console = output()
-        console.print(Text("Models", "bold"))
-        console.print(families_table())
-        console.print()
-        console.print(Text("Recipes", "bold"))
-        console.print(recipes_table())
+        console.print(_everything())
         console.print()
         console.print(Text("The settings of one:  torchtty models NAME", "dim"))
     return Exit.DONE
@@ -56,67 +53,65 @@ def _described(name: str) -> dict[str, Any]:
     return {"name": name, "kind": preset.kind, "title": preset.title, "about": preset.about, "settings": settings}
 
 
+def _print(console: Console, usage: str, *parts: RenderableType) -> None:
+    """Print the usage on one line, and below it the parts, a blank line before each."""
+    console.print(Text.assemble(("Usage: ", "bold"), usage), soft_wrap=True)
+    for part in parts:
+        console.print()
+        console.print(part)
+
+
+def _titled(title: str, *parts: RenderableType) -> Group:
+    return Group(Text(title, "bold"), *parts)
+
+
+def _everything() -> Group:
+    """Return the tables of all models and recipes."""
+    families = grid(((family.kind, Text(family.summary)) for family in FAMILIES.values()), NAME, 16)
+    found = recipes().values()
+    rows = ((recipe.name, Text(f"{recipe.title} ({FAMILIES[recipe.family].title})")) for recipe in found)
+    return Group(_titled("Models", families), Text(), _titled("Recipes", grid(rows, NAME, 16)))
+
+
 def print_train_help(console: Console) -> None:
     """Print how to train, and what can be trained."""
-    console.print(Text.assemble(("Usage: ", "bold"), USAGE), soft_wrap=True)
-    console.print()
-    console.print(
-        Text(
-            "Train a model in a process of its own and follow it. ctrl+c stops the run with a checkpoint; closing the "
-            "terminal leaves it running."
-        )
+    about = Text(
+        "Train a model in a process of its own and follow it. ctrl+c stops the run with a checkpoint; closing the "
+        "terminal leaves it running."
     )
-    console.print()
-    console.print(Group(_heading("Models"), families_table(), Text(), _heading("Recipes"), recipes_table()))
-    console.print()
-    console.print(Group(_heading("Options"), grid(OPTIONS, NAME, 16)))
-    console.print()
-    console.print(Text("Every setting of a model or recipe:  torchtty train NAME --help", "dim"))
+    more = Text("Every setting of a model or recipe:  torchtty train NAME --help", "dim")
+    _print(console, USAGE, about, _everything(), _titled("Options", grid(OPTIONS, NAME, 16)), more)
 
 
 def print_settings(console: Console, preset: Preset) -> None:
     """Print every setting of a preset with its value, what it may be and what it does."""
-    console.print(
-        Text.assemble(("Usage: ", "bold"), f"torchtty train {preset.name} [--section.field VALUE …] [options]"),
-        soft_wrap=True,
+    _print(
+        console,
+        f"torchtty train {preset.name} [--section.field VALUE …] [options]",
+        Text.assemble((preset.title, "bold"), "  ", preset.about),
+        *(_section(preset.kind, preset.tree, section) for section in preset.tree),
+        _titled("Options", grid(OPTIONS, NAME, 16)),
+        Text(
+            "The section may be left out where only one has such a field: --max_steps 500.\n"
+            "* can change while the run trains and when it is resumed.",
+            "dim",
+        ),
     )
-    console.print()
-    console.print(Text.assemble((preset.title, "bold"), "  ", preset.about))
-    for section in preset.tree:
-        console.print()
-        console.print(_section(preset.kind, preset.tree, section))
-    console.print()
-    console.print(Group(_heading("Options"), grid(OPTIONS, NAME, 16)))
-    console.print()
-    console.print(Text("The section may be left out where only one has such a field: --max_steps 500.", "dim"))
-    console.print(Text("* can change while the run trains and when it is resumed.", "dim"))
-
-
-def families_table() -> Table:
-    """List the model families."""
-    return grid(((family.kind, Text(family.summary)) for family in FAMILIES.values()), NAME, 16)
-
-
-def recipes_table() -> Table:
-    """List the recipes."""
-    found = recipes().values()
-    return grid(((recipe.name, f"{recipe.title} ({FAMILIES[recipe.family].title})") for recipe in found), NAME, 16)
 
 
 def _section(kind: str, tree: Mapping[str, Any], section: str) -> RenderableType:
     variants = _variants(kind, section)
     if not variants:
-        return Group(_heading(section), _fields([spec for spec in specs(kind, tree) if spec.section == section], tree))
+        return _titled(section, _fields([spec for spec in specs(kind, tree) if spec.section == section], tree))
     chosen = str(tree[section]["kind"])
-    parts: list[RenderableType] = [_heading(section)]
     kind_row = _settings_table()
     kind_row.add_row(Text(f"--{section}.kind", NAME), Text(chosen), Text("one of " + ", ".join(variants), "dim"))
-    parts.append(kind_row)
+    parts: list[RenderableType] = [kind_row]
     for name, fields in variants.items():
         if fields:
             parts.append(Padding(Text(f"with --{section}.kind {name}", "dim italic"), (0, 0, 0, 2)))
             parts.append(_fields(fields, tree if name == chosen else {}))
-    return Group(*parts)
+    return _titled(section, *parts)
 
 
 def _variants(kind: str, section: str) -> dict[str, list[FieldSpec]]:
@@ -148,25 +143,15 @@ def _settings_table() -> Table:
     return table
 
 
-def _heading(text: str) -> Text:
-    return Text(text, "bold")
-
-
 def print_resume_help(console: Console) -> None:
     """Print how to resume a run, and which settings can change then."""
-    usage = "torchtty resume RUN [--section.field VALUE …] [--detach] [--json]"
-    console.print(Text.assemble(("Usage: ", "bold"), usage), soft_wrap=True)
-    console.print()
-    console.print(
-        Text(
-            "Continue a run that is paused, stopped, failed or lost exactly where it was; a finished one needs a larger "
-            "--training.max_steps. RUN is a name, the beginning of one, or latest."
-        )
+    about = Text(
+        "Continue a run that is paused, stopped, failed or lost exactly where it was; a finished one needs a larger "
+        "--training.max_steps. RUN is a name, the beginning of one, or latest."
     )
-    console.print()
     live: dict[str, FieldSpec] = {}
-    for kind in FAMILIES:
-        for spec in specs(kind, starting_tree(kind)):
-            if spec.live:
-                live.setdefault(spec.path, spec)
-    console.print(Group(_heading("Settings that can change"), _fields(list(live.values()), {})))
+    for spec in chain.from_iterable(specs(kind, starting_tree(kind)) for kind in FAMILIES):
+        if spec.live:
+            live.setdefault(spec.path, spec)
+    settings = _titled("Settings that can change", _fields(list(live.values()), {}))
+    _print(console, "torchtty resume RUN [--section.field VALUE …] [--detach] [--json]", about, settings)

@@ -1,7 +1,7 @@
 """The commands and their options: one function a command, which imports its module when it is called: `--help` is quick."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, 
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return once the run trains or is queued; it continues in the background.")
 ]
+Given = str | None  # as typed: the run's own settings say what is valid
+
+
+def _taking(metavar: str, about: str) -> Any:
+    return typer.Option(metavar=metavar, help=about)
 
 
 # The errors of the parser; Typer brings its own copy of Click from some version on, and exports no base class.
@@ -115,21 +120,13 @@ def pause(run: Run) -> int:
 @app.command(rich_help_panel=TRAIN)
 def sample(
     run: Run,
-    prompt: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The beginning of the text, which the model continues.")
-    ] = None,
-    count: Annotated[str | None, typer.Option(metavar="N", help="How many texts.")] = None,
-    max_tokens: Annotated[str | None, typer.Option(metavar="N", help="The most tokens a text may have.")] = None,
-    temperature: Annotated[
-        str | None, typer.Option(metavar="X", help="Below 1 favours likely tokens; 0 always takes the likeliest.")
-    ] = None,
-    top_k: Annotated[
-        str | None, typer.Option(metavar="K", help="Draw only from the K likeliest tokens; none for all.")
-    ] = None,
-    top_p: Annotated[
-        str | None, typer.Option(metavar="P", help="Draw only from the likeliest tokens that sum to P; none for all.")
-    ] = None,
-    seed: Annotated[str | None, typer.Option(metavar="N", help="The same seed draws the same text.")] = None,
+    prompt: Annotated[Given, _taking("TEXT", "The beginning of the text, which the model continues.")] = None,
+    count: Annotated[Given, _taking("N", "How many texts.")] = None,
+    max_tokens: Annotated[Given, _taking("N", "The most tokens a text may have.")] = None,
+    temperature: Annotated[Given, _taking("X", "Below 1 favours likely tokens; 0 always takes the likeliest.")] = None,
+    top_k: Annotated[Given, _taking("K", "Draw only from the K likeliest tokens; none for all.")] = None,
+    top_p: Annotated[Given, _taking("P", "Draw only from the likeliest tokens that sum to P; none for all.")] = None,
+    seed: Annotated[Given, _taking("N", "The same seed draws the same text.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Draw samples from a run, also while it trains. Options that are left out are the run's own settings."""
@@ -183,10 +180,10 @@ def show(run: Run, as_json: AsJson = False) -> int:
 @app.command(rich_help_panel=INSPECT)
 def lens(
     lens: Annotated[
-        str | None, typer.Argument(metavar="[LENS]", help="What to look at; without one they are listed.")
+        Given, typer.Argument(metavar="[LENS]", help="What to look at; without one they are listed.")
     ] = None,
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's name, the beginning of one, or latest.")
+        Given, typer.Argument(metavar="[RUN]", help="A run's name, the beginning of one, or latest.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -199,7 +196,7 @@ def lens(
 @app.command(rich_help_panel=INSPECT)
 def data(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to describe.")
+        Given, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to describe.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -180,7 +180,6 @@ class _Printer:
         self._written = False
 
     def take(self, event: RequestEvent) -> None:
-        """Print what an event brings."""
         if isinstance(event, Started) and event.sample is not None:
             self._start = event.sample
             if event.sample.unknown:

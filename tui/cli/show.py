@@ -251,8 +251,10 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
         "instead of": _instead_of(meta.get("instead_of")),
         "checkpoints": _checkpoints(run),
     }
-    for key in meta.keys() - {"format", "created", "argv", "folder", "recipe", "commit", "parent", "instead_of"}:
-        rows[str(key)] = meta[key] if isinstance(meta[key], str | int | float) else None
+    elsewhere = {"format", "created", "argv", "folder", "recipe", "commit", "parent", "instead_of"}
+    rows |= {
+        key: str(value) for key, value in meta.items() if isinstance(value, str | int | float) and key not in elsewhere
+    }
     for name, value in rows.items():
         if value not in (None, ""):
             table.add_row(Text(printable_line(name)), Text(printable_line(str(value))))

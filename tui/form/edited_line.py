@@ -44,7 +44,6 @@ class Toggle(Widget, can_focus=True):
 
     @staticmethod
     def face(is_on: bool) -> str:
-        """Return how a switch reads."""
         return "● yes" if is_on else "○ no"
 
     def render(self) -> RenderResult:
@@ -82,7 +81,6 @@ class EditedLine(Widget, can_focus=True):
         return self.children[0] if self.children else None
 
     def focus_editor(self) -> None:
-        """Move the focus into the line."""
         (self.editor or self).focus()
 
     async def on_focus(self, event: Focus) -> None:

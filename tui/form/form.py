@@ -92,7 +92,6 @@ class Form(Vertical):
         self.pickers.offer(recipes)
 
     def visible_rows(self) -> list[FieldRow]:
-        """List the rows on the screen in their order."""
         return [self.rows[spec] for spec in self._wanted()]
 
     def row(self, path: str) -> FieldRow:
@@ -108,7 +107,6 @@ class Form(Vertical):
         self._arrange()
 
     def show_next(self) -> None:
-        """Show the settings of the next run."""
         self.live = None
         self._arrange()
 

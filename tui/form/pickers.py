@@ -76,7 +76,6 @@ class Picker(EditedLine):
                 select.value = value
 
     def show_options(self, options: list[tuple[str, str]], value: str) -> None:
-        """Replace the entries."""
         if options != self._options:
             self._options = options
             for select in self.query(Select):
@@ -130,7 +129,6 @@ class Pickers(Vertical):
         return self.query_one(FieldRow)
 
     def show(self, draft: Draft) -> None:
-        """Show the model, recipe and data of a draft."""
         self._draft = draft
         self.query_one("#model", Picker).show_value(draft.family)
         self.query_one("#recipe", Picker).show_value(draft.recipe or OWN_DEFAULTS)
@@ -139,7 +137,6 @@ class Pickers(Vertical):
         self.file_row.display = self._dataset() == A_FILE
 
     def offer(self, recipes: Mapping[str, Recipe]) -> None:
-        """Replace the recipes to choose from."""
         self.recipes = recipes
         self.query_one("#recipe", Picker).show_options(self._recipes(), self._draft.recipe or OWN_DEFAULTS)
 
@@ -148,7 +145,6 @@ class Pickers(Vertical):
         return [*titles, ("the model's own defaults", OWN_DEFAULTS)]
 
     def mark(self, problem: str) -> None:
-        """Show the problem of the data, if any."""
         is_file = self._dataset() == A_FILE
         self.file_row.mark(modified=False, problem=problem if is_file else "")
         line = self.query_one("#data-problem", Static)

@@ -52,7 +52,6 @@ class History:
         self.steps = sorted(self._fixed)
 
     def at(self, index: int) -> Images:
-        """Return the grid at a place in the history."""
         return self._fixed[self.steps[index]]
 
     def nearest(self, step: float) -> int:
@@ -266,7 +265,6 @@ class ImagePanel(Vertical, can_focus=True):
             self._go(0)
 
     def action_newest(self) -> None:
-        """Follow the newest grid again."""
         self.show_step(None)
 
     def _go(self, index: int) -> None:

@@ -58,7 +58,6 @@ class Picture(Widget):
 
     @property
     def path(self) -> Path | None:
-        """The file on display."""
         return self._path
 
     def show(self, path: Path | None, version: float = 0.0) -> None:

@@ -29,17 +29,9 @@ _BY_TERM = {
     "mlterm": Protocol.SIXEL,
     "sixel": Protocol.SIXEL,
 }
-_BY_PROGRAM = {
-    "ghostty": Protocol.KITTY,
-    "wezterm": Protocol.SIXEL,
-    "iterm.app": Protocol.SIXEL,
-    "mintty": Protocol.SIXEL,
-}
-_BY_VARIABLE = {
-    "KITTY_WINDOW_ID": Protocol.KITTY,
-    "WEZTERM_EXECUTABLE": Protocol.SIXEL,
-    "ITERM_SESSION_ID": Protocol.SIXEL,
-}
+_BY_PROGRAM = dict.fromkeys(("wezterm", "iterm.app", "mintty"), Protocol.SIXEL) | {"ghostty": Protocol.KITTY}
+_BY_VARIABLE = {"KITTY_WINDOW_ID": Protocol.KITTY}
+_BY_VARIABLE |= dict.fromkeys(("WEZTERM_EXECUTABLE", "ITERM_SESSION_ID"), Protocol.SIXEL)
 _WITHOUT_GRAPHICS = ("TMUX", "STY", "TEXTUAL_DRIVER")
 _OTHERS = ("ALACRITTY_WINDOW_ID", "KONSOLE_VERSION", "VTE_VERSION", "XTERM_VERSION")
 
