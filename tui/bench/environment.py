@@ -20,14 +20,14 @@ from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.terminal import PATIENCE, TimedOut
-from torchtty.tui.cli.doctor import installed
+from torchtty.tui.cli.doctor import cores, installed
 
 
 def machine() -> dict[str, Any]:
     """Return processor, cores, memory in GB, system, versions, and how busy the machine was before it was measured."""
     return {
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -51,17 +51,8 @@ def span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-NAMES = {
-    "start": "from the command to an app that can be used",
-    "train": 'from "train" to the first point on the chart',
-    "speed": "training with an app, without, and in a plain PyTorch loop",
-    "chart": "the UI thread per frame of a chart",
-    "bytes": "what is sent to the terminal in steady training",
-    "open": "opening a long run",
-    "idle": "processor time, memory and growth of an idle app",
-    "sample": "from a prompt to the first token in mid-training",
-}
-"""What `--only` takes."""
+NAMES = ("start", "train", "speed", "chart", "bytes", "open", "idle", "sample")
+"""What `--only` takes, in the order in which the figures are listed."""
 
 
 class Measurement(NamedTuple):

@@ -75,11 +75,6 @@ class Terminal:
         with self._arrived:
             return len(self._output)
 
-    def text(self, since: int = 0) -> str:
-        """Return what was written since the output was `since` bytes long, as plain text."""
-        with self._arrived:
-            return plain_text(bytes(self._output[since:]))
-
     def send(self, keys: bytes) -> float:
         """Press keys; return when."""
         now = time.perf_counter()

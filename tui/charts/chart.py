@@ -213,12 +213,12 @@ class Chart(Widget, can_focus=True):
     def _show(self, frame: Frame) -> int:
         """Display a frame and repaint the cells that differ; return about how many bytes that takes."""
         self._frame = frame
-        change = self._painting.replace(frame)
-        if change.regions is None:
+        regions, size = self._painting.replace(frame)
+        if regions is None:
             self.refresh()
-        elif change.regions:
-            self.refresh(*change.regions)
-        return change.size
+        elif regions:
+            self.refresh(*regions)
+        return size
 
     def render_line(self, y: int) -> Strip:
         line = self._painting.line(y)

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import thread_time
 
 from rich.cells import cell_len
@@ -95,14 +94,6 @@ class Pace:
         self._wire.spend(now, size)
 
 
-@dataclass(frozen=True)
-class Change:
-    """The regions in which two frames differ (None: everywhere), and about how many bytes it takes to paint them."""
-
-    regions: list[Region] | None
-    size: int
-
-
 class Painting:
     """The lines on display as strips; only lines that differ from the frame before are converted."""
 
@@ -113,12 +104,12 @@ class Painting:
     def line(self, y: int) -> Strip | None:
         return self._strips[y] if y < len(self._strips) else None
 
-    def replace(self, frame: Frame) -> Change:
-        """Replace the frame on display; return what has to be painted."""
+    def replace(self, frame: Frame) -> tuple[list[Region] | None, int]:
+        """Replace the frame on display; return the regions that differ (None: all) and about how many bytes they take."""
         before, self._lines = self._lines, tuple(frame.lines)
         if len(before) != len(self._lines):
             self._strips = [strip(line) for line in self._lines]
-            return Change(None, sum(painted_bytes(line, frame.width) for line in self._lines))
+            return None, sum(painted_bytes(line, frame.width) for line in self._lines)
         regions, size = [], 0
         for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
             if old != new:
@@ -127,7 +118,7 @@ class Painting:
                 if last > first:
                     regions.append(Region(first, y, last - first, 1))
                     size += painted_bytes(new, last)
-        return Change(regions, size)
+        return regions, size
 
 
 def strip(line: Line) -> Strip:

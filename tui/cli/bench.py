@@ -14,7 +14,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.tui.bench.environment import described, machine
-from torchtty.tui.bench.measurements import NAMES, Bar, Failure, Figure, measured
+from torchtty.tui.bench.measurements import NAMES, Failure, Figure, measured
 from torchtty.tui.cli.console import Exit, UsageError, messages, notify, output
 
 
@@ -27,7 +27,10 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     notify(f"measuring on {described(here)}; about {'one minute' if quick else 'four minutes'}")
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside: what was started here is ended too
         signal.signal(getattr(signal, name), signal.default_int_handler)
-    found = _measured(only or tuple(NAMES), quick=quick)
+    console = messages()
+    with console.status("") as status:
+        doing = status.update if console.is_terminal else notify
+        found = list(measured(only or NAMES, quick=quick, doing=doing))
     figures = [item for name in NAMES for item in found if isinstance(item, Figure) and item.name == name]
     failures = [item for item in found if isinstance(item, Failure)]
     seconds = round(time.monotonic() - began, 1)
@@ -40,12 +43,6 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     return Exit.FAILED if failures else Exit.DONE
 
 
-def _measured(names: Sequence[str], *, quick: bool) -> list[Figure | Failure]:
-    console = messages()
-    with console.status("") as status:
-        return list(measured(names, quick=quick, doing=status.update if console.is_terminal else notify))
-
-
 def table(figures: Sequence[Figure]) -> Table:
     """Lay the figures out beside their bars."""
     made = Table(box=None, pad_edge=False, header_style="dim")
@@ -56,7 +53,7 @@ def table(figures: Sequence[Figure]) -> Table:
         made.add_row(
             Text(figure.what),
             _shown(figure.value, figure.unit),
-            _bar(figure.bar, figure.unit) if figure.bar else "",
+            f"{'≥' if bar.least else '≤'} {bar.limit:.3g} {figure.unit}".strip() if (bar := figure.bar) else "",
             met,
             f"{_shown(figure.spread[0], '')} – {_shown(figure.spread[1], '')}" if figure.spread else "",
             Text(figure.note, "dim"),
@@ -67,10 +64,6 @@ def table(figures: Sequence[Figure]) -> Table:
 def _shown(value: float, unit: str) -> str:
     number = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.2f}"
     return f"{number} {unit}".strip()
-
-
-def _bar(bar: Bar, unit: str) -> str:
-    return f"{'≥' if bar.least else '≤'} {bar.limit:.3g} {unit}".strip()
 
 
 def _write(

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -67,6 +67,11 @@ def installed(name: str) -> str | None:
         return None
 
 
+def cores() -> int | None:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def _terminal() -> dict[str, Any]:
     width, height = shutil.get_terminal_size()
     console = output()
@@ -94,19 +99,14 @@ def _python() -> dict[str, Any]:
         "version": platform.python_version(),
         "executable": sys.executable,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "packages": {name: installed(name) for name in PACKAGES},
     }
 
 
 def _folders() -> dict[str, dict[str, Any]]:
-    places: dict[str, Callable[[], Path]] = {
-        "runs": runs_folder,
-        "data": data_folder,
-        "state": state_folder,
-        "config": config_folder,
-    }
-    return {name: _folder(place()) for name, place in places.items()}
+    places = {"runs": runs_folder(), "data": data_folder(), "state": state_folder(), "config": config_folder()}
+    return {name: _folder(path) for name, path in places.items()}
 
 
 def _folder(path: Path) -> dict[str, Any]:
