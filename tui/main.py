@@ -8,7 +8,7 @@ import os
 import sys
 
 WITHOUT_TERMINAL = """\
-torchtty is an app for a terminal, and this is none (its input or output is a pipe or a file). Commands that need none:
+The app needs a terminal, and its input or output here is a pipe or a file. These commands do not:
 
   torchtty train mlp --json     train a model and print the result as JSON
   torchtty sample latest        text from the latest run

@@ -82,9 +82,9 @@ def resume(arguments: Sequence[str], *, detach: bool, changed_data: bool, as_jso
         raise UserError(refusal)
     edits = live_settings(snapshot.settings, given)
     status = snapshot.status
-    if status.state is RunState.FINISHED and edits.get("training.max_steps", status.max_steps) <= status.step:
+    if edits.get("training.max_steps", status.max_steps) <= status.step:
         raise UsageError(
-            f"{run.name} has finished its {status.step:,} steps: "
+            f"{run.name} has done {status.step:,} steps already: "
             f"add --training.max_steps with more, such as {2 * max(1, status.step)}."
         )
     if changed_data:

@@ -107,8 +107,10 @@ class Form(Vertical):
         self._arrange()
 
     def show_next(self) -> None:
-        self.live = None
+        was_live, self.live = self.live is not None, None
         self._arrange()
+        if was_live:
+            self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
 
     def start_from(self, draft: Draft) -> None:
         """Replace the draft, such as by the settings of an earlier run."""

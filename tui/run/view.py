@@ -274,9 +274,12 @@ class RunView(Vertical):
     # -- samples and pictures -------------------------------------------------------------------------------------
 
     def action_prompt(self) -> None:
-        """Focus the prompt."""
+        """Focus the prompt; without a run nothing is focused, so that what is typed for it does not press a button."""
         self._may_sample()
-        self.query_one(PromptBar).focus_prompt()
+        if self.run is None:
+            self.screen.set_focus(None)
+        else:
+            self.query_one(PromptBar).focus_prompt()
 
     def action_draw(self) -> None:
         """Draw pictures from fresh noise."""
@@ -363,7 +366,9 @@ class RunView(Vertical):
         match action:
             case "pause" | "continue" | "stop" | "resume":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
-            case "prompt" | "copy" | "write":
+            case "prompt":
+                return not self.draws_pictures
+            case "copy" | "write":
                 return self.run is not None and not self.draws_pictures
             case "draw":
                 return self.draws_pictures

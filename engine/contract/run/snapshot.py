@@ -135,6 +135,8 @@ class RunSnapshot:
                 return f"{self.name} cannot be exported: only {_exporting()} has a form that other programs read."
             case Action.EXPORT if begins:
                 return f"{run} and has no model yet: try again once it trains."
+            case Action.LENS if self.family is not None and not self.family.has_network:
+                return f"{self.family.title} counts and has no network that a lens could look into."
             case Action.SAMPLE | Action.LENS | Action.EXPORT if not self.is_served and not self.checkpoints:
                 return f"{self.name} has no checkpoint, so there is no model to load."
             case Action.CHECKPOINT if not self.is_served:

@@ -100,6 +100,17 @@ def test_a_stopped_run_says_from_where_it_resumes(write_run: Callable[..., Any],
     assert "Stopped · 'torchtty resume halfway' resumes from step 400" in here("show", "halfway").out
 
 
+def test_a_stopped_run_is_not_resumed_to_fewer_steps_than_it_has_done(
+    write_run: Callable[..., Any], here: Here
+) -> None:
+    run = write_run("halfway")
+    run.status(RunState.STOPPED, step=450)
+    run.checkpoint(450)
+    answer = here("resume", "halfway", "--training.max_steps", "10")
+    assert answer.code == 2
+    assert "halfway has done 450 steps already" in answer.err
+
+
 @pytest.mark.parametrize(
     ("command", "state", "checkpoint", "code", "message"),
     [
@@ -109,7 +120,7 @@ def test_a_stopped_run_says_from_where_it_resumes(write_run: Callable[..., Any],
         ("resume", RunState.RUNNING, True, 1, "one is running already."),
         ("resume", RunState.STOPPED, False, 1, "one has no checkpoint to resume from."),
         ("sample", RunState.STOPPED, False, 1, "one has no checkpoint, so there is no model to load."),
-        ("resume", RunState.FINISHED, True, 2, "one has finished its 1,000 steps: add --training.max_steps"),
+        ("resume", RunState.FINISHED, True, 2, "one has done 1,000 steps already: add --training.max_steps"),
     ],
 )
 def test_what_is_not_possible_with_a_run_is_refused_with_the_reason(

@@ -169,9 +169,7 @@ def test_a_reader_that_leaves_early_is_no_error(shell: Shell) -> None:
 
 
 def test_no_command_imports_torch_or_textual() -> None:
-    script = (
-        "import sys\nfrom torchtty.tui import main\nfrom torchtty.tui.cli import program, train, requests, doctor, data\n"
-    )
+    script = "import sys\nfrom torchtty.tui import main\nfrom torchtty.tui.cli import program, train, requests, doctor, data\n"
     script += "sys.exit(', '.join(name for name in ('torch', 'textual') if name in sys.modules) or 0)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 

@@ -167,3 +167,22 @@ async def test_a_new_run_like_a_live_one_has_the_rate_that_was_edited(torchtty: 
         await pilot.press("n")
         await until(pilot, lambda: app.screen is train)
         assert train.form.draft.value("optimizer.learning_rate") == 0.0123
+
+
+async def test_without_a_run_the_prompt_says_that_there_is_no_model_and_starts_nothing(torchtty: Any) -> None:
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await until(pilot, lambda: app.screen.is_furnished)
+        await pilot.press("ctrl+s", "m", "a", "enter")
+        await until(pilot, shows(app, "no model"))
+        assert app.screen.view.run is None
+
+
+async def test_the_help_leaves_a_live_setting_with_its_page(torchtty: Any, live_run: Any) -> None:
+    live_run()
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await until(pilot, lambda: app.screen.is_furnished and app.screen.view.snapshot is not None)
+        app.screen.view.focus_curves()
+        await pilot.press("e")
+        await until(pilot, shows(app, "above 0 and up to 100 · enter"))
+        await pilot.press("escape")
+        await until(pilot, lambda: "above 0 and up to 100" not in screen_text(app))

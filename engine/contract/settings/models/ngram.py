@@ -34,5 +34,6 @@ FAMILY = Family(
     charts=COUNTING_CHARTS,
     headline=LANGUAGE_HEADLINE,
     watched="val_loss",
+    has_network=False,
     start={"sampling": {"temperature": 1.0}},
 )
