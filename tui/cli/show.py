@@ -48,14 +48,14 @@ def show(name: str, *, as_json: bool) -> int:
     return Exit.DONE
 
 
-def print_summary(console: Console, run: RunDirectory, log: RunLog, status: Status) -> None:
+def print_summary(console: Console, log: RunLog, status: Status) -> None:
     """Print the results of a run that was followed, and the commands that continue from here."""
     snapshot = _print_results(console, log, status, other_lines=16, sample_lines=SUMMARY_LINES)
     console.print()
     table = grid()
     table.columns[1].no_wrap = True
-    name = printable_line(run.name)
-    table.add_row("stored in", Text(printable_line(str(run.path))))
+    name = printable_line(log.run.name)
+    table.add_row("stored in", Text(printable_line(str(log.run.path))))
     if snapshot.offers(Action.SAMPLE):
         table.add_row("sample", Text(f"torchtty sample {name}"))
     if status.state is RunState.FINISHED and snapshot.can_resume:
@@ -281,10 +281,9 @@ def _checkpoints(run: RunDirectory) -> str:
 # JSON.
 
 
-def numbers(run: RunDirectory, log: RunLog) -> dict[str, Any]:
+def numbers(log: RunLog) -> dict[str, Any]:
     """Return a run's results as JSON values. Losses are in nats, times in seconds."""
-    status = run.status()
-    sample = log.latest_sample
+    run, status, sample = log.run, log.run.status(), log.latest_sample
     return {
         "run": run.name,
         "path": str(run.path),
@@ -317,7 +316,7 @@ def latest_metrics(status: Status, family: Family | None) -> dict[str, float | i
 def _everything(log: RunLog, status: Status) -> dict[str, Any]:
     run, snapshot = log.run, RunSnapshot.from_log(log, status)
     shown = [name for chart in snapshot.family.charts for name in chart.metrics] if snapshot.family else []
-    return numbers(run, log) | {
+    return numbers(log) | {
         "serving": status.serving,
         "configuration": None if snapshot.problem else run.configuration().tree(),
         "edited": snapshot.settings,

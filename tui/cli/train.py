@@ -44,15 +44,13 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
     configuration = with_absolute_paths(configured(preset.tree, given))
     with counting_interrupts() as interruptions:
         run = create(configuration, name=name, recipe=preset.recipe)
-        worker = start(run, Mode.TRAIN)
-        followed = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
+        followed = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)
         if falls_back and not followed.outcome.interrupted:
             fallback = fallback_for(run, recipes(), paths_given(preset.tree, given))
             if fallback is not None:
                 notify(fallback.sentence)
                 run = create_fallback(run, fallback, name)
-                worker = start(run, Mode.TRAIN)
-                followed = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
+                followed = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)
         return conclude(followed, as_json=as_json, detach=detach)
 
 
@@ -135,13 +133,13 @@ def conclude(followed: Followed, *, as_json: bool, detach: bool = False) -> int:
         _announce(followed, as_json=as_json)
     elif as_json:
         print_json(
-            numbers(run, followed.log)
+            numbers(followed.log)
             | {"state": state.value, "message": outcome.status.message, "instead_of": run.meta().get("instead_of")}
         )
     elif outcome.left:
         notify(f"{run.name} stops after this step: 'torchtty show {run.name}' shows whether it has.")
     elif not failed:
-        print_summary(output(), run, followed.log, outcome.status)
+        print_summary(output(), followed.log, outcome.status)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     if failed:
