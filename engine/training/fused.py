@@ -157,23 +157,28 @@ def _adam_tensors(gradients: list[Any], lists: Lists) -> tuple[Any, ...]:
 
 def _adam_numbers(group: dict[str, Any]) -> dict[str, Any]:
     beta1, beta2 = group["betas"]
-    numbers = _numbers(group, "lr", "weight_decay", "eps")
-    return numbers | {"beta1": beta1, "beta2": beta2, "amsgrad": False, "maximize": False}
+    rates = {"lr": group["lr"], "weight_decay": group["weight_decay"], "eps": group["eps"]}
+    return {**rates, "beta1": beta1, "beta2": beta2, "amsgrad": False, "maximize": False}
 
 
 def _adagrad(group: dict[str, Any], gradients: list[Any], lists: Lists) -> None:
-    numbers = _numbers(group, "lr", "lr_decay", "weight_decay", "eps")
+    numbers = {name: group[name] for name in ("lr", "lr_decay", "weight_decay", "eps")}
     torch._fused_adagrad_(lists.weights, gradients, lists.memory["sum"], lists.steps, **numbers, maximize=False)
 
 
 def _sgd(group: dict[str, Any], gradients: list[Any], lists: Lists) -> None:
-    numbers = _numbers(group, "weight_decay", "momentum", "lr")
-    plain: dict[str, Any] = {"dampening": 0.0, "nesterov": False, "maximize": False, "is_first_step": False}
-    torch._fused_sgd_(lists.weights, gradients, lists.memory.get("momentum_buffer", []), **numbers, **plain)
-
-
-def _numbers(group: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: group[name] for name in names}
+    torch._fused_sgd_(
+        lists.weights,
+        gradients,
+        lists.memory.get("momentum_buffer", []),
+        weight_decay=group["weight_decay"],
+        momentum=group["momentum"],
+        lr=group["lr"],
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )
 
 
 KERNELS: dict[type[torch.optim.Optimizer], tuple[Kernel, tuple[str, ...]]] = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,7 @@ Loss = Callable[[Batch], tuple[Tensor, Metrics]]
 """From a batch to the loss that is differentiated, 0-D, and the batch's metrics, which take no part in that."""
 
 
-@dataclass(frozen=True)
-class Rates:
+class Rates(NamedTuple):
     """What may change from step to step: numbers, or 0-D tensors for a backend that must not be built anew for each."""
 
     learning_rate: float | Tensor

@@ -45,10 +45,11 @@ async def story(kind):
         await until(app, pilot, lambda: run.status().serving, "the end of training", 150)
         await until(app, pilot, lambda: "finished" in screen_text(app), "the run's end on the screen")
         curves = screen.view.query_one(Curves)
-        await until(app, pilot, lambda: len(curves.chart("error").series("error")) > 3, "a curve")
+        drawn = {series.name: series for series in curves.chart("error").spec.series}
+        await until(app, pilot, lambda: len(drawn["error"]) > 3, "a curve")
         await until(app, pilot, lambda: "step 200" in screen_text(app), "the newest pictures")
         seen["run"] = screen_text(app)
-        seen["series"] = [curves.chart("error").series(name).title for name in ("error", "val_error")]
+        seen["series"] = [drawn[name].title for name in ("error", "val_error")]
         await pilot.press("f3")
         await until(app, pilot, lambda: run.name in screen_text(app), "the table of runs")
         seen["runs"] = screen_text(app)

@@ -21,6 +21,7 @@ STEERING: list[BindingType] = [
     Binding("space", "continue", "continue", id="run.continue", tooltip="Continue the paused run"),
     Binding("ctrl+s", "prompt", "sample", id="run.prompt", tooltip="Write a prompt and sample text from the model"),
     Binding("ctrl+s", "draw", "draw", id="run.draw", tooltip="Draw pictures from fresh noise with the model"),
+    Binding("ctrl+s", "explain_no_prompt", show=False),
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run after writing a checkpoint"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
 ]

@@ -274,12 +274,14 @@ class RunView(Vertical):
     # -- samples and pictures -------------------------------------------------------------------------------------
 
     def action_prompt(self) -> None:
-        """Focus the prompt; without a run nothing is focused, so that what is typed for it does not press a button."""
+        """Focus the prompt."""
         self._may_sample()
-        if self.run is None:
-            self.screen.set_focus(None)
-        else:
-            self.query_one(PromptBar).focus_prompt()
+        self.query_one(PromptBar).focus_prompt()
+
+    def action_explain_no_prompt(self) -> None:
+        """Say that there is no model yet; nothing keeps the focus, so that what is typed for it presses no button."""
+        self._may_sample()
+        self.screen.set_focus(None)
 
     def action_draw(self) -> None:
         """Draw pictures from fresh noise."""
@@ -366,10 +368,10 @@ class RunView(Vertical):
         match action:
             case "pause" | "continue" | "stop" | "resume":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
-            case "prompt":
-                return not self.draws_pictures
-            case "copy" | "write":
+            case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures
+            case "explain_no_prompt":
+                return self.run is None
             case "draw":
                 return self.draws_pictures
             case "next_chart":

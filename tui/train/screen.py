@@ -269,6 +269,9 @@ class TrainScreen(Screen[None]):
     def action_prompt(self) -> None:
         self.view.action_prompt()
 
+    def action_explain_no_prompt(self) -> None:
+        self.view.action_explain_no_prompt()
+
     def action_draw(self) -> None:
         self.view.action_draw()
 

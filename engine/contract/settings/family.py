@@ -6,6 +6,7 @@ Everything that differs between families is here: the app, the command line and 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -117,7 +118,11 @@ class Family:
 
     def metric(self, name: str) -> Metric:
         """Return the declaration of a metric; one that is not declared is shown by its name as it is."""
-        return next((metric for metric in (*self.metrics, *COMMON) if metric.name == name), Metric(name, name))
+        return self._declared.get(name) or Metric(name, name)
+
+    @cached_property
+    def _declared(self) -> dict[str, Metric]:
+        return {metric.name: metric for metric in (*COMMON, *self.metrics)}
 
     @property
     def trains_by_steps(self) -> bool:
