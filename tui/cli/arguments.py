@@ -156,13 +156,8 @@ def configured(tree: Mapping[str, Any], arguments: Arguments) -> Configuration:
     else:
         if not problems:
             return configuration
-    raise UsageError(_listed(problems, kind))
-
-
-def _listed(problems: Iterable[Problem], kind: str) -> str:
-    lines = [f"{problem.path if problem.path.startswith('-') else '--' + str(problem.path)} {problem.message}"
-             for problem in problems]  # fmt: skip
-    return "\n".join([*dict.fromkeys(lines), f"'torchtty train {kind} --help' lists every setting."])
+    lines = [f"{'' if one.path.startswith('-') else '--'}{one}" for one in problems]
+    raise UsageError("\n".join([*dict.fromkeys(lines), f"'torchtty train {kind} --help' lists every setting."]))
 
 
 def _settings_by_path(kind: str, tree: Mapping[str, Any], flags: Mapping[str, str | None]) -> dict[str, FieldSpec]:

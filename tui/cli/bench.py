@@ -4,8 +4,8 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -39,7 +39,17 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     for failure in failures:
         notify(f"not measured: {failure.name}: {printable_line(failure.reason)}")
     if file:
-        _write(Path(file), here, figures, failures, {"seconds": seconds, "quick": quick})
+        content = {
+            "seconds": seconds,
+            "quick": quick,
+            "machine": here,
+            "figures": [figure.to_json() for figure in figures],
+            "failures": [asdict(failure) for failure in failures],
+        }
+        try:
+            write_atomically(Path(file), json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"The figures could not be written to {file}: {error.strerror or error}.") from None
     return Exit.FAILED if failures else Exit.DONE
 
 
@@ -64,17 +74,3 @@ def table(figures: Sequence[Figure]) -> Table:
 def _shown(value: float, unit: str) -> str:
     number = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.2f}"
     return f"{number} {unit}".strip()
-
-
-def _write(
-    path: Path, here: dict[str, Any], figures: Sequence[Figure], failures: Sequence[Failure], about: dict[str, Any]
-) -> None:
-    content = about | {
-        "machine": here,
-        "figures": [figure.to_json() for figure in figures],
-        "failures": [{"name": failure.name, "reason": failure.reason} for failure in failures],
-    }
-    try:
-        write_atomically(path, json.dumps(content, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"The figures could not be written to {path}: {error.strerror or error}.") from None

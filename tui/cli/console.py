@@ -86,18 +86,9 @@ def report_error(text: str) -> None:
 def print_json(value: Any) -> None:
     """Write one JSON object or list to stdout; numbers that JSON lacks become null."""
     import json
-    import math
 
-    def finite(item: Any) -> Any:
-        if isinstance(item, float) and not math.isfinite(item):
-            return None
-        if isinstance(item, dict):
-            return {str(key): finite(part) for key, part in item.items()}
-        if isinstance(item, list | tuple):
-            return [finite(part) for part in item]
-        return item
-
-    sys.stdout.write(json.dumps(finite(value), indent=2) + "\n")
+    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)  # NaN and the infinities
+    sys.stdout.write(json.dumps(finite, indent=2) + "\n")
 
 
 def guarded(command: Callable[[], int]) -> int:

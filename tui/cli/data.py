@@ -71,9 +71,8 @@ def _list(*, as_json: bool) -> int:
         print_json(entries)
         return Exit.DONE
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("dataset", "kind", "where", "size"):
-        table.add_column(title, no_wrap=True, justify="right" if title == "size" else "left")
-    table.add_column("what it is")
+    for title in ("dataset", "kind", "where", "size", "what it is"):
+        table.add_column(title, no_wrap=title != "what it is", justify="right" if title == "size" else "left")
     for entry in entries:
         table.add_row(
             Text(entry["name"], "bold"),
@@ -85,22 +84,16 @@ def _list(*, as_json: bool) -> int:
     console = output()
     console.print(table)
     console.print()
-    console.print(
-        Text("Any UTF-8 text file can be used too:  torchtty train MODEL --data.dataset path/to/text.txt", "dim")
-    )
+    more = "Any UTF-8 text file can be used too:  torchtty train MODEL --data.dataset path/to/text.txt"
+    console.print(Text(more, "dim"))
     return Exit.DONE
 
 
 def _statistics(name: str) -> dict[str, Any]:
     """Ask the engine, in a process of its own, what is in a dataset."""
+    command = [sys.executable, "-P", "-m", "torchtty.engine.data.look", name]
     answer = subprocess.run(
-        [sys.executable, "-P", "-m", "torchtty.engine.data.look", name],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        stdin=subprocess.DEVNULL,
-        check=False,
+        command, capture_output=True, encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL, check=False
     )
     if answer.returncode:
         raise UserError(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else f"{name} cannot be read.")
@@ -143,5 +136,4 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("characters", count(found["characters"])))
     rows.append(("symbols", f"{len(found['symbols'])}: {found['symbols'][:100]}"))
     frequent = ", ".join(f"{symbol_name(symbol)} {share:.1%}" for symbol, share in found["frequent"])
-    rows.append(("most frequent", frequent))
-    return rows
+    return [*rows, ("most frequent", frequent)]

@@ -28,8 +28,16 @@ PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image
 
 def doctor(*, as_json: bool) -> int:
     """Look at terminal, Python, torch and folders; return 1 if training could not work here."""
-    found = {"terminal": _terminal(), "python": _python(), "folders": _folders(), "torch": _torch(quiet=as_json)}
-    complaints = _complaints(found)
+    places = {"runs": runs_folder(), "data": data_folder(), "state": state_folder(), "config": config_folder()}
+    folders = {name: _folder(path) for name, path in places.items()}
+    found = {"terminal": _terminal(), "python": _python(), "folders": folders, "torch": _torch(quiet=as_json)}
+    complaints = [
+        f"The {name} folder {folder['path']} cannot be written: set TORCHTTY_{name.upper()} to one that can be."
+        for name, folder in folders.items()
+        if not folder["writable"]
+    ]
+    if error := found["torch"].get("error"):
+        complaints.append(f"torch could not be used: {error}")
     if as_json:
         print_json(found | {"problems": complaints})
     else:
@@ -104,11 +112,6 @@ def _python() -> dict[str, Any]:
     }
 
 
-def _folders() -> dict[str, dict[str, Any]]:
-    places = {"runs": runs_folder(), "data": data_folder(), "state": state_folder(), "config": config_folder()}
-    return {name: _folder(path) for name, path in places.items()}
-
-
 def _folder(path: Path) -> dict[str, Any]:
     standing = path
     while not standing.exists() and standing != standing.parent:
@@ -133,7 +136,8 @@ def _torch(*, quiet: bool) -> dict[str, Any]:
     worker = WarmWorker()
     try:
         with nullcontext() if quiet else messages().status("importing torch"):
-            hello = _wait_for_hello(worker, began)
+            while (hello := worker.hello()) is None and worker.is_alive and time.monotonic() - began < PATIENCE:
+                time.sleep(0.1)
         if hello is None:
             lines = worker.log().strip().splitlines() or ["the worker did not answer"]
             return {"version": installed("torch"), "error": lines[-1][:400], "devices": []}
@@ -145,27 +149,6 @@ def _torch(*, quiet: bool) -> dict[str, Any]:
         }
     finally:
         worker.close()
-
-
-def _wait_for_hello(worker: WarmWorker, began: float) -> dict[str, Any] | None:
-    while time.monotonic() - began < PATIENCE:
-        if hello := worker.hello():
-            return hello
-        if not worker.is_alive:
-            return None
-        time.sleep(0.1)
-    return None
-
-
-def _complaints(found: dict[str, Any]) -> list[str]:
-    complaints = [
-        f"The {name} folder {folder['path']} cannot be written: set TORCHTTY_{name.upper()} to one that can be."
-        for name, folder in found["folders"].items()
-        if not folder["writable"]
-    ]
-    if error := found["torch"].get("error"):
-        complaints.append(f"torch could not be used: {error}")
-    return complaints
 
 
 def _print(found: dict[str, Any], complaints: list[str]) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -58,8 +58,7 @@ def counting_interrupts() -> Iterator[Interruptions]:
 
 def display(name: str, family: Family, *, results_on_stdout: bool = False) -> "InPlace | Plain":
     """Choose how a run is shown: in place on stderr or else stdout, as lines on stderr if neither is a terminal."""
-    consoles = [messages()] if results_on_stdout else [messages(), output()]
-    for console in consoles:
+    for console in (messages(),) if results_on_stdout else (messages(), output()):
         if console.is_terminal and not console.is_dumb_terminal:
             return InPlace(console, name, family)
     return Plain(messages(), family)
@@ -135,15 +134,12 @@ class InPlace:
         self._progress.console.print(Text(printable(text)))
 
 
-class Plain:
+class Plain(AbstractContextManager["Plain"]):
     """A line whenever the state changes, and every ten seconds."""
 
     def __init__(self, console: Console, family: Family) -> None:
         self._console, self._family = console, family
         self._last = ("", 0.0)
-
-    def __enter__(self) -> "Plain":
-        return self
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -168,6 +164,7 @@ class Plain:
 class Outcome:
     """How following a run ended: `status` is its last one, `left` that a second ctrl+c left it to itself."""
 
+    log: RunLog
     status: Status
     interrupted: bool = False
     left: bool = False
@@ -198,25 +195,23 @@ def follow(
         taken_over = stale is None or worker is None or status.pid == worker.process.pid
         if taken_over and not status.state.is_live:
             _wait_for_last_lines(log, status)
-            if (
-                status.state is RunState.LOST and worker is not None and worker.log()
-            ):  # it ended before it took the run over
+            if status.state is RunState.LOST and worker is not None and worker.log():  # it never took the run over
                 status = _failed(status, run, worker)
                 with suppress(OSError):
                     run.write_status(status)
-            return Outcome(status, interruptions.count > 0)
+            return Outcome(log, status, interruptions.count > 0)
         if worker is not None and not worker.is_alive:
             gone_since = gone_since or time.monotonic()
             if time.monotonic() - gone_since > GRACE:
-                return Outcome(_failed(status, run, worker), interruptions.count > 0)
+                return Outcome(log, _failed(status, run, worker), interruptions.count > 0)
         if interruptions.count > handled:
             handled = interruptions.count
             if handled > 1:
-                return Outcome(status, interrupted=True, left=True)
+                return Outcome(log, status, interrupted=True, left=True)
             run.send(Stop())
             shown.note("Stopping after this step with a checkpoint; ctrl+c again leaves the run to itself.")
         if detach and taken_over and not handled and status.state in (RunState.RUNNING, RunState.QUEUED):
-            return Outcome(status)
+            return Outcome(log, status)
         shown.show(status if taken_over else status.model_copy(update={"state": RunState.STARTING}))
         time.sleep(INTERVAL)
 

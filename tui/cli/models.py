@@ -1,6 +1,6 @@
 """`torchtty models`, and the help of `train` and `resume`: models, recipes and their settings, from their declaration."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -100,35 +100,27 @@ def print_settings(console: Console, preset: Preset) -> None:
 
 
 def _section(kind: str, tree: Mapping[str, Any], section: str) -> RenderableType:
-    variants = _variants(kind, section)
+    variants = kinds(kind, section) if section != "model" else ()  # such as the optimizers
     if not variants:
         return _titled(section, _fields([spec for spec in specs(kind, tree) if spec.section == section], tree))
     chosen = str(tree[section]["kind"])
     kind_row = _settings_table()
     kind_row.add_row(Text(f"--{section}.kind", NAME), Text(chosen), Text("one of " + ", ".join(variants), "dim"))
     parts: list[RenderableType] = [kind_row]
-    for name, fields in variants.items():
-        if fields:
+    for name in variants:
+        if fields := describe(section, variant(kind, section, name)):
             parts.append(Padding(Text(f"with --{section}.kind {name}", "dim italic"), (0, 0, 0, 2)))
             parts.append(_fields(fields, tree if name == chosen else {}))
     return _titled(section, *parts)
 
 
-def _variants(kind: str, section: str) -> dict[str, list[FieldSpec]]:
-    """Return the settings of each variant of a section, such as those of each optimizer."""
-    if section == "model":
-        return {}
-    return {name: describe(section, variant(kind, section, name)) for name in kinds(kind, section)}
-
-
-def _fields(fields: list[FieldSpec], tree: Mapping[str, Any]) -> Table:
+def _fields(fields: Iterable[FieldSpec], tree: Mapping[str, Any]) -> Table:
     table = _settings_table()
     for spec in fields:
         value = tree.get(spec.section, {}).get(spec.name, spec.default)
         shown = show(value) if value != "" else "''"
-        meaning = Text.assemble(
-            spec.help, " ", (f"({spec.allowed()}{f', in {spec.unit}' if spec.unit else ''})", "dim")
-        )
+        unit = f", in {spec.unit}" if spec.unit else ""
+        meaning = Text.assemble(spec.help, " ", (f"({spec.allowed()}{unit})", "dim"))
         name = Text.assemble((f"--{spec.path}", NAME), ("*" if spec.live else "", "dim"))
         table.add_row(name, Text(shown), meaning)
     return table
@@ -153,5 +145,5 @@ def print_resume_help(console: Console) -> None:
     for spec in chain.from_iterable(specs(kind, starting_tree(kind)) for kind in FAMILIES):
         if spec.live:
             live.setdefault(spec.path, spec)
-    settings = _titled("Settings that can change", _fields(list(live.values()), {}))
+    settings = _titled("Settings that can change", _fields(live.values(), {}))
     _print(console, "torchtty resume RUN [--section.field VALUE …] [--detach] [--json]", about, settings)

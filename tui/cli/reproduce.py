@@ -57,7 +57,7 @@ def reproduce(names: Sequence[str], *, everything: bool, quick: bool, json_wante
             print_json(report)
         else:
             output().print(table(done))
-            for note in notes(done):
+            for note in _notes(done):
                 output().print(Text(note, "dim"))
             notify(f"Written to {folder / 'report.md'} and report.json; the runs are beside them.")
     if interrupted:
@@ -128,21 +128,14 @@ def table(reproductions: Sequence[Reproduction]) -> Table:
     return drawn
 
 
-def notes(reproductions: Sequence[Reproduction]) -> list[str]:
+def _notes(reproductions: Sequence[Reproduction]) -> list[str]:
     """Return the lines below the table."""
-    return [
-        f"{reproduction.recipe.name}: {printable_line(reproduction.note)}"
-        for reproduction in reproductions
-        if reproduction.note
-    ]
+    return [f"{one.recipe.name}: {printable_line(one.note)}" for one in reproductions if one.note]
 
 
 def markdown(reproductions: Sequence[Reproduction]) -> str:
     """Write the table as Markdown."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    for reproduction in reproductions:
-        lines += [
-            "| " + " | ".join(text.replace("|", "\\|") for text in cells(row)) + " |" for row in reproduction.rows
-        ]
-    below = [f"\n- {note}" for note in notes(reproductions)]
-    return "\n".join(lines) + "\n" + "".join(below)
+    rows = [[text.replace("|", "\\|") for text in cells(row)] for one in reproductions for row in one.rows]
+    lines = [f"| {' | '.join(row)} |\n" for row in (COLUMNS, *rows)]
+    lines.insert(1, "|" + "---|" * len(COLUMNS) + "\n")
+    return "".join(lines) + "".join(f"\n- {note}" for note in _notes(reproductions))

@@ -31,7 +31,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs
 from torchtty.tui.cli.console import Exit, UsageError, grid, messages, notify, output, print_json
 from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, last_line
-from torchtty.tui.cli.show import marked
+from torchtty.tui.cli.show import marked, samples_as_json, with_marks
 from torchtty.tui.format import count
 from torchtty.tui.lenses.view import rendered
 
@@ -192,25 +192,23 @@ class _Printer:
 
     def finish(self, drawn: SampleDrawn) -> None:
         """Print what was not printed yet. A pipe gets the bare texts; the marks are in --json too."""
-        console = output()
-        marks = drawn.known or (None,) * len(drawn.texts)
+        console, texts = output(), with_marks(drawn)
         if self._written:
-            console.print(marked("", marks[0]) if marks and console.is_terminal else "", soft_wrap=True)
+            console.print(marked("", texts[0][1]) if texts and console.is_terminal else "", soft_wrap=True)
             return
-        for place, (text, known) in enumerate(zip(drawn.texts, marks, strict=False)):
+        for place, (text, known) in enumerate(texts):
             if place and "\n" in text.strip():
                 console.print()
             console.print(marked(text, known if console.is_terminal else None), soft_wrap=True)
 
     def as_json(self, step: int, drawn: SampleDrawn) -> dict[str, Any]:
-        marks = drawn.known or (None,) * len(drawn.texts)
         return {
             "run": self._run.name,
             "step": step,
             "prompt": drawn.prompt,
             "settings": self._start.settings,
             "unknown": list(self._start.unknown),
-            "samples": [{"text": text, "known": known} for text, known in zip(drawn.texts, marks, strict=False)],
+            "samples": samples_as_json(drawn),
         }
 
 

@@ -50,20 +50,19 @@ def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
         FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
     ]
     heading = _common_heading(summaries)
-    rows = []
-    for (run, status, model, dataset), summarised in zip(statuses, summaries, strict=True):
-        rows.append(
-            {
-                "run": Text(printable_line(run.name), "bold"),
-                "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
-                "model": Text(model),
-                "data": Text(dataset),
-                "step": Text(_steps(status)),
-                heading or "latest": Text(_latest(summarised, labelled=not heading)),
-                "best": Text(loss(status.best, 4)),
-                "started": Text(ago(_created(run)), "dim"),
-            }
-        )
+    rows = [
+        {
+            "run": Text(printable_line(run.name), "bold"),
+            "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
+            "model": Text(model),
+            "data": Text(dataset),
+            "step": Text(_steps(status)),
+            heading or "latest": Text(_latest(summarised, labelled=not heading)),
+            "best": Text(loss(status.best, 4)),
+            "started": Text(ago(_created(run)), "dim"),
+        }
+        for (run, status, model, dataset), summarised in zip(statuses, summaries, strict=True)
+    ]
     wide = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in rows[0]}
     # A pipe has no width unless one is asked for: what reads it wants every column.
     room = console.width if console.is_terminal or os.environ.get("COLUMNS") else None
@@ -88,13 +87,11 @@ def _line(cells: dict[str, Text], wide: dict[str, int], right: set[str]) -> Text
 
 def _common_heading(summaries: Sequence[Summarised]) -> str:
     """Return the title of the one metric that sums every run up, such as `val loss`; empty if they differ."""
-    metrics = {tuple(metric for metric, _ in summarised) for summarised in summaries if summarised}
-    if len(metrics) != 1:
+    groups = {tuple(metric for metric, _ in summarised) for summarised in summaries if summarised}
+    metrics = [metric for group in groups for metric in group]
+    if len(groups) != 1 or len(metrics) != 1:
         return ""
-    (group,) = metrics
-    if len(group) != 1:
-        return ""
-    (metric,) = group
+    (metric,) = metrics
     return f"{metric.label} loss" if metric.loss and metric.label else metric.title
 
 

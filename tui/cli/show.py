@@ -14,7 +14,7 @@ from rich.text import Text
 
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
-from torchtty.engine.contract.run.events import Edited
+from torchtty.engine.contract.run.events import Edited, SampleDrawn
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
@@ -82,10 +82,8 @@ def _print_results(
 def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     """Print the run's name, its state and how far it came."""
     status = snapshot.status
-    parts = [
-        Text(printable_line(snapshot.name), "bold"),
-        Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
-    ]
+    look = STATE_LOOKS[status.state]
+    parts = [Text(printable_line(snapshot.name), "bold"), Text(look.word, look.style)]
     if status.max_steps > 1:
         parts.append(Text(f"{count(status.step)} of {count(status.max_steps)} steps"))
     if status.seconds:
@@ -96,11 +94,8 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     if status.message:
         console.print(Text(printable(status.message), "red" if status.state is RunState.FAILED else ""))
     if snapshot.state in (RunState.STOPPED, RunState.LOST) and snapshot.can_resume:
-        step = count(snapshot.checkpoints[-1])
-        stopped = snapshot.state.value.capitalize()
-        console.print(
-            Text(f"{stopped} · 'torchtty resume {printable_line(snapshot.name)}' resumes from step {step}", "dim")
-        )
+        how = f"'torchtty resume {printable_line(snapshot.name)}' resumes from step {count(snapshot.checkpoints[-1])}"
+        console.print(Text(f"{snapshot.state.value.capitalize()} · {how}", "dim"))
 
 
 def _figures(snapshot: RunSnapshot) -> Table:
@@ -164,7 +159,7 @@ def _print_samples(console: Console, sample: SampleRecord | None, most: int) -> 
     console.print()
     console.print(Text(f"samples at step {count(sample.step)}", "dim"))
     if len(sample.texts) > 1 and all("\n" not in text for text in sample.texts):
-        for text, known in _texts(sample)[:most]:
+        for text, known in with_marks(sample)[:most]:
             console.print(Text("  ") + marked(text, known), soft_wrap=True)
         return
     lines = [line for text in sample.texts for line in printable(text).splitlines() if line.strip()]
@@ -172,9 +167,13 @@ def _print_samples(console: Console, sample: SampleRecord | None, most: int) -> 
         console.print(Text(f"  {line}"), no_wrap=True, overflow="ellipsis")
 
 
-def _texts(sample: SampleRecord) -> list[tuple[str, bool | None]]:
+def with_marks(sample: SampleRecord | SampleDrawn) -> list[tuple[str, bool | None]]:
     """Return a sample's texts, and of items whether each stands in the training split."""
-    return list(zip_longest(sample.texts, sample.known[: len(sample.texts)]))
+    return list(zip_longest(sample.texts, (sample.known or ())[: len(sample.texts)]))
+
+
+def samples_as_json(sample: SampleRecord | SampleDrawn) -> list[dict[str, Any]]:
+    return [{"text": text, "known": known} for text, known in with_marks(sample)]
 
 
 def marked(text: str, known: bool | None) -> Text:
@@ -199,13 +198,11 @@ def _print_settings(console: Console, snapshot: RunSnapshot) -> None:
     console.print(Text.assemble("settings", (f"  ({explained})", "dim")))
     table = grid()
     for section, fields in tree.items():
-        parts = [
-            Text.assemble(
-                (f"{name} ", "dim"), (histories.get(path, _written(value)), "bold" if path in differing else "")
-            )
-            for name, value in fields.items()
-            for path in [f"{section}.{name}"]
-        ]
+        parts = []
+        for name, value in fields.items():
+            path = f"{section}.{name}"
+            style = "bold" if path in differing else ""
+            parts.append(Text.assemble((f"{name} ", "dim"), (histories.get(path, _written(value)), style)))
         table.add_row(section, Text("  ").join(parts))
     console.print(table)
 
@@ -222,11 +219,8 @@ def _histories(edits: Iterable[Edited]) -> dict[str, str]:
 
 def edits_as_json(edits: Iterable[Edited]) -> list[dict[str, Any]]:
     """Return the changes of settings while a run trained, oldest first."""
-    return [
-        {"step": edit.step, "path": edit.path, "old": edit.old, "value": edit.value}
-        for edit in edits
-        if edit.value != edit.old
-    ]
+    fields = ("step", "path", "old", "value")
+    return [{name: getattr(edit, name) for name in fields} for edit in edits if edit.value != edit.old]
 
 
 def _written(value: Any) -> str:
@@ -238,38 +232,23 @@ def _written(value: Any) -> str:
 
 def _print_provenance(console: Console, run: RunDirectory) -> None:
     meta = run.meta()
-    table = grid()
-    created = meta.get("created")
-    argv = meta.get("argv")
-    rows = {
+    created, argv, parent, missing = (meta.get(key) for key in ("created", "argv", "parent", "instead_of"))
+    origin = [str(parent[key]) for key in ("run", "step") if key in parent] if isinstance(parent, dict) else []
+    rows: dict[str, Any] = {
         "stored in": str(run.path),
         "started": ago(created) if isinstance(created, int | float) else None,
         "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
         "recipe": meta.get("recipe"),
         "commit": meta.get("commit"),
-        "parent": _parent(meta.get("parent")),
-        "instead of": _instead_of(meta.get("instead_of")),
+        "parent": " at step ".join(origin),
+        "instead of": f"{missing.get('recipe')}: {missing.get('reason')}" if isinstance(missing, dict) else None,
         "checkpoints": _checkpoints(run),
     }
     elsewhere = {"format", "created", "argv", "folder", "recipe", "commit", "parent", "instead_of"}
-    rows |= {
-        key: str(value) for key, value in meta.items() if isinstance(value, str | int | float) and key not in elsewhere
-    }
-    for name, value in rows.items():
-        if value not in (None, ""):
-            table.add_row(Text(printable_line(name)), Text(printable_line(str(value))))
+    rows |= {key: value for key, value in meta.items() if isinstance(value, str | int | float) and key not in elsewhere}
+    shown = {name: value for name, value in rows.items() if value not in (None, "")}
     console.print()
-    console.print(table)
-
-
-def _parent(parent: Any) -> str | None:
-    if not isinstance(parent, dict):
-        return None
-    return " at step ".join(str(parent[key]) for key in ("run", "step") if key in parent) or None
-
-
-def _instead_of(missing: Any) -> str | None:
-    return f"{missing.get('recipe')}: {missing.get('reason')}" if isinstance(missing, dict) else None
+    console.print(grid((Text(printable_line(name)), Text(printable_line(str(value)))) for name, value in shown.items()))
 
 
 def _checkpoints(run: RunDirectory) -> str:
@@ -299,7 +278,7 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "references": log.facts.references,
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
-        "samples": [{"text": text, "known": known} for text, known in _texts(sample)] if sample else [],
+        "samples": samples_as_json(sample) if sample else [],
     }
 
 

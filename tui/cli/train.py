@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torchtty.engine.contract.client.offline_fallback import create_fallback, fallback_for
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
@@ -12,7 +11,7 @@ from torchtty.engine.contract.run.directory import RunDirectory, create, find_ru
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Continue, Edit
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
-from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.fallbacks import fetches
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.tui.cli.arguments import (
@@ -44,14 +43,14 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
     configuration = with_absolute_paths(configured(preset.tree, given))
     with counting_interrupts() as interruptions:
         run = create(configuration, name=name, recipe=preset.recipe)
-        followed = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)
-        if falls_back and not followed.outcome.interrupted:
+        outcome = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)
+        if falls_back and not outcome.interrupted:
             fallback = fallback_for(run, recipes(), paths_given(preset.tree, given))
             if fallback is not None:
                 notify(fallback.sentence)
                 run = create_fallback(run, fallback, name)
-                followed = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)
-        return conclude(followed, as_json=as_json, detach=detach)
+                outcome = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)
+        return conclude(outcome, as_json=as_json, detach=detach)
 
 
 def _only_word(given: Arguments) -> str:
@@ -95,63 +94,43 @@ def resume(arguments: Sequence[str], *, detach: bool, changed_data: bool, as_jso
             run.send(Continue())
         else:
             worker = start(run, Mode.RESUME, edits)
-        followed = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
-        return conclude(followed, as_json=as_json, detach=detach)
-
-
-@dataclass(frozen=True)
-class Followed:
-    """A run that was followed, what it wrote, and how that ended."""
-
-    run: RunDirectory
-    log: RunLog
-    outcome: Outcome
+        outcome = follow_on(run, worker, interruptions, as_json=as_json, detach=detach)
+        return conclude(outcome, as_json=as_json, detach=detach)
 
 
 def follow_on(
-    run: RunDirectory,
-    worker: WarmWorker | None,
-    interruptions: Interruptions,
-    *,
-    as_json: bool,
-    detach: bool = False,
-) -> Followed:
+    run: RunDirectory, worker: WarmWorker | None, interruptions: Interruptions, *, as_json: bool, detach: bool = False
+) -> Outcome:
     """Follow a run until it is over or left to itself; to detach, until it trains or is queued."""
-    log = RunLog(run)
     family = family_of(run.configuration().kind)
     with display(run.name, family, results_on_stdout=as_json or detach) as shown:
-        outcome = follow(run, log, shown, interruptions, worker, detach=detach)
-    return Followed(run, log, outcome)
+        return follow(run, RunLog(run), shown, interruptions, worker, detach=detach)
 
 
-def conclude(followed: Followed, *, as_json: bool, detach: bool = False) -> int:
+def conclude(outcome: Outcome, *, as_json: bool, detach: bool = False) -> int:
     """Print the result of a run that was followed, or that it trains in the background; return the exit code."""
-    run, outcome = followed.run, followed.outcome
-    state = outcome.status.state
+    run, state, message = outcome.log.run, outcome.status.state, outcome.status.message
     failed = state in (RunState.FAILED, RunState.LOST)
     if detach and not failed and not outcome.interrupted:
-        _announce(followed, as_json=as_json)
+        _announce(run, outcome.status, as_json=as_json)
     elif as_json:
-        print_json(
-            numbers(followed.log)
-            | {"state": state.value, "message": outcome.status.message, "instead_of": run.meta().get("instead_of")}
-        )
+        end = {"state": state.value, "message": message, "instead_of": run.meta().get("instead_of")}
+        print_json(numbers(outcome.log) | end)
     elif outcome.left:
         notify(f"{run.name} stops after this step: 'torchtty show {run.name}' shows whether it has.")
     elif not failed:
-        print_summary(output(), followed.log, outcome.status)
+        print_summary(output(), outcome.log, outcome.status)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     if failed:
-        report_error(f"{run.name} {state.value}: {outcome.status.message or 'no reason was given'}")
+        report_error(f"{run.name} {state.value}: {message or 'no reason was given'}")
         notify(f"Its log is {run.log_path}.")
         return Exit.FAILED
     return Exit.DONE
 
 
-def _announce(followed: Followed, *, as_json: bool) -> None:
+def _announce(run: RunDirectory, status: Status, *, as_json: bool) -> None:
     """Report that a run trains in the background, or will once the device is free."""
-    run, status = followed.run, followed.outcome.status
     if as_json:
         found = {"run": run.name, "path": str(run.path), "state": status.state.value}
         print_json(found | {"instead_of": run.meta().get("instead_of")})
