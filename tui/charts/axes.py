@@ -136,19 +136,6 @@ class AxisLimits:
         return axis
 
 
-class GrowingLimit:
-    """The upper limit of an x axis whose end is unknown: 1, 2 or 5 times a power of ten, which only grows."""
-
-    def __init__(self) -> None:
-        self._high = 0.0
-
-    def include(self, high: float) -> float:
-        """Return the limit of an axis that shows everything up to `high`."""
-        if high > self._high:
-            self._high = nice_step(high, 1)
-        return self._high or 1.0
-
-
 def _with_margin(axis: Axis | None, low: float, high: float) -> tuple[float, float]:
     """Add a margin on the side where values have just left the axis: more will follow in that direction."""
     if axis is None:

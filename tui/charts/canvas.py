@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from typing import Any
 
 BLANK = " "
@@ -40,16 +41,9 @@ class Cells:
         self.characters[row][column : column + len(text)] = text
         self.styles[row][column : column + len(text)] = [style] * len(text)
 
-    def line_across(self, row: int, left: int, width: int, character: str, style: int) -> None:
-        """Draw a horizontal line over blank cells."""
-        characters, styles = self.characters[row], self.styles[row]
-        for column in range(left, left + width):
-            if characters[column] == BLANK:
-                characters[column], styles[column] = character, style
-
-    def line_down(self, column: int, top: int, height: int, character: str, style: int) -> None:
-        """Draw a vertical line over blank cells."""
-        for row in range(top, top + height):
+    def line(self, rows: Iterable[int], columns: Iterable[int], character: str, style: int) -> None:
+        """Draw a line over the blank cells in a row or a column."""
+        for row, column in product(rows, columns):
             if self.characters[row][column] == BLANK:
                 self.characters[row][column], self.styles[row][column] = character, style
 
@@ -99,12 +93,9 @@ class Canvas:
         figure.ruler(["x", "y"]).pixel(FIRST_COLOUR + style)
         # plotext reserves no room for an axis without ticks: a blank label fixes the plot area.
         x_ticks, y_ticks = list(x) or [(0.0, BLANK)], list(y) or [(0.0, BLANK)]
-        figure.ruler("x").ticks(
-            [self._middle(at, self.width) for at, _ in x_ticks], labels=[text for _, text in x_ticks]
-        )
-        figure.ruler("y").ticks(
-            [self._middle(at, self.height) for at, _ in y_ticks], labels=[text.rjust(gutter) for _, text in y_ticks]
-        )
+        x_labels, y_labels = [text for _, text in x_ticks], [text.rjust(gutter) for _, text in y_ticks]
+        figure.ruler("x").ticks([self._middle(at, self.width) for at, _ in x_ticks], labels=x_labels)
+        figure.ruler("y").ticks([self._middle(at, self.height) for at, _ in y_ticks], labels=y_labels)
         for name in ("x", "y"):
             figure.ruler(name).lim(0.0, 1.0)
 

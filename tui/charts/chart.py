@@ -75,10 +75,10 @@ class Chart(Widget, can_focus=True):
         super().__init__(id=id)
         self._series: dict[str, Series] = {}
         self._references: dict[str, Reference] = {}
-        self._spec = ChartSpec(0, 0, title, x_max=x_max, placeholder=placeholder)
+        self.spec = ChartSpec(0, 0, title, x_max=x_max, placeholder=placeholder)  # but for size and style
         self._smoothing = smoothing
         self._builder = FrameBuilder()
-        self._frame = Frame(0, ())
+        self.frame = Frame(0, ())  # on display
         self._painting = Painting()
         self._pace = Pace(frames_per_second(), WIRE)
         self._stale = True
@@ -91,24 +91,14 @@ class Chart(Widget, can_focus=True):
     # content
 
     @property
-    def frame(self) -> Frame:
-        """The frame on display."""
-        return self._frame
-
-    @property
     def smoothing(self) -> float:
         """The time constant of the smoothing, in steps."""
-        return self._spec.time_constant(self._smoothing)
+        return self.spec.time_constant(self._smoothing)
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether the frame on display shows everything and no other is being drawn."""
         return not self._stale and not self._rendering
-
-    @property
-    def spec(self) -> ChartSpec:
-        """The specification of the next frame, without its size and style."""
-        return self._spec
 
     def add_series(self, series: Series) -> Series:
         """Show a series, last in the legend and on top; one without a colour gets the palette's next."""
@@ -137,7 +127,7 @@ class Chart(Widget, can_focus=True):
 
     def mark(self, step: float, title: str = "") -> None:
         """Draw a vertical line at a step where something was changed."""
-        self._change(marks=(*self._spec.marks, Mark(step, title)))
+        self._change(marks=(*self.spec.marks, Mark(step, title)))
 
     def set_x_max(self, x_max: float | None) -> None:
         """Let the x axis end at a step, or follow the data (None)."""
@@ -150,11 +140,12 @@ class Chart(Widget, can_focus=True):
         self._builder = FrameBuilder()
         self._change(marks=(), cursor=None)
 
-    def _change(self, **changes: object) -> None:
-        changed = replace(self._spec, **changes)  # type: ignore[arg-type]
-        if changed != self._spec:
-            self._spec = changed
-            self.points_changed()
+    def _change(self, *, at_once: bool = False, **changes: object) -> None:
+        changed = replace(self.spec, **changes)  # type: ignore[arg-type]
+        if changed != self.spec:
+            self.spec = changed
+            self._stale = True
+            self._schedule(at_once=at_once)
 
     # scheduling frames
 
@@ -188,7 +179,9 @@ class Chart(Widget, can_focus=True):
     async def _render_frame(self) -> None:
         began = monotonic()
         try:
-            frame, seconds = await render(self._builder, self._sized_spec())
+            width, height = self.size
+            spec = replace(self.spec, width=width, height=height, style=style_of(self), smoothing=self.smoothing)
+            frame, seconds = await render(self._builder, spec)
         finally:
             self._rendering = False
         size = 0
@@ -199,10 +192,6 @@ class Chart(Widget, can_focus=True):
         self._pace.spend(began, seconds, size)
         self._schedule(at_once=frame.width != self.size.width)
 
-    def _sized_spec(self) -> ChartSpec:
-        width, height = self.size
-        return replace(self._spec, width=width, height=height, style=style_of(self), smoothing=self.smoothing)
-
     def draw_at_once(self) -> None:
         """Draw a frame with the newest points now, whatever the pace."""
         self._stale = True
@@ -212,7 +201,7 @@ class Chart(Widget, can_focus=True):
 
     def _show(self, frame: Frame) -> int:
         """Display a frame and repaint the cells that differ; return about how many bytes that takes."""
-        self._frame = frame
+        self.frame = frame
         regions, size = self._painting.replace(frame)
         if regions is None:
             self.refresh()
@@ -243,10 +232,10 @@ class Chart(Widget, can_focus=True):
     # keys and mouse
 
     def action_log_y(self) -> None:
-        self._set(log_y=not self._spec.log_y)
+        self._change(log_y=not self.spec.log_y, at_once=True)
 
     def action_next_x(self) -> None:
-        self._set(coordinate=self._spec.next_coordinate())
+        self._change(coordinate=self.spec.next_coordinate(), at_once=True)
 
     def action_smooth(self, by: int) -> None:
         self._smoothing = next_smoothing(self._smoothing, by)
@@ -254,34 +243,29 @@ class Chart(Widget, can_focus=True):
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor by a column, and by at least a point."""
-        self._move_cursor(self._spec.moved_cursor(by, self._frame.area, self._frame.coordinate))
+        self._move_cursor(self.spec.moved_cursor(by, self.frame.area, self.frame.coordinate))
 
     def action_cursor_end(self, end: int) -> None:
         """Move the cursor to the first (0) or the last (1) step."""
-        self._move_cursor(self._spec.end_step(end))
+        self._move_cursor(self.spec.end_step(end))
 
     def action_no_cursor(self) -> None:
         self._move_cursor(None)
 
     def on_click(self, event: events.Click) -> None:
-        step = self._spec.step_at(event.x, self._frame.area, self._frame.coordinate)
+        step = self.spec.step_at(event.x, self.frame.area, self.frame.coordinate)
         if step is not None:
             self._move_cursor(step)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Pass escape on while there is no cursor to hide."""
-        return not (action == "no_cursor" and self._spec.cursor is None)
+        return not (action == "no_cursor" and self.spec.cursor is None)
 
     def _move_cursor(self, step: float | None) -> None:
-        if step != self._spec.cursor:
-            self._set(cursor=step)
+        if step != self.spec.cursor:
+            self._change(cursor=step, at_once=True)
             self.refresh_bindings()
             self.post_message(self.CursorMoved(step))
-
-    def _set(self, **changes: object) -> None:
-        """Change the specification and draw it at once."""
-        self._spec = replace(self._spec, **changes)  # type: ignore[arg-type]
-        self.draw_at_once()
 
 
 def _is_visible(widget: Widget) -> bool:

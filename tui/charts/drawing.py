@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.charts.axes import Axis, AxisLimits, GrowingLimit, PlotArea, Tick, nice_step, seconds_step, ticks
+from torchtty.tui.charts.axes import Axis, AxisLimits, PlotArea, Tick, nice_step, seconds_step, ticks
 from torchtty.tui.charts.canvas import BLANK, Canvas, Cells, dots
 from torchtty.tui.charts.decimation import LARGEST
 from torchtty.tui.charts.series import STEP, Point
@@ -25,8 +25,8 @@ class ChartLimits:
     """The axis limits of one chart and the width of its labels, from frame to frame."""
 
     def __init__(self) -> None:
-        self._y: dict[bool, AxisLimits] = {log: AxisLimits(log) for log in (False, True)}
-        self._x: dict[str, GrowingLimit] = {}
+        self.y = {log: AxisLimits(log) for log in (False, True)}
+        self._x: dict[str, float] = {}  # the upper limits of x axes whose end is unknown, which only grow
         self._gutter = 4
 
     def x_axis(self, spec: ChartSpec) -> Axis | None:
@@ -39,16 +39,14 @@ class ChartLimits:
         if name == STEP and spec.x_max and spec.x_max >= high:
             high = spec.x_max
         else:
-            high = self._x.setdefault(name, GrowingLimit()).include(high)
+            if high > self._x.get(name, 0.0):
+                self._x[name] = nice_step(high, 1)
+            high = self._x.get(name, 1.0)
         return Axis(low, high) if high > low else None
-
-    def y_axis(self, low: float, high: float, log: bool) -> Axis:
-        """Return an axis that shows values from low to high, the present one if it still fits."""
-        return self._y[log].include(low, high)
 
     def gutter(self, labels: list[str]) -> int:
         """Return the width of the y axis's labels in cells, which never decreases."""
-        self._gutter = max(self._gutter, *(len(label) for label in labels), 0) if labels else self._gutter
+        self._gutter = max(self._gutter, *map(len, labels), 0)
         return self._gutter
 
 
@@ -83,7 +81,7 @@ class Drawing:
             bounds = _bounds(spec, curves)
             if bounds is None or inner < 2:
                 return None
-            y = limits.y_axis(*bounds, spec.log_y)
+            y = limits.y[spec.log_y].include(*bounds)
             rows = height - 2 if axes else height
             y_ticks = ticks(y, max(2, min(10, rows // 3)), decimal_label)
             needed = limits.gutter([tick.label for tick in y_ticks]) if axes else 0
@@ -132,15 +130,15 @@ class Drawing:
         places = [(mark, spec.x_fraction(mark.step, area)) for mark in spec.marks]
         marks = [(mark, area.column(at)) for mark, at in places if 0 <= at <= 1]
         for _, column in marks:
-            cells.line_down(column, 0, area.height, "┊", 2)
+            cells.line(range(area.height), (column,), "┊", 2)
         for mark, column in marks:
             title = printable_line(mark.title)
             if title and _is_free(cells, 0, column + 1, title):
                 cells.write(0, column + 1, title, 2)
         if spec.cursor is not None:
-            cells.line_down(self._cursor_column(spec.cursor), 0, area.height, "│", 3)
+            cells.line(range(area.height), (self._cursor_column(spec.cursor),), "│", 3)
         for row in rows.values():
-            cells.line_across(row, area.left, area.width, "┈", 1)
+            cells.line((row,), range(area.left, area.left + area.width), "┈", 1)
         for row, column, text in labels:  # again, for the blanks beside them, through which lines were drawn
             cells.write(row, column, text, 1)
 

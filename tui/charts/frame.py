@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import nan
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment, Segments
@@ -66,11 +65,13 @@ def _legend(spec: ChartSpec, width: int) -> tuple[Line, bool]:
     """
     title = (spec.title, spec.style.title)
     entries = _entries(spec)
+    line, shown = _laid_out(title, entries, width)
     if spec.cursor is not None:
-        with_step: list[Line] = [((f"step {spec.cursor:,.0f}", spec.style.cursor),), *entries]
-        if _fitting(title, with_step, width) > _fitting(title, entries, width):
-            return _laid_out(title, with_step, width), True
-    return _laid_out(title, entries, width), False
+        step: Line = ((f"step {spec.cursor:,.0f}", spec.style.cursor),)
+        with_step, shown_then = _laid_out(title, [step, *entries], width)
+        if shown_then > shown:
+            return with_step, True
+    return line, False
 
 
 def _entries(spec: ChartSpec) -> list[Line]:
@@ -80,12 +81,8 @@ def _entries(spec: ChartSpec) -> list[Line]:
     for index, series in enumerate(spec.series):
         if not len(series):
             continue
-        time_constant = spec.smoothing if series.smooth else 0.0
-        if spec.cursor is None:
-            value = series.latest(time_constant)
-        else:
-            at = series.nearest(spec.cursor)
-            value = series.value(at, time_constant) if at is not None else nan
+        at = series.nearest(spec.cursor) if spec.cursor is not None else None
+        value = series.latest(spec.smoothing) if at is None else series.value(at, spec.smoothing)
         # A chart of a single curve names it once.
         name = "" if series.title == spec.title else printable_line(series.title) + " "
         sample = (style.sample(index) + " ", style.curve(series.colour or colour(index)))
@@ -96,35 +93,25 @@ def _entries(spec: ChartSpec) -> list[Line]:
     return entries
 
 
-def _fitting(title: Run, entries: Sequence[Line], width: int) -> int:
-    """Return how many entries fit beside the title."""
-    used = cell_len(printable_line(title[0]))
-    for place, entry in enumerate(entries):
-        used += _gap(used, place) + sum(cell_len(text) for text, _ in entry)
-        if used > width:
-            return place
-    return len(entries)
-
-
-def _gap(used: int, place: int) -> int:
-    return (GAP if place else GAP + 1) if used else 0
-
-
-def _laid_out(title: Run, entries: Sequence[Line], width: int) -> Line:
-    """Lay out the title and the entries, exactly `width` cells wide; the first that does not fit ends the line."""
+def _laid_out(title: Run, entries: Sequence[Line], width: int) -> tuple[Line, int]:
+    """Lay out the title and the entries that fit, exactly `width` cells wide; return the line and how many entries it has."""
     name, style = printable_line(title[0]), title[1]
     if cell_len(name) > width:
-        return ((set_cell_size(name, width), style),)
+        return ((set_cell_size(name, width), style),), 0
     runs: list[Run] = [(name, style)] if name else []
-    used = cell_len(name)
-    for place, entry in enumerate(entries[: _fitting(title, entries, width)]):
-        if gap := _gap(used, place):
+    used, shown = cell_len(name), 0
+    for entry in entries:
+        gap = (GAP if shown else GAP + 1) if used else 0
+        size = sum(cell_len(text) for text, _ in entry)
+        if used + gap + size > width:
+            break
+        if gap:
             runs.append((" " * gap, NULL))
         runs.extend(entry)
-        used += gap + sum(cell_len(text) for text, _ in entry)
+        used, shown = used + gap + size, shown + 1
     if used < width:
         runs.append((" " * (width - used), NULL))
-    return tuple(runs)
+    return tuple(runs), shown
 
 
 def _empty(spec: ChartSpec, width: int, height: int) -> list[Line]:

@@ -33,6 +33,7 @@ ASCII_MARKERS: tuple[str, ...] = ("*", "o", "+", "x", "#", "@", "%", "=")
 """The markers of a terminal that shows ASCII only."""
 
 STYLED_PARTS = ("title", "label", "axis", "reference", "mark", "cursor")  # the style sheet has a class for each
+FADED = 0.7  # how far the colour of raw points lies towards that behind them
 BOLD, DIM = Style(bold=True), Style(dim=True)
 
 
@@ -99,12 +100,12 @@ def style_of(chart: "Widget") -> ChartStyle:
     )
 
 
-def faded(colour: str, towards: str, share: float = 0.7) -> str:
+def faded(colour: str, towards: str) -> str:
     """Mix two colours given as #rrggbb; others are returned as they are."""
     if not (colour.startswith("#") and towards.startswith("#")):
         return colour
     one, two = (tuple(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in (colour, towards))
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(one, two, strict=True))
+    return "#" + "".join(f"{round(a + (b - a) * FADED):02x}" for a, b in zip(one, two, strict=True))
 
 
 def terminal_shows_unicode() -> bool:

@@ -7,14 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchtty.tui.charts.axes import (
-    Axis,
-    AxisLimits,
-    GrowingLimit,
-    nice_step,
-    seconds_step,
-    ticks,
-)
+from torchtty.tui.charts.axes import Axis, AxisLimits, nice_step, seconds_step, ticks
+from torchtty.tui.charts.drawing import ChartLimits
+from torchtty.tui.charts.series import Series
+from torchtty.tui.charts.spec import ChartSpec
 from torchtty.tui.format import count_label, decimal_label, number, seconds_label
 
 
@@ -100,5 +96,12 @@ def test_a_held_range_shrinks_only_when_most_of_it_is_empty():
 
 
 def test_an_open_x_axis_grows_in_few_steps():
-    growing = GrowingLimit()
-    assert [growing.include(x) for x in (0, 1, 3, 80, 99, 101, 400, 50)] == [1, 1, 5, 100, 100, 200, 500, 500]
+    limits = ChartLimits()
+
+    def end_of_axis(last_step: float) -> float | None:
+        series = Series("loss")
+        series.append(last_step, 1.0)
+        axis = limits.x_axis(ChartSpec(40, 10, series=(series,)))
+        return axis.high if axis else None
+
+    assert [end_of_axis(x) for x in (0, 1, 3, 80, 99, 101, 400, 50)] == [1, 1, 5, 100, 100, 200, 500, 500]
