@@ -27,21 +27,13 @@ STEERING: list[BindingType] = [
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
+SAVE, CANCEL = "Save all samples to a file in the run's folder", "Cancel the sample, or leave the prompt"
 BINDINGS: list[BindingType] = [
     *STEERING,
     Binding("c", "next_chart", "chart", id="run.next_chart", tooltip="Show the next chart of the run"),
     Binding("ctrl+y", "copy", "copy", id="run.copy", show=False, tooltip="Copy the latest sample"),
-    Binding(
-        "w",
-        "write",
-        "save samples",
-        id="run.write",
-        show=False,
-        tooltip="Save all samples to a file in the run's folder",
-    ),
-    Binding(
-        "escape", "cancel", "cancel", id="run.cancel", show=False, tooltip="Cancel the sample, or leave the prompt"
-    ),
+    Binding("w", "write", "save samples", show=False, id="run.write", tooltip=SAVE),
+    Binding("escape", "cancel", "cancel", show=False, id="run.cancel", tooltip=CANCEL),
 ]
 
 

@@ -99,7 +99,6 @@ class Curves(Vertical):
         return self._charts[str(self.query_one(ContentSwitcher).current).removeprefix("chart-")]
 
     def chart(self, id: str) -> Chart:
-        """Return a chart by its id."""
         return self.query_one(f"#chart-{id}", Chart)
 
     def _show_tabs(self) -> None:
@@ -211,7 +210,6 @@ class Curves(Vertical):
             self.post_message(self.Wanted())
 
     def on_tab_chosen(self, event: Tab.Chosen) -> None:
-        """Show the chart whose tab was clicked."""
         event.stop()
         self.show(event.chart)
 

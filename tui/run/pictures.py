@@ -36,13 +36,10 @@ class Pictures(Container):
             self._panel.attach(media)
 
     def take(self, images: Sequence[Images]) -> None:
-        """Take all grids that were announced, and pass those on that the panel does not know."""
-        known = self._known
-        if self._panel is None:
-            return
+        """Take all grids that were announced."""
         grids = tuple(images)
-        if grids != known:
-            self._panel.take(grids[len(known) :] if grids[: len(known)] == known else grids)
+        if self._panel is not None and grids != self._known:
+            self._panel.take(grids)
             self._known = grids
 
     def draw(self) -> None:

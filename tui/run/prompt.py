@@ -86,19 +86,17 @@ class PromptBar(Vertical):
         with Horizontal(id="field-row"):
             for field in FIELDS:
                 yield Label(field.label)
-                small = UncutInput(
-                    field.empty, id=f"sampling-{field.name}", compact=True, tooltip=field.help, max_length=20
-                )
+                id = f"sampling-{field.name}"
+                small = UncutInput(field.empty, id=id, compact=True, tooltip=field.help, max_length=20)
                 small.styles.width = field.width
                 yield small
         yield Static(id="prompt-problem")
 
     def configure(self, configuration: Configuration | None) -> None:
         """Fill the fields with a run's own settings; those that a person changed stay as they are."""
-        if configuration is None or configuration is self._configuration:
-            self._configuration = configuration
+        before, self._configuration = self._configuration, configuration
+        if configuration is None or configuration is before:
             return
-        self._configuration = configuration
         texts = starting_texts(configuration.tree())
         for field in FIELDS:
             box = self._box(field.name)

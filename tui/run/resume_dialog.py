@@ -66,13 +66,11 @@ class ResumeDialog(ModalScreen[int | None]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#resume-yes")
     def _resume(self) -> None:
-        help = self.query_one("#resume-help", Static)
+        help, done = self.query_one("#resume-help", Static), self._snapshot.status.step
         try:
             steps = self._spec.parse(self.query_one(Input).value)
-            if steps <= self._snapshot.status.step:
-                raise UserError(
-                    f"The run has done {self._snapshot.status.step:,} steps already: choose a larger number."
-                )
+            if steps <= done:
+                raise UserError(f"The run has done {done:,} steps already: choose a larger number.")
         except UserError as error:
             help.update(Content(str(error)))
             help.add_class("-problem")
@@ -82,5 +80,4 @@ class ResumeDialog(ModalScreen[int | None]):
 
     @on(Button.Pressed, "#resume-no")
     def action_cancel(self) -> None:
-        """Leave the run as it is."""
         self.dismiss(None)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -38,22 +38,21 @@ Line = tuple[Piece, ...]
 class SampleLayout:
     """The lines of one sample at one width. Text that grows is only broken where it is new."""
 
+    record: SampleRecord
+    note: str
+
     def __init__(self, width: int) -> None:
         self.width = max(8, width)
         self.lines: list[Line] = []
-        self._record: SampleRecord | None = None
         self._wrapped: list[tuple[str, Wrapped]] = []
 
     def show(self, record: SampleRecord, note: str = "") -> None:
         """Lay out a record, or its grown successor; `note` says what it waits for."""
-        self._record = record
+        self.record, self.note = record, note
         self.lines = [_heading(record, self.width)]
         if record.unknown:
             self._plain(f"Ignored (not in the vocabulary): {' '.join(map(_symbol, record.unknown))}", "detail")
-        if _are_items(record):
-            self.lines += _columns(record, self.width)
-        else:
-            self.lines += self._running(record)
+        self.lines += _columns(record, self.width) if _are_items(record) else self._running(record)
         if record.failed:
             self._plain(record.failed, "problem")
         if note:
@@ -94,7 +93,7 @@ def _heading(record: SampleRecord, width: int) -> Line:
     head = f"step {record.step:,}"
     parts = []
     if record.prompt:
-        parts.append(_quoted(record.prompt))
+        parts.append(f"“{_shown(record.prompt)}”")
     settings = record.settings
     if not record.automatic or record.prompt:
         for name, label in (("temperature", "T"), ("top_k", "top-k"), ("top_p", "top-p"), ("seed", "seed")):
@@ -142,10 +141,6 @@ def _mark(record: SampleRecord, index: int) -> Piece:
     return Piece(f"{index + 1:<2} ", "detail")
 
 
-def _quoted(text: str) -> str:
-    return f"“{_shown(text)}”"
-
-
 def _shown(text: str) -> str:
     return _shortened(printable_line(text), 40)
 
@@ -158,12 +153,7 @@ def _symbol(name: str) -> str:
 def _shortened(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
-    shown = ""
-    for character in text:
-        if cell_len(shown + character) >= width:
-            break
-        shown += character
-    return shown + "…" if width > 0 else ""
+    return set_cell_size(text, width - 1) + "…" if width > 0 else ""
 
 
 def plain_text(record: SampleRecord) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from time import monotonic
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -18,11 +17,12 @@ from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.engine.contract.run.requests import Sample
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.run.prompt import PromptBar
-from torchtty.tui.run.sample_layout import NEW, SEEN, Line, Piece, SampleLayout, plain_lines
+from torchtty.tui.run.sample_layout import NEW, SEEN, Line, SampleLayout, plain_lines
 
 FIRST_PENDING = 10**9  # keys of samples that were requested and have not begun: newer than all that have
 AUTOMATIC_EVERY = 2.0  # seconds between two paints of automatic samples: a fast run draws more than one can read
 PINNED_FOR = 30.0  # seconds that a requested sample stays on top once it is complete
+PLACEHOLDER = "Samples appear here: automatic ones while the model trains, and your own."
 INTERRUPTED = "interrupted: the process that drew it is gone"
 ROLES = ("head", "detail", "text", "new", "seen", "problem")
 
@@ -54,9 +54,7 @@ class SampleLog(ScrollView, can_focus=True):
     def __init__(self, *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
         self.placeholder = placeholder
-        self._records: dict[int, SampleRecord] = {}
         self._layouts: dict[int, SampleLayout] = {}
-        self._notes: dict[int, str] = {}
         self._lines: list[Line] = []
         self._pinned: int | None = None
         self._pinned_until = 0.0
@@ -65,7 +63,8 @@ class SampleLog(ScrollView, can_focus=True):
     def records(self) -> list[SampleRecord]:
         """The samples, newest first, except for one that is pinned on top."""
         pinned = self._pinned if monotonic() < self._pinned_until else None
-        return [self._records[key] for key in sorted(self._records, key=lambda key: (key == pinned, key), reverse=True)]
+        order = sorted(self._layouts, key=lambda key: (key == pinned, key), reverse=True)
+        return [self._layouts[key].record for key in order]
 
     def pin(self, key: int, seconds: float) -> None:
         """Pin a sample above newer ones for so long: a fast run would push it out of view before it is read."""
@@ -78,24 +77,18 @@ class SampleLog(ScrollView, can_focus=True):
 
     def clear(self) -> None:
         """Forget every sample."""
-        self._records.clear()
         self._layouts.clear()
-        self._notes.clear()
         self._arrange()
         self.scroll_to(y=0, animate=False)
 
     def take(self, records: Iterable[SampleRecord], notes: dict[int, str] | None = None) -> None:
         """Add samples, or update those that have grown; `notes` say what a sample waits for."""
         for record in records:
-            self._records[record.key] = record
             self._lay_out(record, (notes or {}).get(record.key, ""))
         self._arrange()
 
     def discard(self, key: int) -> None:
-        """Take one sample out."""
-        self._records.pop(key, None)
         self._layouts.pop(key, None)
-        self._notes.pop(key, None)
         self._arrange()
 
     def _lay_out(self, record: SampleRecord, note: str) -> None:
@@ -104,7 +97,6 @@ class SampleLog(ScrollView, can_focus=True):
         if layout is None or layout.width != max(8, width):
             layout = self._layouts[record.key] = SampleLayout(width)
         layout.show(record, note)
-        self._notes[record.key] = note
 
     @property
     def _text_width(self) -> int:
@@ -144,21 +136,16 @@ class SampleLog(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Wrap the lines to the new width."""
-        for record in self._records.values():
-            self._lay_out(record, self._notes.get(record.key, ""))
+        for layout in list(self._layouts.values()):
+            self._lay_out(layout.record, layout.note)
         self._arrange()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Return a row of what is in view."""
-        width = self.size.width
-        base = self.rich_style
         pieces = _row(self._lines, y + round(self.scroll_y)) or ()
-        segments = [Segment(piece.text, self._style(piece)) for piece in pieces]
-        return Strip(segments).adjust_cell_length(width, base).simplify()
-
-    def _style(self, piece: Piece) -> Style:
-        return self.get_component_rich_style(f"samples--{piece.role}")
+        segments = [Segment(text, self.get_component_rich_style(f"samples--{role}")) for text, role in pieces]
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style).simplify()
 
 
 def _row(lines: list[Line], row: int) -> Line | None:
@@ -182,9 +169,7 @@ class SamplesPanel(Vertical):
                 (NEW, "$text-success"), " new  ", (SEEN, "$foreground 55%"), (" seen in training", "$foreground 65%")
             )
             yield Static(legend, id="samples-legend")
-        yield SampleLog(
-            id="samples", placeholder="Samples appear here: automatic ones while the model trains, and your own."
-        )
+        yield SampleLog(id="samples", placeholder=PLACEHOLDER)
         yield PromptBar(id="prompt-bar")
 
     def on_mount(self) -> None:
@@ -199,7 +184,6 @@ class SamplesPanel(Vertical):
 
     @property
     def history(self) -> SampleLog:
-        """The list of samples."""
         return self.query_one(SampleLog)
 
     @property

@@ -4,7 +4,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, rate
@@ -21,14 +20,9 @@ class Headline(Static):
     Headline { height: 1; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
-    def __init__(self, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._shown: Content | None = None
-
     def show(self, content: Content) -> None:
         """Show a headline, painted only where it differs from the one before."""
-        if content != self._shown:
-            self._shown = content
+        if content != self.content:
             self.update(content, layout=False)
 
 
@@ -104,14 +98,11 @@ class Notice(Static):
         self._choose()
 
     def _choose(self) -> None:
-        chosen = self._chosen()
-        if chosen == self._shown:
-            return
-        self._shown = chosen
-        text, kind = chosen
-        self.set_classes(f"-{kind}")
-        self.display = bool(text)
-        self.update(Content(printable_line(text)))
+        if (chosen := self._chosen()) != self._shown:
+            self._shown = text, kind = chosen
+            self.set_classes(f"-{kind}")
+            self.display = bool(text)
+            self.update(Content(printable_line(text)))
 
     def _chosen(self) -> tuple[str, str]:
         """Return the text and its kind: message, problem, warning or note."""
@@ -123,13 +114,9 @@ class Notice(Static):
         is_explained = self._chart_is_empty and snapshot.state in (RunState.QUEUED, *ENDED_EARLY)
         if not is_explained and (reason := explanation(snapshot)):
             return reason, "problem" if snapshot.state in (RunState.FAILED, RunState.LOST) else "message"
-        return _remark(snapshot.facts)
-
-
-def _remark(facts: Facts) -> tuple[str, str]:
-    if facts.warnings:
-        return facts.warnings[-1], "warning"
-    return " ".join(facts.notes), "note"
+        if warnings := snapshot.facts.warnings:
+            return warnings[-1], "warning"
+        return " ".join(snapshot.facts.notes), "note"
 
 
 def explanation(snapshot: RunSnapshot) -> str:
@@ -180,14 +167,12 @@ class ProgressLine(Static):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._snapshot: RunSnapshot | None = None
-        self._shown: Content | None = None
 
     def show(self, snapshot: RunSnapshot | None) -> None:
         """Show how far a run is; nothing is painted where it looks the same."""
         self._snapshot = snapshot
         content = progress(snapshot, self.size.width) if snapshot else Content("")
-        if content != self._shown:
-            self._shown = content
+        if content != self.content:
             self.update(content, layout=False)
 
     def on_resize(self) -> None:
@@ -207,12 +192,9 @@ def progress(snapshot: RunSnapshot, width: int) -> Content:
     share = min(1.0, max(0.0, status.step / status.max_steps))
     halves = int(share * bar * 2)
     done = FULL * (halves // 2) + (HALF if halves % 2 else "")
-    colour = {
-        RunState.FINISHED: "$success",
-        RunState.FAILED: "$error",
-        RunState.LOST: "$error",
-        RunState.PAUSED: "$warning",
-    }.get(status.state, "$primary")
+    colours = {RunState.FINISHED: "$success", RunState.PAUSED: "$warning"}
+    colours |= dict.fromkeys((RunState.FAILED, RunState.LOST), "$error")
+    colour = colours.get(status.state, "$primary")
     return Content.assemble((done, colour), (FULL * (bar - len(done)), "$foreground 15%"), "  ", text)
 
 

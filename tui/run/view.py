@@ -71,12 +71,11 @@ class RunView(Vertical):
         run: RunDirectory
         edits: dict[str, Any]
 
+    @dataclass
     class _Arrived(Message, bubble=False):
         """The watcher's thread has news."""
 
-        def __init__(self, watcher: RunWatcher) -> None:
-            super().__init__()
-            self.watcher = watcher
+        watcher: RunWatcher
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, RunView._Arrived) and message.watcher is self.watcher

@@ -119,9 +119,8 @@ class RunFollower:
                 self._configuration, self._problem = None, str(error)
         if look_for_checkpoints or not self._checkpoints:
             self._checkpoints = tuple(self.run.checkpoints())
-        return RunSnapshot(
-            self.run, self.status, self._configuration, self._log.facts, self._checkpoints, self._problem
-        )
+        log, configuration = self._log, self._configuration
+        return RunSnapshot(self.run, self.status, configuration, log.facts, self._checkpoints, self._problem)
 
     def _read_status(self) -> bool:
         """Read the status; return whether it is another than before. Heartbeats alone change nothing that can be seen."""
@@ -171,11 +170,6 @@ class RunWatcher:
         """End the thread soon; nothing is notified after this."""
         self._ended = True
         self._wake.set()
-
-    def join(self, timeout: float = 2.0) -> None:
-        """Wait for the thread's end."""
-        if self._thread.is_alive():
-            self._thread.join(timeout)
 
     def pay_attention(self) -> None:
         """Poll often for a while: a request was sent, and something will happen."""

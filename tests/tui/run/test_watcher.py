@@ -259,7 +259,7 @@ def test_the_thread_tells_of_news_only_and_waits_until_they_are_taken(write_run,
         assert listener.notified == 2, "nothing changed, so nothing is notified"
     finally:
         watcher.stop()
-        watcher.join()
+        watcher._thread.join(2.0)
 
 
 @pytest.mark.parametrize(
