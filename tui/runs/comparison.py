@@ -4,10 +4,11 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable, Static
@@ -31,7 +32,7 @@ class Comparison(Vertical):
 
     DEFAULT_CSS = """
     Comparison { height: 1fr; width: 1fr; padding: 0 1; }
-    Comparison #comparison-title { height: 1; }
+    Comparison #comparison-name { height: 1; }
     Comparison Chart { height: 3fr; }
     Comparison DataTable {
         height: auto; max-height: 45%; margin-top: 1; background: $background; scrollbar-size-vertical: 1;
@@ -39,12 +40,13 @@ class Comparison(Vertical):
     }
     """
 
+    @dataclass
     class _Read(Message, bubble=False):
         """A run's curves were read."""
 
-        def __init__(self, name: str, metric: str, follower: RunFollower) -> None:
-            super().__init__()
-            self.name, self.metric, self.follower = name, metric, follower
+        name: str
+        metric: str
+        follower: RunFollower
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -53,12 +55,11 @@ class Comparison(Vertical):
         self._followers: dict[str, RunFollower] = {}
         self._drawn: set[str] = set()
         self._tabled: object = None
-        self._metric = ""  # that of the first runs
+        self.metric = ""  # what the curves show: at first that of the first runs
         self._generation = 0
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="comparison-title"):
-            yield Static(id="comparison-name")
+        yield Static(id="comparison-name")
         yield Chart(id="comparison-chart", placeholder="Mark runs with space: their curves appear here together.")
         table: DataTable[Content] = DataTable(id="comparison-table", cursor_type="none", cell_padding=1)
         yield table
@@ -66,16 +67,11 @@ class Comparison(Vertical):
     def on_mount(self) -> None:
         self._name_it()
 
-    @property
-    def metric(self) -> str:
-        """What the curves show."""
-        return self._metric
-
     def show(self, rows: Sequence[RunRow], colours: dict[str, int]) -> None:
         """Show these runs, each in its colour, with the points that are new since the last call."""
         self._rows = {row.key: row for row in rows}
         self._colours = dict(colours)
-        if rows and self._metric not in self.offered:
+        if rows and self.metric not in self.offered:
             self._choose(self.offered[0])
         chart = self.query_one(Chart)
         for name in [name for name in self._drawn if name not in self._rows]:
@@ -89,10 +85,9 @@ class Comparison(Vertical):
 
     def switch_metric(self) -> None:
         """Show the next metric that the runs have."""
-        if not self.offered:
-            return
-        self._choose(self.offered[(self.offered.index(self._metric) + 1) % len(self.offered)])
-        self._read()
+        if offered := self.offered:
+            self._choose(offered[(offered.index(self.metric) + 1) % len(offered)])
+            self._read()
 
     @property
     def offered(self) -> list[str]:
@@ -102,7 +97,7 @@ class Comparison(Vertical):
         return [name for name, _ in counted.most_common()]
 
     def _choose(self, metric: str) -> None:
-        self._metric = metric
+        self.metric = metric
         chart = self.query_one(Chart)
         for name in self._drawn:
             chart.remove_series(name)
@@ -110,7 +105,7 @@ class Comparison(Vertical):
         self._name_it()
 
     def _name_it(self) -> None:
-        which = metric_named(self._metric).description or self._metric
+        which = metric_named(self.metric).description or self.metric
         self.query_one("#comparison-name", Static).update(
             Content.assemble((which, "bold $text-accent"), ("  c shows another", "$foreground 60%"))
         )
@@ -118,11 +113,8 @@ class Comparison(Vertical):
     def _read(self) -> None:
         """Read what the runs have written since the last time."""
         self._generation += 1
-        work = []
-        for name, row in self._rows.items():
-            follower = self._followers.setdefault(name, RunFollower(row.run))
-            work.append((name, follower))
-        generation, metric = self._generation, self._metric
+        work = [(name, self._followers.setdefault(name, RunFollower(row.run))) for name, row in self._rows.items()]
+        generation, metric = self._generation, self.metric
 
         def read() -> None:
             for name, follower in work:
@@ -138,8 +130,7 @@ class Comparison(Vertical):
         threading.Thread(target=read, name="reading curves", daemon=True).start()
 
     def on_comparison__read(self, event: _Read) -> None:
-        """Draw a run's curve."""
-        if event.name not in self._rows or event.metric != self._metric:
+        if event.name not in self._rows or event.metric != self.metric:
             return
         chart = self.query_one(Chart)
         if event.name not in self._drawn:
@@ -158,9 +149,8 @@ class Comparison(Vertical):
         if any(len(summarised) > 1 for summarised in summaries):
             lines.append(("losses", [measures(found) if len(found) > 1 else "–" for found in summaries]))
         trees = [row.snapshot.settings for row in rows]
-        lines += [
-            (path, [_value(tree, path) for tree in trees]) for path in differing([tree for tree in trees if tree])
-        ]
+        for path in differing([tree for tree in trees if tree]):
+            lines.append((path, [_value(tree, path) for tree in trees]))
         shown = [(row.key, self._colours.get(row.key)) for row in rows], lines
         if shown == self._tabled:
             return

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -16,6 +15,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 class DeleteDialog(ModalScreen[bool]):
     """Asks whether a run is to be deleted; the safe answer has the focus."""
 
+    AUTO_FOCUS = "#delete-no"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "answer(False)", "keep", id="delete.keep", tooltip="Keep the run"),
         Binding("y", "answer(True)", "delete", id="delete.delete", tooltip="Delete the run"),
@@ -40,16 +40,8 @@ class DeleteDialog(ModalScreen[bool]):
             yield Static(Content(f"Delete {self._doomed.name}?"), id="delete-title")
             yield Static("Its curves, samples and checkpoints are removed from the disk and cannot be brought back.")
             with Horizontal():
-                yield Button("Keep (n)", id="delete-no", compact=True)
-                yield Button("Delete (y)", variant="error", id="delete-yes", compact=True)
-
-    def on_mount(self) -> None:
-        self.query_one("#delete-no").focus()
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "delete-yes")
+                yield Button("Keep (n)", id="delete-no", action="screen.answer(False)", compact=True)
+                yield Button("Delete (y)", variant="error", id="delete-yes", action="screen.answer(True)", compact=True)
 
     def action_answer(self, delete: bool) -> None:
-        """Answer by key."""
         self.dismiss(delete)

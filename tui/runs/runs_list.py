@@ -34,9 +34,8 @@ class RunsList(Vertical):
         self.rows: list[RunRow] | None = None  # none: the folder has not been read yet
 
     def compose(self) -> ComposeResult:
-        yield Input(
-            id="runs-filter", compact=True, placeholder="filter: words of a name, a model, a dataset or a state"
-        )
+        words = "filter: words of a name, a model, a dataset or a state"
+        yield Input(id="runs-filter", compact=True, placeholder=words)
         yield RunsTable(id="runs-table")
         yield Static(id="runs-empty")
         yield Static(id="runs-summary")
@@ -90,7 +89,6 @@ class RunsList(Vertical):
         return self.has_class("-filtering")
 
     def write_filter(self) -> None:
-        """Let the person write a filter."""
         self.add_class("-filtering")
         self.query_one("#runs-filter", Input).focus()
 

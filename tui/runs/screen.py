@@ -29,6 +29,10 @@ from torchtty.tui.shell.key_bar import KeyBar
 
 SPLIT = 150  # cells from which the table stays beside what is opened
 RUN, DETAILS, COMPARISON = "opened-run", "details", "comparison"
+FILTER = "Show only runs whose name, model, dataset or state has these words"
+SHOW_DETAILS = "Show the run's results, settings and origin, or close them"
+OVERLAY = "Draw the curves of the marked runs together and list how their settings differ"
+NEW_LIKE = "Fill the form with the run's settings, to change some and start another run"
 
 
 class RunsScreen(Screen[None]):
@@ -44,35 +48,10 @@ class RunsScreen(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="runs.back", tooltip="Back to the table"),
-        Binding(
-            "slash",
-            "filter",
-            "filter",
-            id="runs.filter",
-            key_display="/",
-            tooltip="Show only runs whose name, model, dataset or state has these words",
-        ),
-        Binding(
-            "d",
-            "details",
-            "details",
-            id="runs.details",
-            tooltip="Show the run's results, settings and origin, or close them",
-        ),
-        Binding(
-            "o",
-            "overlay",
-            "overlay",
-            id="runs.overlay",
-            tooltip="Draw the curves of the marked runs together and list how their settings differ",
-        ),
-        Binding(
-            "n",
-            "new_like",
-            "new run like this",
-            id="runs.new_like",
-            tooltip="Fill the form with the run's settings, to change some and start another run",
-        ),
+        Binding("slash", "filter", "filter", key_display="/", id="runs.filter", tooltip=FILTER),
+        Binding("d", "details", "details", id="runs.details", tooltip=SHOW_DETAILS),
+        Binding("o", "overlay", "overlay", id="runs.overlay", tooltip=OVERLAY),
+        Binding("n", "new_like", "new run like this", id="runs.new_like", tooltip=NEW_LIKE),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Remove all marks"),
         Binding(
             "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
@@ -88,12 +67,11 @@ class RunsScreen(Screen[None]):
 
         like: RunSnapshot
 
+    @dataclass
     class Listed(Message, bubble=False):
         """The thread has read the list."""
 
-        def __init__(self, rows: list[RunRow]) -> None:
-            super().__init__()
-            self.rows = rows
+        rows: list[RunRow]
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, RunsScreen.Listed)

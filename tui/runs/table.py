@@ -112,12 +112,8 @@ class RunsTable(DataTable[Content]):
     """Rows are runs, newest first. Marked runs carry the colour of their curve."""
 
     DEFAULT_CSS = """
-    RunsTable { height: 1fr; width: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden;
-        background-tint: $foreground 0%;
-    }
-    RunsTable:focus {
-        background-tint: $foreground 0%;
-    }
+    RunsTable { height: 1fr; width: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    RunsTable, RunsTable:focus { background-tint: $foreground 0%; }
     RunsTable > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
     """
     BINDING_GROUP_TITLE = "Runs"
@@ -159,8 +155,7 @@ class RunsTable(DataTable[Content]):
             self._update(row)
 
     def _fill(self, rows: list[RunRow], columns: list[Column], width: int) -> None:
-        current = self.current
-        before = self.cursor_row
+        current, before = self.current, self.cursor_row
         with self.prevent(DataTable.RowHighlighted):
             self.clear(columns=columns != self._laid_out or width != self._name_width)
             if not self.columns:
@@ -172,11 +167,8 @@ class RunsTable(DataTable[Content]):
             self._cells = {row.key: self._written(row) for row in rows}
             for key, cells in self._cells.items():
                 self.add_row(*cells.values(), key=key)
-            at = (
-                list(self.shown).index(current.key)
-                if current and current.key in self.shown
-                else min(before, len(rows) - 1)
-            )
+            keys = list(self.shown)
+            at = keys.index(current.key) if current and current.key in keys else min(before, len(rows) - 1)
             if rows:
                 self.move_cursor(row=max(0, at), animate=False)
 
