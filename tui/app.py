@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from torchtty.tui.shell.gauges import Gauges, Reading
 from torchtty.tui.shell.header import Header, ModeTab
 from torchtty.tui.shell.theme import LANTERN
 from torchtty.tui.shell.too_small import TooSmall, fits
+from torchtty.tui.train.screen import TrainScreen  # shown first, and light: the rest of it comes later
 
 if TYPE_CHECKING:
     from torchtty.engine.contract.client import workers
@@ -60,12 +62,11 @@ class TorchttyApp(App[int]):
         Binding("ctrl+p", "command_palette", "commands", id="app.palette", priority=True, tooltip="All commands"),
     ]
 
+    @dataclass
     class Gauged(Message):
         """The machine was sampled."""
 
-        def __init__(self, reading: Reading) -> None:
-            super().__init__()
-            self.reading = reading
+        reading: Reading
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, TorchttyApp.Gauged)
@@ -104,20 +105,18 @@ class TorchttyApp(App[int]):
     def _settle(self) -> None:
         """Do what can wait until something is on the screen."""
         from torchtty.engine.contract.errors import UserError
-        from torchtty.tui.shell.preferences import changed_keys, remembered_theme
+        from torchtty.tui.shell.preferences import changed_keys, remember_theme, remembered_theme
 
         theme = remembered_theme()
         if theme in self.available_themes:
             self.theme = theme
-        self.theme_changed_signal.subscribe(self, lambda theme: self._remember(theme.name))
+        self.theme_changed_signal.subscribe(self, lambda theme: remember_theme(theme.name))
         try:
             self.set_keymap(changed_keys())
         except UserError as error:
             self.notify(str(error), title="Keys", severity="warning", markup=False)
         self._gauges.start()
         self.set_timer(STARTED_AFTER, collect_garbage)
-        from torchtty.tui.train.screen import TrainScreen
-
         for screen in self.screen_stack:
             if isinstance(screen, TrainScreen):
                 screen.call_later(screen.furnish)
@@ -136,11 +135,6 @@ class TorchttyApp(App[int]):
         if not fits(event.size.width, event.size.height) and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
 
-    def _remember(self, theme: str) -> None:
-        from torchtty.tui.shell.preferences import remember_theme
-
-        remember_theme(theme)
-
     # Modes and runs.
 
     def on_mode_tab_chosen(self, event: ModeTab.Chosen) -> None:
@@ -157,23 +151,17 @@ class TorchttyApp(App[int]):
 
     def open_run(self, run: "RunDirectory") -> None:
         """Show a run in the Train mode."""
-        from torchtty.tui.train.screen import TrainScreen
-
         self.action_mode("train")
         screen = self.screen
         assert isinstance(screen, TrainScreen)
         screen.show_run(run)
 
     def on_runs_screen_new_run_wanted(self, event: "RunsScreen.NewRunWanted") -> None:
-        from torchtty.tui.train.screen import TrainScreen
-
         self.action_mode("train")
         if isinstance(self.screen, TrainScreen):
             self.screen.compose_like(event.like)
 
     def on_lenses_screen_run_wanted(self, event: "LensesScreen.RunWanted") -> None:
-        from torchtty.tui.train.screen import TrainScreen
-
         trained = [screen for screen in self.get_screen_stack("train") if isinstance(screen, TrainScreen)]
         event.by.look_into(next((screen.view.run for screen in trained if screen.is_furnished), None))
 
@@ -218,7 +206,9 @@ class TorchttyApp(App[int]):
             yield SystemCommand(text, keys, partial(self.run_action, binding.action, active.node))
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save the screen as SVG in the current folder", self.action_screenshot)
-        for run in _runs_to_open():
+        from torchtty.engine.contract.run.directory import list_runs
+
+        for run in list_runs()[:20]:
             yield SystemCommand(f"Open run {run.name}", "Show it in the Train mode", partial(self.open_run, run))
 
     async def action_quit(self) -> None:
@@ -241,12 +231,6 @@ class TorchttyApp(App[int]):
             self.exit(0)
         finally:
             self._leaving = False
-
-
-def _runs_to_open() -> "list[RunDirectory]":
-    from torchtty.engine.contract.run.directory import list_runs
-
-    return list_runs()[:20]
 
 
 def run_app() -> int:

@@ -24,9 +24,8 @@ def main() -> None:
 
 def _app() -> int:
     in_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    if not in_terminal and not os.environ.get(
-        "TEXTUAL_DRIVER"
-    ):  # set by textual-serve, which shows the app in a browser
+    in_browser = os.environ.get("TEXTUAL_DRIVER")  # set by textual-serve
+    if not in_terminal and not in_browser:
         sys.stderr.write(WITHOUT_TERMINAL)
         return 2
     # Two things that together take a tenth of the start: plugins of pydantic, looked for in the metadata of every installed

@@ -54,8 +54,7 @@ class Draft:
 
     @property
     def family(self) -> str:
-        kind: str = self.base["model"]["kind"]
-        return kind
+        return str(self.base["model"]["kind"])
 
     def specs(self) -> list[FieldSpec]:
         """List the settings of the chosen kinds; each section's choice of kind comes first."""

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult, RenderResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import DescendantFocus, MouseScrollDown, MouseScrollUp
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
@@ -67,21 +67,17 @@ class Picker(EditedLine):
         title = next(title for title, name in self._options if name == self.value)
         return Content.assemble(label, face_of_choice(title, self.size.width - EDITOR_AT))
 
-    def show_value(self, value: str) -> None:
-        """Show an entry without posting `Picked`."""
+    def show_value(self, value: str, options: list[tuple[str, str]] | None = None) -> None:
+        """Show an entry, also of other options, without posting `Picked`."""
+        changed = options is not None and options != self._options
+        self._options = options or self._options
         self.value = value
         self.refresh()
         for select in self.query(Select):
             with select.prevent(Select.Changed):
-                select.value = value
-
-    def show_options(self, options: list[tuple[str, str]], value: str) -> None:
-        if options != self._options:
-            self._options = options
-            for select in self.query(Select):
-                with select.prevent(Select.Changed):
+                if changed:
                     select.set_options(self._listed())
-        self.show_value(value)
+                select.value = value
 
     def _listed(self) -> list[tuple[RenderableType, str]]:
         """Return the entries as Rich texts, in which typing in the list searches: Textual does not search its own Content."""
@@ -100,7 +96,7 @@ class Picker(EditedLine):
             self.value = str(event.value)
             self.post_message(self.Picked(self, self.value))
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002
+    def on_descendant_focus(self) -> None:
         self.post_message(self.Focused(self))
 
 
@@ -132,13 +128,13 @@ class Pickers(Vertical):
         self._draft = draft
         self.query_one("#model", Picker).show_value(draft.family)
         self.query_one("#recipe", Picker).show_value(draft.recipe or OWN_DEFAULTS)
-        self.query_one("#data", Picker).show_options(datasets(draft), self._dataset())
+        self.query_one("#data", Picker).show_value(self._dataset(), datasets(draft))
         self.file_row.show_text(draft.text("data.dataset"))
         self.file_row.display = self._dataset() == A_FILE
 
     def offer(self, recipes: Mapping[str, Recipe]) -> None:
         self.recipes = recipes
-        self.query_one("#recipe", Picker).show_options(self._recipes(), self._draft.recipe or OWN_DEFAULTS)
+        self.query_one("#recipe", Picker).show_value(self._draft.recipe or OWN_DEFAULTS, self._recipes())
 
     def _recipes(self) -> list[tuple[str, str]]:
         titles = [(recipe.title, name) for name, recipe in self.recipes.items()]

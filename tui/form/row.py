@@ -4,10 +4,10 @@ import textwrap
 from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import on
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import DescendantBlur, DescendantFocus
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select
@@ -177,19 +177,12 @@ class FieldRow(EditedLine):
     def action_reset(self) -> None:
         self.post_message(self.Reset(self))
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    @on(Input.Changed)
+    @on(Select.Changed)
+    @on(Toggle.Changed)
+    def _take(self, event: Input.Changed | Select.Changed | Toggle.Changed) -> None:
         event.stop()
-        self._take(event.value)
-
-    def on_select_changed(self, event: Select.Changed) -> None:
-        event.stop()
-        self._take(str(event.value))
-
-    def on_toggle_changed(self, event: Toggle.Changed) -> None:
-        event.stop()
-        self._take("yes" if event.on else "no")
-
-    def _take(self, text: str) -> None:
+        text = ("yes" if event.on else "no") if isinstance(event, Toggle.Changed) else str(event.value)
         if text != self.text:  # an editor also reports its initial value
             self.text = text
             self.post_message(self.Entered(self, text))
@@ -198,8 +191,8 @@ class FieldRow(EditedLine):
         event.stop()
         self.post_message(self.Submitted(self))
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:  # noqa: ARG002
+    def on_descendant_focus(self) -> None:
         self.post_message(self.Focused(self))
 
-    def on_descendant_blur(self, event: DescendantBlur) -> None:  # noqa: ARG002
+    def on_descendant_blur(self) -> None:
         self.post_message(self.Focused(self, left=True))

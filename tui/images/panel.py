@@ -106,13 +106,9 @@ class Scrubber(Widget):
             return Strip.blank(width, self.rich_style)
         knob = round(self._index / (self._count - 1) * (width - 1))
         parts = [("━" * knob, "past"), ("●", "knob"), ("─" * (width - 1 - knob), "rest")]
-        unicode = terminal_shows_unicode()
-        segments = [
-            Segment(text if unicode else as_ascii(text), self.get_component_rich_style(f"scrubber--{part}"))
-            for text, part in parts
-            if text
-        ]
-        return Strip(segments, width)
+        shown = str if terminal_shows_unicode() else as_ascii
+        styles = {part: self.get_component_rich_style(f"scrubber--{part}") for _, part in parts}
+        return Strip([Segment(shown(text), styles[part]) for text, part in parts if text], width)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         self.capture_mouse()
@@ -168,8 +164,8 @@ class ImagePanel(Vertical, can_focus=True):
 
         request: Sample
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self.history = History()
         self._media: Path | None = None
         self._place: int | None = None  # None follows the newest
@@ -255,22 +251,19 @@ class ImagePanel(Vertical, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Go back or on in the history; from the newest there is no later one."""
-        if len(self.history):
-            self._fresh = None
-            self._go(self._index + by)
+        self._go(self._index + by)
 
     def action_first(self) -> None:
-        if len(self.history):
-            self._fresh = None
-            self._go(0)
+        self._go(0)
 
     def action_newest(self) -> None:
         self.show_step(None)
 
     def _go(self, index: int) -> None:
-        last = len(self.history) - 1
-        self._place = None if index >= last else max(0, index)
-        self._show()
+        if len(self.history):
+            self._fresh = None
+            self._place = None if index >= len(self.history) - 1 else max(0, index)
+            self._show()
 
     def action_swap(self) -> None:
         """Show real pictures in place of drawn ones where both have no room."""
@@ -284,5 +277,4 @@ class ImagePanel(Vertical, can_focus=True):
     @on(Scrubber.Moved)
     def _scrubbed(self, event: Scrubber.Moved) -> None:
         event.stop()
-        self._fresh = None
         self._go(event.index)

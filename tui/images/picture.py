@@ -43,7 +43,7 @@ class Picture(Widget):
         super().__init__(id=id)
         self.placeholder = placeholder
         self.protocol = chosen()
-        self._path: Path | None = None
+        self.path: Path | None = None
         self._version = 0.0
         self._shown: Rendition | None = None
         self._problem = ""
@@ -56,14 +56,10 @@ class Picture(Widget):
             else:
                 self.protocol = Protocol.BLOCKS
 
-    @property
-    def path(self) -> Path | None:
-        return self._path
-
     def show(self, path: Path | None, version: float = 0.0) -> None:
         """Show a file, or the placeholder (None); the same file in the same version costs nothing."""
-        if (path, version) != (self._path, self._version):
-            self._path, self._version = path, version
+        if (path, version) != (self.path, self._version):
+            self.path, self._version = path, version
             self._renew()
 
     def on_resize(self) -> None:
@@ -78,10 +74,10 @@ class Picture(Widget):
         """Draw the picture if it would differ from the one on display."""
         if not self.is_attached or not self.size:
             return
-        if self._path is None or self.protocol is Protocol.OFF:
-            self._take(None, [], f"Pictures are off: see {self._path}" if self._path else "")
+        if self.path is None or self.protocol is Protocol.OFF:
+            self._take(None, [], f"Pictures are off: see {self.path}" if self.path else "")
             return
-        rendition = Rendition(self._path, self._version, self.size.width, self.size.height, self._mode())
+        rendition = Rendition(self.path, self._version, self.size.width, self.size.height, self._mode())
         if rendition != self._shown:
             draw: Any = partial(self._draw, rendition)
             self.run_worker(draw, exclusive=True, group=f"picture-{id(self)}", exit_on_error=False)
@@ -129,7 +125,7 @@ class Picture(Widget):
             strip = self._strips[y]
             left = max(0, (width - strip.cell_length) // 2)
             return Strip([Segment(" " * left), *strip]).adjust_cell_length(width).apply_style(self.rich_style)
-        text = self._problem or ("" if self._path else self.placeholder)
+        text = self._problem or ("" if self.path else self.placeholder)
         if not self._strips and text:
             rows = [text[at : at + width] for at in range(0, len(text), max(1, width))]
             top = max(0, (self.size.height - len(rows)) // 2)

@@ -106,11 +106,9 @@ def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) 
     method = Image.Resampling.LANCZOS if room.size < size else Image.Resampling.BICUBIC
     for place, picture in enumerate(pictures[: room.columns * room.rows]):
         fraction = room.size / size
-        shown = picture.resize(
-            (max(1, round(picture.width * fraction)), max(1, round(picture.height * fraction))), method
-        )
+        wide, high = max(1, round(picture.width * fraction)), max(1, round(picture.height * fraction))
         left, top = place % room.columns * (room.size + 1), place // room.columns * (room.size + 1)
-        drawn.paste(shown, (left, top))
+        drawn.paste(picture.resize((wide, high), method), (left, top))
     return drawn
 
 

@@ -35,6 +35,8 @@ INTERVAL = 0.1  # seconds between two looks for an answer
 PATIENCE = 120.0  # seconds for a worker to load the model
 GRACE = 2.0  # seconds for an answer to arrive after the worker has ended
 
+ANEW = "Compute the lens for the model as it is now"
+GONE = "The process that had the model ended before it answered. See worker.log in the run's folder."
 NO_RUN = "There is no run yet. Train one first: lenses look into its model, also while it trains."
 
 
@@ -99,9 +101,7 @@ class LensesScreen(Screen[None]):
     LensesScreen.-narrow #lenses-reading { margin-top: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "r", "compute", "compute anew", id="lenses.compute", tooltip="Compute the lens for the model as it is now"
-        ),
+        Binding("r", "compute", "compute anew", id="lenses.compute", tooltip=ANEW),
         Binding("escape", "cancel", "cancel", id="lenses.cancel", tooltip="Cancel what is being computed"),
     ]
 
@@ -153,17 +153,13 @@ class LensesScreen(Screen[None]):
         """The chosen lens."""
         option = self.query_one(OptionList).highlighted_option
         assert option is not None
-        assert option.id is not None
-        return lens_named(option.id)
+        return lens_named(str(option.id))
 
     # -- which run, which lens ------------------------------------------------------------------------------------
 
+    @work(thread=True, group="find", exclusive=True)
     def look_into(self, run: RunDirectory | None) -> None:
         """Show the lenses of a run, or of the latest one."""
-        self._find(run)
-
-    @work(thread=True, group="find", exclusive=True)
-    def _find(self, run: RunDirectory | None) -> None:
         if run is None:
             run = next(iter(list_runs()), None)
         self.app.call_from_thread(self._found, RunSnapshot.of(run) if run is not None else None)
@@ -193,12 +189,9 @@ class LensesScreen(Screen[None]):
             self._show_state("" if (self.run, self.lens.name) in self._results else "Enter or r computes the lens.")
         self._show()
 
-    @on(OptionList.OptionSelected)
-    def _lens_chosen(self) -> None:
-        self.action_compute()
-
     # -- computing ------------------------------------------------------------------------------------------------
 
+    @on(OptionList.OptionSelected)
     def action_compute(self) -> None:
         """Ask the run's worker for the chosen lens."""
         if self.run is None or self._request is not None:
@@ -209,7 +202,6 @@ class LensesScreen(Screen[None]):
         self.refresh_bindings()
 
     def action_cancel(self) -> None:
-        """Cancel what is being computed."""
         self._cancel()
         self._show_state("Cancelled.")
 
@@ -269,9 +261,7 @@ class LensesScreen(Screen[None]):
             if snapshot.serving or snapshot.state.is_live:
                 silent_since, was_served = time.monotonic(), True
             if time.monotonic() - silent_since > (GRACE if was_served else PATIENCE):
-                raise UserError(
-                    "The process that had the model ended before it answered. See worker.log in the run's folder."
-                )
+                raise UserError(GONE)
             time.sleep(INTERVAL)
 
     @on(_Reported)
@@ -305,6 +295,4 @@ class LensesScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "cancel":
             return self._request is not None
-        if action == "compute":
-            return self.run is not None and self._request is None
-        return True
+        return action != "compute" or (self.run is not None and self._request is None)

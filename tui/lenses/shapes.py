@@ -70,8 +70,8 @@ def render(result: dict[str, Any], width: int) -> View:
             text.align("left" if column.left else "right", widths[column])
             line.append(" " * GAP).append_text(text)
         lines.append(line)
-    lines[0].stylize("bold")
-    lines[1].stylize("bold")
+    for line in lines[:2]:
+        line.stylize("bold")
     return View(Text("\n").join([*_summary(result, width), lines[0]]), Text("\n", no_wrap=True).join(lines[1:]))
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INTERVAL = 2.0  # seconds between two samples
 GIB = 1024**3
@@ -72,14 +72,8 @@ def _first_gpu() -> Callable[[Reading], Reading] | None:
     def add(reading: Reading) -> Reading:
         with suppress(pynvml.NVMLError):
             use, memory = pynvml.nvmlDeviceGetUtilizationRates(handle), pynvml.nvmlDeviceGetMemoryInfo(handle)
-            return Reading(
-                reading.cpu,
-                reading.memory_used,
-                reading.memory_total,
-                float(use.gpu),
-                int(memory.used),
-                int(memory.total),
-            )
+            figures = {"gpu_memory_used": int(memory.used), "gpu_memory_total": int(memory.total)}
+            return replace(reading, gpu=float(use.gpu), **figures)
         return reading
 
     return add

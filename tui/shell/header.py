@@ -1,8 +1,10 @@
 """The line at the top: the name, the modes with the active one marked, and the machine's gauges."""
 
+from dataclasses import dataclass
+
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.events import Click, Resize
+from textual.events import Click
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
@@ -14,18 +16,16 @@ from torchtty.tui.shell.gauges import Reading
 class ModeTab(Static):
     """A mode's name, which switches to it when clicked."""
 
+    @dataclass
     class Chosen(Message):
         """The mode was clicked."""
 
-        def __init__(self, mode: str) -> None:
-            super().__init__()
-            self.mode = mode
+        mode: str
 
     def __init__(self, mode: AppMode, active: bool) -> None:
         # The active mode is in brackets, so that it shows without colours; the others show their key.
-        super().__init__(
-            Content(f"[{mode.title}]" if active else f" {mode.key} {mode.title} "), classes="-active" if active else ""
-        )
+        super().__init__(Content(f"[{mode.title}]" if active else f" {mode.key} {mode.title} "))
+        self.set_class(active, "-active")
         self.mode = mode
 
     def on_click(self, event: Click) -> None:
@@ -53,6 +53,6 @@ class Header(Widget):
         gauges = self.query_one("#gauges", Static)
         gauges.update(Content(reading.text(short=self.size.width < 100)), layout=False)
 
-    def on_resize(self, event: Resize) -> None:  # noqa: ARG002
+    def on_resize(self) -> None:
         if self._reading is not None:
             self.show_reading(self._reading)

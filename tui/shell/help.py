@@ -69,7 +69,7 @@ class KeysHelp(ModalScreen[None]):
             yield Static(f"←→ pages · esc closes · change keys in {keys_path()}", id="keys-help-foot", markup=False)
 
     def _pages(self) -> Content:
-        titles: list[Content] = []
+        titles = []
         for index, title in enumerate(["Keys", *PAGES.values()]):
             style = "bold $text-primary" if index == self._page else f"@click=screen.show({index})"
             titles.append(Content.assemble((f"{index + 1} ", "$foreground 60%"), (title, style)))

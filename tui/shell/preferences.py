@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
@@ -25,11 +26,9 @@ def remembered_theme() -> str | None:
 def remember_theme(name: str) -> None:
     """Store a theme for the next start; a state folder that cannot be written to is ignored."""
     folder = state_folder()
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / _THEME_FILE, json.dumps({"theme": name}))
-    except OSError:
-        return
 
 
 def keys_path() -> Path:

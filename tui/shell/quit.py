@@ -50,17 +50,10 @@ class QuitDialog(ModalScreen[Leaving]):
                 f"Or stop {it}: a checkpoint is written first, so that training can be resumed."
             )
             with Horizontal():
-                yield Button("Keep training", id="leave", variant="primary", compact=True)
-                yield Button(f"Stop {it}", id="stop", compact=True)
-                yield Button("Stay", id="cancel", compact=True)
+                yield Button("Keep training", "primary", id="leave", action="screen.choose('leave')", compact=True)
+                yield Button(f"Stop {it}", id="stop", action="screen.choose('stop')", compact=True)
+                yield Button("Stay", id="cancel", action="screen.choose('cancel')", compact=True)
             yield Static("k  keep training   s  stop   esc  stay", id="quit-keys")
-
-    def on_mount(self) -> None:
-        self.query_one("#leave").focus()
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        self.dismiss(Leaving(str(event.button.id)))
 
     def action_choose(self, choice: str) -> None:
         self.dismiss(Leaving(choice))

@@ -2,7 +2,6 @@
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -15,19 +14,12 @@ class TooSmall(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         yield Static()
 
-    def on_mount(self) -> None:
-        self._say()
-
-    def on_resize(self, event: Resize) -> None:  # noqa: ARG002
-        if fits(self.app.size.width, self.app.size.height):
-            if self.is_current:  # several sizes may come before the screen is gone
-                self.dismiss()
-        else:
-            self._say()
-
-    def _say(self) -> None:
-        size = self.app.size
-        self.query_one(Static).update(Content(f"{size.width}x{size.height} is too small: {WIDTH}x{HEIGHT} needed"))
+    def on_resize(self) -> None:
+        width, height = self.app.size
+        if not fits(width, height):
+            self.query_one(Static).update(Content(f"{width}x{height} is too small: {WIDTH}x{HEIGHT} needed"))
+        elif self.is_current:  # several sizes may come before the screen is gone
+            self.dismiss()
 
 
 def fits(width: int, height: int) -> bool:

@@ -1,6 +1,7 @@
 """The line under the form: what the settings amount to, as the warm worker tells, and the button that starts them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textual import work
@@ -27,13 +28,12 @@ PATIENCE = 1.5  # seconds that an earlier estimate stays while the worker thinks
 class StartLine(Horizontal):
     """Asks what a draft amounts to, some time after its last change, and shows the answer."""
 
+    @dataclass
     class Reported(Message):
         """The worker has looked at a draft, and found problems or none."""
 
-        def __init__(self, draft: "Draft", problems: dict[str, str]) -> None:
-            super().__init__()
-            self.draft = draft
-            self.problems = problems
+        draft: "Draft"
+        problems: dict[str, str]
 
     def __init__(self, pool: "Callable[[], WorkerPool]") -> None:
         super().__init__(id="start-line")
