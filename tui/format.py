@@ -146,19 +146,19 @@ def rough_duration(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def moment(seconds: float, now: float | None = None) -> str:
+def moment(seconds: float) -> str:
     """Write a point in time (seconds since the epoch): the hour if it is today's, else the day."""
-    then, today = time.localtime(seconds), time.localtime(time.time() if now is None else now)
+    then, today = time.localtime(seconds), time.localtime()
     if then[:3] == today[:3]:
         return time.strftime("%H:%M", then)
     return time.strftime("%d %b" if then[0] == today[0] else "%Y-%m-%d", then)
 
 
-def ago(moment: float | None, now: float | None = None) -> str:
+def ago(moment: float | None) -> str:
     """Write how long ago a moment (seconds since the epoch) was, in its largest unit: `3 h ago`."""
     if not moment:
         return MISSING
-    passed = max(0.0, (time.time() if now is None else now) - moment)
+    passed = max(0.0, time.time() - moment)
     for seconds, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if passed >= seconds:
             return f"{passed / seconds:.0f} {unit} ago"

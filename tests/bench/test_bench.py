@@ -165,7 +165,7 @@ def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from(watche
 
 @pytest.mark.timeout(300)
 def test_the_loop_is_measured_against_a_plain_one_of_as_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "QUICK", training.Stretches(0.25, 3))
+    monkeypatch.setattr(training, "QUICK", ("0.25", "3"))
     figures = training.measure_plain_loop(EVERYTHING, quick=True)
     assert_sane(figures, {"speed"})
     assert [figure.what.split(", ")[-1] for figure in figures] == ["MLP with SGD", "MLP with AdamW", "GPT with AdamW"]

@@ -46,12 +46,10 @@ def described(found: dict[str, Any]) -> str:
 
 
 def _cpu_name() -> str:
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine() or "unknown"
 
 
@@ -65,7 +63,7 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-class Environment:
+class Environment(contextlib.AbstractContextManager["Environment"]):
     """A temporary folder for runs and state. Whatever trains in it is ended when it is left."""
 
     def __init__(self) -> None:
@@ -83,9 +81,6 @@ class Environment:
         }
         if self.variables.pop("PYTHONDONTWRITEBYTECODE", None) and "PYTHONPYCACHEPREFIX" not in self.variables:
             self.variables["PYTHONPYCACHEPREFIX"] = bytecode_folder()
-
-    def __enter__(self) -> "Environment":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         for run in list_runs(self.runs):

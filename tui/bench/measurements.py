@@ -47,7 +47,6 @@ class Failure:
 
 
 def span(values: list[float]) -> tuple[float, float]:
-    """Return the lowest and the highest."""
     return min(values), max(values)
 
 

@@ -44,12 +44,12 @@ def plain_text(output: bytes) -> str:
     return _OTHERS.sub("", _MOVES.sub("\n", output.decode("utf-8", "replace")))
 
 
-class Terminal:
+class Terminal(contextlib.AbstractContextManager["Terminal"]):
     """Runs a program in a pseudo-terminal and notes when each byte of its output arrived."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], size: tuple[int, int] = SIZE) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
         self._output = bytearray()
         self._arrivals: list[tuple[float, int]] = []  # when, and how long the output was then
         self._arrived = threading.Condition()
@@ -62,9 +62,6 @@ class Terminal:
         os.close(follower)
         self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
         self._reader.start()
-
-    def __enter__(self) -> "Terminal":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
@@ -42,6 +42,7 @@ GPT = {
 """0.8 million parameters."""
 
 MODELS = {"mlp": "MLP", "mlp-adamw": "MLP", "gpt": "GPT"}
+QUICK, FULL = ("0.5", "3"), ("1.5", "6")  # seconds for which a loop and a plain one take turns, and how many times
 OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
 
 
@@ -97,10 +98,8 @@ def watched_speed(model: str, terminal: Terminal, run: RunDirectory, *, quick: b
         terminal.thaw()
         time.sleep(CATCH_UP)
         ratios.append(with_app / alone)
-    what = f"training speed with the app attached / headless, {model}"
-    return Figure(
-        "speed", what, median(ratios), "x", Bar(0.97, least=True), span(ratios), f"{alone:,.0f} steps/s headless"
-    )
+    what, note = f"training speed with the app attached / headless, {model}", f"{alone:,.0f} steps/s headless"
+    return Figure("speed", what, median(ratios), "x", Bar(0.97, least=True), span(ratios), note)
 
 
 def speed(tail: JsonLinesTail, seconds: float) -> float:
@@ -183,10 +182,8 @@ def measure_prompts(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
         run = environment.train("gpt", settings)
         if "sample" in wanted:
             waits = [first_token(run, f"bench-{number}") for number in range(2 if quick else 5)]
-            what = "first sampled token after a prompt, mid-training"
-            figures.append(
-                Figure("sample", what, median(waits), "s", Bar(0.3), span(waits), "GPT, 0.8 M parameters, CPU")
-            )
+            what, note = "first sampled token after a prompt, mid-training", "GPT, 0.8 M parameters, CPU"
+            figures.append(Figure("sample", what, median(waits), "s", Bar(0.3), span(waits), note))
         if "speed" in wanted:
             with Terminal(python("torchtty.tui.bench.app", "names-mlp"), environment.variables) as terminal:
                 terminal.wait_for((*WARM, run.name), patience=WARM_UP)
@@ -213,27 +210,11 @@ def first_token(run: RunDirectory, id: str) -> float:
     return took
 
 
-class Stretches(NamedTuple):
-    """How long the loops take turns for, in seconds, and how many times."""
-
-    seconds: float
-    times: int
-
-
-QUICK, FULL = Stretches(0.5, 3), Stretches(1.5, 6)
-
-
 def measure_plain_loop(_: frozenset[str], *, quick: bool) -> list[Figure]:
     """Run `torchtty.engine.bench` and read what it prints."""
-    stretches = QUICK if quick else FULL
+    command = python("torchtty.engine.bench", *(QUICK if quick else FULL), *MODELS)
     with Environment() as environment:
-        answer = subprocess.run(
-            python("torchtty.engine.bench", str(stretches.seconds), str(stretches.times), *MODELS),
-            env=environment.variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        answer = subprocess.run(command, env=environment.variables, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise TimedOut((answer.stderr.strip().splitlines() or ["torchtty.engine.bench failed"])[-1])
     return [_figure(json.loads(line)) for line in answer.stdout.splitlines()]
