@@ -33,6 +33,10 @@ def _taking(metavar: str, about: str) -> Any:
     return typer.Option(metavar=metavar, help=about)
 
 
+def _place(metavar: str, about: str) -> Any:
+    return typer.Argument(metavar=metavar, help=about)
+
+
 # The errors of the parser; Typer brings its own copy of Click from some version on, and exports no base class.
 ParserError: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -179,12 +183,8 @@ def show(run: Run, as_json: AsJson = False) -> int:
 
 @app.command(rich_help_panel=INSPECT)
 def lens(
-    lens: Annotated[
-        Given, typer.Argument(metavar="[LENS]", help="What to look at; without one they are listed.")
-    ] = None,
-    run: Annotated[
-        Given, typer.Argument(metavar="[RUN]", help="A run's name, the beginning of one, or latest.")
-    ] = None,
+    lens: Annotated[Given, _place("[LENS]", "What to look at; without one they are listed.")] = None,
+    run: Annotated[Given, _place("[RUN]", "A run's name, the beginning of one, or latest.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Look into a run's model, also while it trains: 'lens shapes RUN' lists its layers."""
@@ -195,9 +195,7 @@ def lens(
 
 @app.command(rich_help_panel=INSPECT)
 def data(
-    dataset: Annotated[
-        Given, typer.Argument(metavar="[NAME|PATH]", help="A dataset or a text file to describe.")
-    ] = None,
+    dataset: Annotated[Given, _place("[NAME|PATH]", "A dataset or a text file to describe.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """List the datasets, or describe one or a text file."""
@@ -208,9 +206,7 @@ def data(
 
 @app.command(rich_help_panel=INSPECT)
 def models(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL|RECIPE]", help="A model or recipe whose settings are listed.")
-    ] = None,
+    model: Annotated[Given, _place("[MODEL|RECIPE]", "A model or recipe whose settings are listed.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """List models and recipes, or the settings of one."""
@@ -220,9 +216,7 @@ def models(
 
 
 @app.command(rich_help_panel=INSPECT)
-def guide(
-    page: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="A page; without one they are listed.")] = None,
-) -> int:
+def guide(page: Annotated[Given, _place("[PAGE]", "A page; without one they are listed.")] = None) -> int:
     """Print a page of the guide, as the app's help shows it."""
     from torchtty.tui.cli.doctor import guide
 

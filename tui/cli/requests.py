@@ -29,15 +29,16 @@ from torchtty.engine.contract.run.requests import Cancel, Export, Lens, Pause, R
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs
+from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.tui.cli.console import Exit, UsageError, grid, messages, notify, output, print_json
 from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, last_line
 from torchtty.tui.cli.show import marked, samples_as_json, with_marks
 from torchtty.tui.format import count
 from torchtty.tui.lenses.view import rendered
+from torchtty.tui.run.sample_layout import UNLIMITED
 
 PATIENCE = 60.0  # seconds that a worker may take over a step and a checkpoint
 OVER = {state for state in RunState if not state.is_live}
-UNLIMITED = {"top_k": 0, "top_p": 1.0}  # what "none" means to a worker: the run's own limit does not apply
 
 
 def offering(name: str, action: Action) -> RunSnapshot:
@@ -148,24 +149,21 @@ def _request(snapshot: RunSnapshot, given: Mapping[str, str | None]) -> Sample:
     if snapshot.problem:
         raise UserError(snapshot.problem)
     fields = {spec.name: spec for spec in specs(str(tree["model"]["kind"]), tree) if spec.section == "sampling"}
+    fields["seed"] = FieldSpec("sampling.seed", int, None, "", minimum=0)
     values: dict[str, Any] = {}
     problems = []
     for name, text in given.items():
         if text is None:
             continue
-        if name in fields:
-            try:
-                value = fields[name].parse(text) if name != "prompt" else text
-            except UserError as error:
-                problems.append(str(error).replace(f"sampling.{name}", f"--{name.replace('_', '-')}").rstrip("."))
-                continue
+        option = f"--{name.replace('_', '-')}"
+        if name not in fields:
+            problems.append(f"{option} does not apply to this run")
+            continue
+        try:
+            value = fields[name].parse(text) if name != "prompt" else text
             values[name] = UNLIMITED.get(name) if value is None else value
-        elif name == "seed" and text.isdigit():
-            values[name] = int(text)
-        elif name == "seed":
-            problems.append(f"--seed cannot be '{text[:40]}': it takes a whole number of at least 0")
-        else:
-            problems.append(f"--{name.replace('_', '-')} does not apply to this run")
+        except UserError as error:
+            problems.append(str(error).replace(f"sampling.{name}", option).rstrip("."))
     if problems:
         raise UsageError("\n".join(problems))
     return Sample(**values)
@@ -218,7 +216,11 @@ class _Printer:
 def lens(name: str | None, run_name: str | None, *, as_json: bool) -> int:
     """List the lenses, or compute one for a run; return the exit code."""
     if name is None:
-        return _list_lenses(as_json=as_json)
+        if as_json:
+            print_json([{"name": lens.name, "title": lens.title, "reading": lens.reading} for lens in LENSES.values()])
+        else:
+            output().print(grid(((Text(lens.name, "bold"), Text(lens.reading)) for lens in LENSES.values()), ""))
+        return Exit.DONE
     if name not in LENSES:
         raise UsageError(f"There is no lens called '{name}'. The lenses are {', '.join(LENSES)}.")
     if run_name is None:
@@ -255,14 +257,6 @@ def _ask_showing_progress(run: RunDirectory, request: Lens) -> Answered | Cancel
         return ask(run, request, show)
     finally:
         spinner.stop()
-
-
-def _list_lenses(*, as_json: bool) -> int:
-    if as_json:
-        print_json([{"name": lens.name, "title": lens.title, "reading": lens.reading} for lens in LENSES.values()])
-        return Exit.DONE
-    output().print(grid(((Text(lens.name, "bold"), Text(lens.reading)) for lens in LENSES.values()), ""))
-    return Exit.DONE
 
 
 # Stop and pause.

@@ -30,6 +30,7 @@ from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number,
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
 SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
+STATUS_FIELDS = ("message", "step", "max_steps", "seconds", "steps_per_second", "device", "parameters")  # as JSON
 ROLE_COLOURS = {"train": TRAIN, "val": VALID}
 
 
@@ -66,9 +67,7 @@ def print_summary(console: Console, log: RunLog, status: Status) -> None:
     console.print(table)
 
 
-def _print_results(
-    console: Console, log: RunLog, status: Status, *, other_lines: int, sample_lines: int
-) -> RunSnapshot:
+def _print_results(console: Console, log: RunLog, status: Status, other_lines: int, sample_lines: int) -> RunSnapshot:
     """Print headline, metrics, chart and samples of a run; the chart fills what `other_lines` leave of the terminal."""
     snapshot = RunSnapshot.from_log(log, status)
     _print_headline(console, snapshot)
@@ -267,13 +266,7 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "run": run.name,
         "path": str(run.path),
         "state": status.state.value,
-        "message": status.message,
-        "step": status.step,
-        "max_steps": status.max_steps,
-        "seconds": status.seconds,
-        "steps_per_second": status.steps_per_second,
-        "device": status.device,
-        "parameters": status.parameters,
+        **{name: getattr(status, name) for name in STATUS_FIELDS},
         **latest_metrics(status, RunSnapshot.from_log(log, status).family),
         "references": log.facts.references,
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
