@@ -8,6 +8,7 @@ import typer
 from torchtty.tui.cli.console import UsageError
 
 EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
+NO_FALLBACK = "Fail if a recipe's download fails, instead of training its offline fallback."
 TRAIN, INSPECT, MACHINE = "Train", "Inspect", "This machine"
 TAKES_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -75,12 +76,7 @@ def _torchtty(
 def train(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="MODEL|RECIPE [--section.field VALUE …]")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The run's name.")] = None,
-    no_fallback: Annotated[
-        bool,
-        typer.Option(
-            "--no-fallback", help="Fail if a recipe's download fails, instead of training its offline fallback."
-        ),
-    ] = False,
+    no_fallback: Annotated[bool, typer.Option("--no-fallback", help=NO_FALLBACK)] = False,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> int:
@@ -233,9 +229,7 @@ def doctor(as_json: AsJson = False) -> int:
 
 @app.command(rich_help_panel=MACHINE)
 def bench(
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Measure only this; can be repeated.")
-    ] = None,
+    only: Annotated[list[str] | None, _taking("NAME", "Measure only this; can be repeated.")] = None,
     file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the figures to a file as well.")
     ] = None,

@@ -86,6 +86,9 @@ class FieldRow(EditedLine):
         self.modified = False
         self.problem = ""
         self.text = text
+        self._placeholder = "none" if spec.optional else ""
+        self._is_wide = spec.type is str and not spec.pattern
+        self._editor_width = WIDE_EDITOR_WIDTH if self._is_wide else EDITOR_WIDTH
 
     def make_editor(self) -> Widget:
         if self.spec.type is bool:
@@ -95,14 +98,6 @@ class FieldRow(EditedLine):
             return Select(choices, value=self.text, allow_blank=False, compact=True)
         wide = "wide" if self._is_wide else ""
         return FieldInput(self.text, placeholder=self._placeholder, compact=True, select_on_focus=True, classes=wide)
-
-    @property
-    def _placeholder(self) -> str:
-        return "none" if self.spec.optional else ""
-
-    @property
-    def _is_wide(self) -> bool:
-        return self.spec.type is str and not self.spec.pattern
 
     @property
     def path(self) -> str:
@@ -157,10 +152,6 @@ class FieldRow(EditedLine):
         if self.spec.choices:
             return face_of_choice(self.text, EDITOR_WIDTH)
         return face_of_text(self.text, self._placeholder, self._editor_width, "$text-error" if self.problem else "")
-
-    @property
-    def _editor_width(self) -> int:
-        return WIDE_EDITOR_WIDTH if self._is_wide else EDITOR_WIDTH
 
     @property
     def _label_style(self) -> str:
