@@ -91,15 +91,12 @@ def _existing_path(dataset: str) -> Path:
     path = expanded(dataset)
     looks_like_path = "/" in dataset or "\\" in dataset or path.suffix
     if not looks_like_path and not os.path.exists(path):
+        texts = [entry.name for entry in catalogue().values() if entry.kind != "images"]
         raise UserError(
             f"There is no dataset called '{shortened(dataset)}', nor a file of that name. "
-            f"Choose one of {', '.join(_text_datasets())}, or give the path of a text file."
+            f"Choose one of {', '.join(texts)}, or give the path of a text file."
         )
     return path
-
-
-def _text_datasets() -> list[str]:
-    return [entry.name for entry in catalogue().values() if entry.kind != "images"]
 
 
 def _recognised(data: bytes) -> Dataset | None:
