@@ -25,11 +25,8 @@ class GPTModel(ModelSection):
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.n_embd % self.n_head:
-            near = [
-                width
-                for width in (self.n_embd // self.n_head * self.n_head, -(-self.n_embd // self.n_head) * self.n_head)
-                if width
-            ]
+            below = self.n_embd // self.n_head * self.n_head
+            near = [width for width in (below, below + self.n_head) if width]
             yield "n_embd", f"must be a multiple of n_head ({self.n_head}), such as {' or '.join(map(str, near))}"
         if self.qkv_bias and not self.bias:
             yield "qkv_bias", "needs bias: turn bias on, or this off"
