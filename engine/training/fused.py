@@ -96,7 +96,6 @@ class Fused:
         for weight in self._weights:
             weight.grad = None
 
-    @torch.no_grad()
     def step(self) -> None:
         gradients = [weight.grad for weight in self._weights]
         if self._all is None or any(gradient is None for gradient in gradients):
@@ -135,7 +134,8 @@ class Fused:
 
         def lists(weights: list[Tensor]) -> Lists:
             memory = {name: [state[weight][name] for weight in weights] for name in remembered}
-            return Lists(weights, memory, memory.pop("step", []))
+            # Detached, they may change in place without leaving autograd for each step.
+            return Lists([weight.detach() for weight in weights], memory, memory.pop("step", []))
 
         self._all, self._groups = lists(self._weights), [lists(group["params"]) for group in self.param_groups]
 

@@ -32,6 +32,7 @@ class MetricLog:
         self.step = 0  # the last one collected
         self.losses: dict[str, float] = {}  # the latest of each name
         self._window: list[dict[str, Tensor | float]] = []  # steps since the last logged one
+        self._restored = False  # whether the window came from a checkpoint
         self._unfetched: list[tuple[dict[str, float | int], dict[str, Tensor | float]]] = []
         self._fetched = 0.0
         self._speed: tuple[float, int] | None = None  # time and step that the next speed is measured from
@@ -73,6 +74,10 @@ class MetricLog:
     def collect(self, step: int, metrics: dict[str, Tensor | float], interval: int) -> None:
         """Take a step's metrics; log a row every `interval` steps. Raises `Diverged`."""
         self.step = step
+        if self._restored:  # steps that a checkpoint brought back are in the machine's memory, whatever the device
+            self._restored = False
+            here = next((value.device for value in metrics.values() if isinstance(value, Tensor)), torch.device("cpu"))
+            self._window = _moved(self._window, here)
         self._window.append(metrics)
         if step % interval == 0 or step == 1:
             self._log_window()
@@ -90,13 +95,11 @@ class MetricLog:
             self._log_window()
 
     def _log_window(self) -> None:
-        logged: dict[str, Tensor | float] = {}
-        for name in self._window[-1]:
-            values = [entry[name] for entry in self._window if name in entry]
-            # Steps that a checkpoint brought back are in the machine's memory, whatever the device.
-            here = [value.device for value in values if isinstance(value, Tensor)][-1:]
-            tensors = [value.to(here[0]) for value in values if isinstance(value, Tensor)]
-            logged[name] = torch.stack(tensors).mean() if self.family.metric(name).averaged and tensors else values[-1]
+        logged = dict(self._window[-1])
+        for name, value in logged.items():
+            if isinstance(value, Tensor) and self.family.metric(name).averaged:
+                values = [found for entry in self._window if isinstance(found := entry.get(name), Tensor)]
+                logged[name] = torch.stack(values).mean()
         self._unfetched.append((self._stamp(), logged))
 
     def _stamp(self) -> dict[str, float | int]:
@@ -170,6 +173,12 @@ class MetricLog:
         """Take over what `state` returned."""
         self.step, self._seconds = state["step"], state["seconds"]
         self.losses, self._window = state["losses"], state["window"]
+        self._restored = True
+
+
+def _moved(window: list[dict[str, Tensor | float]], device: torch.device) -> list[dict[str, Tensor | float]]:
+    """Return steps with their tensors on a device."""
+    return [{name: v.to(device) if isinstance(v, Tensor) else v for name, v in entry.items()} for entry in window]
 
 
 def _rounded(value: float) -> float:

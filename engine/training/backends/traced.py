@@ -54,10 +54,12 @@ class TracedStep(EagerStep):
         self._names = list(descent.loss(batch)[1])
         self._call = _traced(descent, batch)
         self._one = torch.ones(())  # the gradient of the loss with respect to itself
+        self._values = [
+            weight.detach() for weight in descent.weights
+        ]  # the same numbers, of which autograd notes nothing
 
-    @torch.no_grad()
     def gradients(self, descent: Descent, batch: Batch) -> Metrics:
-        found = self._call(self._one, *batch, *descent.weights)
+        found = self._call(self._one, *batch, *self._values)
         count = len(self._names)
         for weight, gradient in zip(descent.weights, found[count:], strict=True):
             weight.grad = gradient
