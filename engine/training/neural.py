@@ -1,5 +1,6 @@
-"""What all tasks share that train a network by gradient descent: device and precision, steps, live settings, and weights."""
+"""What all tasks share that train a network by gradient descent: device and precision, steps, the learning rate, and weights."""
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections import deque
@@ -12,12 +13,19 @@ from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.optimizer import Optimizer, Schedule
+from torchtty.engine.contract.settings.optimizer import (
+    ConstantSchedule,
+    CosineSchedule,
+    LinearSchedule,
+    OneCycleSchedule,
+    Optimizer,
+    Schedule,
+    StepSchedule,
+)
 from torchtty.engine.contract.settings.training import TrainingBase
 from torchtty.engine.devices import check_precision, choose_device, random_state_kept
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
-from torchtty.engine.training.schedules import rate_factor
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
@@ -200,3 +208,35 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             yield
         finally:
             model.train(was_training)
+
+
+def rate_factor(schedule: Schedule, step: int, max_steps: int) -> float:
+    """Return what the learning rate is multiplied by at `step` (0 is the first), given a `schedule` section."""
+    match schedule:
+        case ConstantSchedule():
+            return 1.0
+        case StepSchedule():
+            return 1.0 if step < schedule.at * max_steps else schedule.factor
+        case OneCycleSchedule():
+            return _one_cycle(schedule, step, max_steps)
+        case CosineSchedule() | LinearSchedule():
+            if step < schedule.warmup_steps:
+                return (step + 1) / (schedule.warmup_steps + 1)
+            span = max(1, max_steps - schedule.warmup_steps)
+            progress = min(1.0, (step - schedule.warmup_steps) / span)
+            if isinstance(schedule, LinearSchedule):
+                return 1 + (schedule.final - 1) * progress
+            return _cosine(1.0, schedule.final, progress)
+
+
+def _one_cycle(schedule: OneCycleSchedule, step: int, max_steps: int) -> float:
+    """Half a cosine up to the peak and half a cosine down (Smith & Topin, 2018; the shape of torch's OneCycleLR)."""
+    peak = max(1e-9, schedule.peak * max_steps - 1)
+    if step <= peak:
+        return _cosine(schedule.start, 1.0, step / peak)
+    return _cosine(1.0, schedule.final, min(1.0, (step - peak) / max(1e-9, max_steps - 1 - peak)))
+
+
+def _cosine(first: float, last: float, progress: float) -> float:
+    """Go from one value to another along half a cosine, `progress` from 0 to 1."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))
