@@ -37,9 +37,8 @@ class ConfigurationError(UserError):
 
 def starting_tree(kind: str) -> Tree:
     """Return the complete default configuration of a model family as plain values."""
-    return parse(
-        dict(family_of(kind).start) | {"model": {"kind": kind} | dict(family_of(kind).start.get("model", {}))}
-    ).tree()
+    start = family_of(kind).start
+    return parse({**start, "model": {"kind": kind, **start.get("model", {})}}).tree()
 
 
 def parse(tree: Mapping[str, Any]) -> Configuration:
