@@ -158,16 +158,13 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     # -- pictures -------------------------------------------------------------------------------------------------
 
     def fixed_pictures(self) -> Any:
-        """Draw the pictures of the noise that stays the same, as bytes (N, H, W, C)."""
         return self._pictures_of(self._fixed_noise[: self.configuration.sampling.count])
 
     def fresh_pictures(self, count: int, seed: int) -> Any:
-        """Draw pictures of noise drawn with a seed, as bytes (N, H, W, C)."""
         generator = torch.Generator().manual_seed(seed)
         return self._pictures_of(torch.randn(count, self.configuration.model.n_latent, generator=generator))
 
     def real_pictures(self) -> Any:
-        """Return real pictures, always the same, as bytes (N, H, W, C); None where there are none."""
         if self.pictures is None:
             return None
         generator = torch.Generator().manual_seed(self.configuration.training.seed)
@@ -183,7 +180,6 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
 
     @property
     def grid_size(self) -> int:
-        """Pictures in a grid."""
         return self.configuration.sampling.count
 
     # -- checkpoints ----------------------------------------------------------------------------------------------

@@ -13,15 +13,7 @@ from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.optimizer import (
-    ConstantSchedule,
-    CosineSchedule,
-    LinearSchedule,
-    OneCycleSchedule,
-    Optimizer,
-    Schedule,
-    StepSchedule,
-)
+from torchtty.engine.contract.settings.optimizer import Optimizer, Schedule
 from torchtty.engine.contract.settings.training import TrainingBase
 from torchtty.engine.devices import check_precision, choose_device, random_state_kept
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
@@ -98,7 +90,6 @@ class NeuralTask(ABC, Generic[Sections]):
 
     @classmethod
     def for_timing(cls, configuration: Configuration) -> tuple[Task, float]:
-        """Build a task to look at and time, as `TaskClass` describes."""
         timed, factor = cls.timed_configuration(configuration)
         return cls.build(timed), factor
 
@@ -122,7 +113,6 @@ class NeuralTask(ABC, Generic[Sections]):
         """Return the next batch of the run."""
 
     def configure(self, configuration: Configuration) -> None:
-        """Take over live settings."""
         assert type(configuration) is type(self.configuration)
         self.configuration = cast(Sections, configuration)
 
@@ -212,29 +202,21 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def rate_factor(schedule: Schedule, step: int, max_steps: int) -> float:
     """Return what the learning rate is multiplied by at `step` (0 is the first), given a `schedule` section."""
-    match schedule:
-        case ConstantSchedule():
-            return 1.0
-        case StepSchedule():
-            return 1.0 if step < schedule.at * max_steps else schedule.factor
-        case OneCycleSchedule():
-            return _one_cycle(schedule, step, max_steps)
-        case CosineSchedule() | LinearSchedule():
-            if step < schedule.warmup_steps:
-                return (step + 1) / (schedule.warmup_steps + 1)
-            span = max(1, max_steps - schedule.warmup_steps)
-            progress = min(1.0, (step - schedule.warmup_steps) / span)
-            if isinstance(schedule, LinearSchedule):
-                return 1 + (schedule.final - 1) * progress
-            return _cosine(1.0, schedule.final, progress)
-
-
-def _one_cycle(schedule: OneCycleSchedule, step: int, max_steps: int) -> float:
-    """Half a cosine up to the peak and half a cosine down (Smith & Topin, 2018; the shape of torch's OneCycleLR)."""
-    peak = max(1e-9, schedule.peak * max_steps - 1)
-    if step <= peak:
-        return _cosine(schedule.start, 1.0, step / peak)
-    return _cosine(1.0, schedule.final, min(1.0, (step - peak) / max(1e-9, max_steps - 1 - peak)))
+    if schedule.kind == "constant":
+        return 1.0
+    if schedule.kind == "step":
+        return 1.0 if step < schedule.at * max_steps else schedule.factor
+    if (
+        schedule.kind == "one-cycle"
+    ):  # half a cosine up, another down (Smith & Topin, 2018; the shape of torch's OneCycleLR)
+        peak = max(1e-9, schedule.peak * max_steps - 1)
+        if step <= peak:
+            return _cosine(schedule.start, 1.0, step / peak)
+        return _cosine(1.0, schedule.final, min(1.0, (step - peak) / max(1e-9, max_steps - 1 - peak)))
+    if step < schedule.warmup_steps:
+        return (step + 1) / (schedule.warmup_steps + 1)
+    progress = min(1.0, (step - schedule.warmup_steps) / max(1, max_steps - schedule.warmup_steps))
+    return 1 + (schedule.final - 1) * progress if schedule.kind == "linear" else _cosine(1.0, schedule.final, progress)
 
 
 def _cosine(first: float, last: float, progress: float) -> float:
