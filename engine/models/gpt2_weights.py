@@ -1,7 +1,6 @@
 """GPT-2's weights: read from a Hugging Face folder, every key and shape accounted for, and written back as one."""
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from safetensors.torch import save
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import export_target
+from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED, GPT2Model
 from torchtty.engine.data.tokenizers import Tokenizer
 from torchtty.engine.data.tokenizers.base import read_json
@@ -84,15 +84,11 @@ def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] 
 
 
 def untrained(config: GPT2Model, vocab_size: int) -> GPT2:
-    """Return a small GPT-2 with weights drawn as before pretraining: N(0, 0.02²), biases 0, norms 1 (Radford et al., 2019)."""
+    """Return a small GPT-2 with its first weights, as before pretraining."""
     positions = max(UNTRAINED_POSITIONS, config.block_size)
     shape = Architecture(vocab_size, positions, activation_function="gelu_new", **UNTRAINED_SHAPE)
     model = GPT2(shape, config)
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.zeros_(parameter)
-        elif "norm" not in name:
-            torch.nn.init.normal_(parameter, std=0.02)
+    model.draw_weights()
     return model
 
 
@@ -239,10 +235,7 @@ def _write_folder(target: Path, files: dict[str, bytes]) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         temporary.chmod(0o755)
         for name, content in files.items():
-            with (temporary / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_atomically(temporary / name, content, durable=True)
         temporary.rename(target)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror or error}. Nothing of it was kept.") from None
