@@ -66,12 +66,6 @@ def load_corpus(
     return _checked(Corpus(name, "items", "", items, source, notes))
 
 
-def remote_file(dataset: Dataset) -> RemoteFile:
-    """Where a dataset of source `download` is fetched from."""
-    assert dataset.source == "download"
-    return RemoteFile(dataset.file, dataset.address, dataset.size, dataset.sha256)
-
-
 def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
     if entry.kind == "images":
         raise UserError(f"{entry.name} holds pictures, and this model learns from text. Choose a text dataset.")
@@ -81,7 +75,7 @@ def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
         f"Choose {embedded_alternative(entry.kind).name}, which needs no network, "
         f"or set TORCHTTY_MIRROR to a folder that holds {entry.file}."
     )
-    path = fetch(remote_file(entry), instead=instead)
+    path = fetch(RemoteFile(entry.file, entry.address, entry.size, entry.sha256), instead=instead)
     return decode_text(read_bytes(path), str(path))
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
-from torchtty.engine.data.batches import DrawnBatches, Windows, moved
+from torchtty.engine.data.batches import DrawnBatches, Windows
 from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.devices import finest_float
 from torchtty.engine.models.families import build_model, parameter_count
@@ -43,7 +43,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         every = bool(self.model.predicts_every_position)
         block_size: int = self.model.block_size  # type: ignore[assignment]
         self.windows: dict[str, Windows] = {
-            split: moved(data.windows(split, block_size, every), self.device) for split in data.splits
+            split: data.windows(split, block_size, every).to(self.device) for split in data.splits
         }
         windows = self.windows.get("train")  # none where the text is gone and only samples are wanted
         if windows is not None and not len(windows):
