@@ -28,15 +28,11 @@ QUIET = {
     "training.max_steps": NEVER,
 }
 """The loop trains and logs; the plain loop does not evaluate, save or sample either."""
+_MLP = {"model.kind": "mlp", "data.dataset": "given-names"}
+_ADAMW = {"optimizer.kind": "adamw", "optimizer.learning_rate": 1e-3, "optimizer.weight_decay": 0.01}
 MODELS: dict[str, dict[str, Any]] = {
-    "mlp": {"model.kind": "mlp", "data.dataset": "given-names"},
-    "mlp-adamw": {
-        "model.kind": "mlp",
-        "data.dataset": "given-names",
-        "optimizer.kind": "adamw",
-        "optimizer.learning_rate": 1e-3,
-        "optimizer.weight_decay": 0.01,
-    },
+    "mlp": _MLP,
+    "mlp-adamw": _MLP | _ADAMW,
     "gpt": {
         "model.kind": "gpt",
         "model.n_layer": 4,

@@ -26,8 +26,7 @@ def _chosen(variable: str) -> Path | None:
 def _users(kind: Literal["data", "cache", "state", "config"]) -> Path:
     import platformdirs
 
-    path: Path = getattr(platformdirs, f"user_{kind}_path")("torchtty")
-    return path
+    return getattr(platformdirs, f"user_{kind}_path")("torchtty")
 
 
 def runs_folder() -> Path:

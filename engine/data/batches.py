@@ -38,6 +38,10 @@ class Windows:
     def _offsets(self) -> Tensor:
         return torch.arange(self.width + 1, device=self.stream.device)
 
+    def to(self, device: torch.device) -> "Windows":
+        """Return the windows with stream and starts on `device`."""
+        return replace(self, stream=self.stream.to(device), starts=self.starts.to(device))
+
     def cut(self, which: Tensor) -> tuple[Tensor, Tensor]:
         """Return (x, y) for the windows numbered `which` (B,)."""
         window = self.stream[self.starts[which][:, None] + self._offsets]  # (B, width + 1)
@@ -103,11 +107,6 @@ def item_windows(items: list[list[int]], terminator: int, block_size: int, every
     return Windows(
         torch.tensor(stream, dtype=torch.int64), torch.tensor(starts, dtype=torch.int64), width, every_position
     )
-
-
-def moved(windows: Windows, device: torch.device) -> Windows:
-    """Return the windows with stream and starts on `device`."""
-    return replace(windows, stream=windows.stream.to(device), starts=windows.starts.to(device))
 
 
 class DrawnBatches:

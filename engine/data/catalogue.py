@@ -1,5 +1,6 @@
 """From a dataset's name or a path to a cleaned corpus."""
 
+import contextlib
 import hashlib
 import importlib
 import os
@@ -17,7 +18,6 @@ from torchtty.engine.contract.settings.catalogue import Dataset, Normalisation, 
 from torchtty.engine.data.download import RemoteFile, fetch
 from torchtty.engine.data.text import (
     Corpus,
-    Unit,
     decode_text,
     detect_unit,
     item_lines,
@@ -28,10 +28,7 @@ from torchtty.engine.data.text import (
 
 
 def load_corpus(
-    dataset: str,
-    *,
-    unit: Literal["auto", "items", "text"] = "auto",
-    normalisation: Normalisation | None = None,
+    dataset: str, *, unit: Literal["auto", "items", "text"] = "auto", normalisation: Normalisation | None = None
 ) -> Corpus:
     """Load and clean a text corpus.
 
@@ -55,23 +52,18 @@ def load_corpus(
     if entry and entry.skip_lines:
         text = "\n".join(text.split("\n")[entry.skip_lines :])
         notes = (*notes, f"The first {entry.skip_lines} lines are no data and were left out.")
-    chosen_unit: Unit = unit if unit != "auto" else _unit_of(entry, text)
+    if unit == "auto":
+        unit = detect_unit(text) if entry is None else "items" if entry.kind == "items" else "text"
     if normalisation is None:
         normalisation = entry.normalisation if entry and called_by_name else Normalisation()
     headings = entry.headings if entry else ""
-    if chosen_unit == "text":
+    if unit == "text":
         return _checked(Corpus(name, "text", normalise_text(text, normalisation, headings), (), source, notes))
     lines = item_lines(text)
     items = normalise_items(lines, normalisation, headings)
     if left_out := len(lines) - len(items):
         notes = (*notes, f"{left_out:,} of {len(lines):,} items were left out in cleaning.")
     return _checked(Corpus(name, "items", "", items, source, notes))
-
-
-def remote_file(dataset: Dataset) -> RemoteFile:
-    """Where a dataset of source `download` is fetched from."""
-    assert dataset.source == "download"
-    return RemoteFile(dataset.file, dataset.address, dataset.size, dataset.sha256)
 
 
 def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
@@ -83,7 +75,7 @@ def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
         f"Choose {embedded_alternative(entry.kind).name}, which needs no network, "
         f"or set TORCHTTY_MIRROR to a folder that holds {entry.file}."
     )
-    path = fetch(remote_file(entry), instead=instead)
+    path = fetch(RemoteFile(entry.file, entry.address, entry.size, entry.sha256), instead=instead)
     return decode_text(read_bytes(path), str(path))
 
 
@@ -103,12 +95,6 @@ def _recognised(data: bytes) -> Dataset | None:
     by_size = [entry for entry in catalogue().values() if entry.source == "download" and entry.size == len(data)]
     digest = hashlib.sha256(data).hexdigest() if by_size else ""
     return next((entry for entry in by_size if entry.sha256 == digest), None)
-
-
-def _unit_of(entry: Dataset | None, text: str) -> Unit:
-    if entry is None:
-        return detect_unit(text)
-    return "items" if entry.kind == "items" else "text"
 
 
 def _checked(corpus: Corpus) -> Corpus:
@@ -144,18 +130,14 @@ def given_names() -> str:
     Reading them takes about a second, so they are kept in the data folder, one file a version of Faker.
     """
     kept = data_folder() / f"given-names-faker-{metadata.version('faker')}.txt"
-    try:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
         text = kept.read_text(encoding="utf-8")
         if all(_PLAIN_NAME.fullmatch(name) for name in text.split("\n")):
             return text
-    except (OSError, UnicodeDecodeError):
-        pass
     text = "\n".join(sorted(_faker_given_names()))
-    try:
+    with contextlib.suppress(OSError):  # a data folder that cannot be written costs a second next time, nothing else
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, text)
-    except OSError:
-        pass  # a data folder that cannot be written costs a second next time, nothing else
     return text
 
 

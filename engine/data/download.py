@@ -72,7 +72,7 @@ def fetch(
     Raises a `UserError`.
     """
     target = data_folder() / remote.file
-    if _is_whole(target, remote):
+    if is_whole(target, remote):
         return target
     mirror = os.environ.get("TORCHTTY_MIRROR", "")
     if mirror and "://" not in mirror:
@@ -101,7 +101,8 @@ def fetch(
     return target
 
 
-def _is_whole(path: Path, remote: RemoteFile) -> bool:
+def is_whole(path: Path, remote: RemoteFile) -> bool:
+    """Whether a path holds the whole of a file, as far as its size and its hash are known."""
     try:
         size = path.stat().st_size
         if size != (remote.size or size) or not size:
@@ -115,12 +116,10 @@ def _is_whole(path: Path, remote: RemoteFile) -> bool:
 def _in_folder(folder: Path, remote: RemoteFile, instead: str) -> Path:
     candidates = [folder / name for name in _names(remote)]
     for path in candidates:
-        if _is_whole(path, remote):
+        if is_whole(path, remote):
             return path
-    if any(path.exists() for path in candidates):
-        what = f"holds a {remote.file} with other contents than expected"
-    else:
-        what = f"has no {remote.file}"
+    there = any(path.exists() for path in candidates)
+    what = f"holds a {remote.file} with other contents than expected" if there else f"has no {remote.file}"
     raise UnreachableError(_sentence(f"The mirror {folder} (TORCHTTY_MIRROR) {what}", instead))
 
 

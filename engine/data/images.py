@@ -87,17 +87,18 @@ def read_pictures(paths: Sequence[Path], size: int, channels: int) -> tuple[Pixe
                 pictures.append(result)
     if not pictures:
         path, reason = broken[0]
-        files = "its only picture" if len(broken) == 1 else f"none of its {len(broken):,} pictures"
-        cannot = "cannot" if len(broken) == 1 else "can"
-        raise UserError(f"Of {path.parent} {files} {cannot} be read: {path.name} {reason}. Repair or remove it.")
+        cannot = "its only picture cannot" if len(broken) == 1 else f"none of its {len(broken):,} pictures can"
+        raise UserError(f"Of {path.parent} {cannot} be read: {path.name} {reason}. Repair or remove it.")
     return np.stack(pictures), broken
 
 
-def broken_note(broken: Sequence[tuple[Path, str]]) -> str:
-    """Say which files were left out."""
+def _left_out(broken: Sequence[tuple[Path, str]]) -> list[str]:
+    """Return a note on the files that were left out, if there are any."""
+    if not broken:
+        return []
     named = ", ".join(f"{path.name} ({reason})" for path, reason in broken[:FAULTS_NAMED])
     more = ", …" if len(broken) > FAULTS_NAMED else ""
-    return f"{len(broken):,} broken {'picture was' if len(broken) == 1 else 'pictures were'} left out: {named}{more}."
+    return [f"{len(broken):,} broken {'picture was' if len(broken) == 1 else 'pictures were'} left out: {named}{more}."]
 
 
 def squared(picture: Image.Image, size: int, channels: int) -> Pixels:
@@ -112,9 +113,10 @@ def squared(picture: Image.Image, size: int, channels: int) -> Pixels:
     return np.ascontiguousarray(pixels.reshape(size, size, channels).transpose(2, 0, 1))  # (C, size, size)
 
 
-def resized(pictures: np.ndarray, size: int, channels: int) -> Pixels:
-    """Bring pictures (N, H, W) or (N, H, W, 3) to (N, C, size, size)."""
-    return np.stack([squared(Image.fromarray(picture), size, channels) for picture in pictures])
+def _resized(pictures: np.ndarray, size: int, channels: int, limit: int | None) -> Pixels:
+    """Bring those of the pictures (N, H, W) or (N, H, W, 3) that a limit keeps to (n, C, size, size)."""
+    kept = pictures[subset(len(pictures), limit)]
+    return np.stack([squared(Image.fromarray(picture), size, channels) for picture in kept])
 
 
 def subset(count: int, limit: int | None) -> list[int]:
@@ -191,22 +193,15 @@ def glance(dataset: str, size: int, channels: int, limit: int | None = None) -> 
     folder = _existing_folder(dataset)
     found, _ = find_pictures(folder)
     pixels, broken = read_pictures(found[:GLANCE], size, channels)
-    notes = (
-        f"{folder.name}: {min(len(found), limit or len(found)):,} pictures.",
-        *((broken_note(broken),) if broken else ()),
-    )
-    return Pictures(folder.name, pixels, notes)
+    count = f"{folder.name}: {min(len(found), limit or len(found)):,} pictures."
+    return Pictures(folder.name, pixels, (count, *_left_out(broken)))
 
 
 def _table(entry: Dataset, size: int, channels: int, limit: int | None) -> Pixels:
     """Read pictures of 8x8 from a table in the assets: 64 greys from 0 to 16 a line, then a label."""
-    with (
-        resources.files("torchtty.assets").joinpath("pictures", entry.file).open("rb") as packed,
-        gzip.open(packed) as file,
-    ):
-        greys = np.loadtxt(file, np.float64, delimiter=",")[:, :64].reshape(-1, 8, 8)
-    kept = greys[subset(len(greys), limit)]
-    return resized((kept * (255 / 16)).round().astype(np.uint8), size, channels)
+    packed = resources.files("torchtty.assets").joinpath("pictures", entry.file).read_bytes()
+    greys = np.loadtxt(BytesIO(gzip.decompress(packed)), np.float64, delimiter=",")[:, :64].reshape(-1, 8, 8)
+    return _resized((greys * (255 / 16)).round().astype(np.uint8), size, channels, limit)
 
 
 def _existing_folder(dataset: str) -> Path:
@@ -223,9 +218,7 @@ def _existing_folder(dataset: str) -> Path:
 def _folder(folder: Path, size: int, channels: int, limit: int | None) -> Pictures:
     found, links = find_pictures(folder)
     pixels, broken = read_pictures([found[index] for index in subset(len(found), limit)], size, channels)
-    notes = [_summary(folder.name or str(folder), pixels)]
-    if broken:
-        notes.append(broken_note(broken))
+    notes = [_summary(folder.name or str(folder), pixels), *_left_out(broken)]
     if links:
         notes.append(f"{links:,} links that lead elsewhere were not followed.")
     return Pictures(folder.resolve().name, pixels, tuple(notes))
@@ -236,6 +229,7 @@ def _summary(title: str, pixels: Pixels) -> str:
     return f"{title}: {count:,} pictures at {size}x{size}, {'grey' if channels == 1 else 'in colour'}."
 
 
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zipfile.BadZipFile, pickle.UnpicklingError)
 _DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"  # a file of Google Drive, by its number
 
 
@@ -253,15 +247,7 @@ def downloaded_pictures(entry: Dataset, size: int, channels: int, limit: int | N
     paths = [_present(entry, archive) for archive in _archives(entry.name)]
     try:
         return _READERS[entry.name](paths, size, channels, limit)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-    ) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{entry.name} cannot be read from {paths[0].parent}: {error}. Remove its files there to fetch it anew."
         ) from None
@@ -290,27 +276,24 @@ def _present(entry: Dataset, archive: Archive) -> Path:
         f"Choose {embedded_alternative('images').name}, which needs no network, or put {archive.file} into "
         f"{data_folder() / entry.name}."
     )
-    for place, address in enumerate(archive.addresses, 1):
+    for address in archive.addresses:
         try:
             return fetch(RemoteFile(f"{entry.name}/{archive.file}", address, 0, "", archive.md5), instead=instead)
         except UnreachableError as error:
-            if place == len(archive.addresses):
-                raise UnreachableError(f"data.dataset: {error}") from None
-    raise AssertionError("an archive has an address")
+            reason = f"data.dataset: {error}"
+    raise UnreachableError(reason)
 
 
 def _idx_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:
     """Read MNIST's format: magic number 2051, count, rows and columns as big-endian integers, then bytes."""
     parts = []
     for path in paths:
-        with gzip.open(path) as file:
-            data = file.read()
+        data = gzip.decompress(path.read_bytes())
         magic, count, rows, columns = np.frombuffer(data, ">i4", 4)
         if magic != 2051:
             raise ValueError(f"{path.name} holds no pictures")
         parts.append(np.frombuffer(data, np.uint8, count * rows * columns, 16).reshape(count, rows, columns))
-    pictures = np.concatenate(parts)
-    return resized(pictures[subset(len(pictures), limit)], size, channels)
+    return _resized(np.concatenate(parts), size, channels, limit)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -334,8 +317,7 @@ def _cifar_pictures(paths: list[Path], size: int, channels: int, limit: int | No
                 assert file is not None
                 table = _ArraysOnly(BytesIO(file.read()), encoding="bytes").load()
                 parts.append(np.asarray(table[b"data"], np.uint8).reshape(-1, 3, 32, 32))
-    pictures = np.concatenate(parts).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
-    return resized(pictures[subset(len(pictures), limit)], size, channels)
+    return _resized(np.concatenate(parts).transpose(0, 2, 3, 1), size, channels, limit)  # of (N, 32, 32, 3)
 
 
 def _zipped_pictures(paths: list[Path], size: int, channels: int, limit: int | None) -> Pixels:

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,10 @@ class PreparedText:
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, splits: Mapping[str, Any]) -> None:
         self.corpus, self.tokenizer = corpus, tokenizer
         self.terminator = tokenizer.terminator_id if corpus.unit == "items" else None
-        self.splits: dict[str, Any] = {}
-        for name, part in splits.items():
-            if part:
-                encoded: Any = (
-                    [tokenizer.encode(item) for item in part]
-                    if corpus.unit == "items"
-                    else tokenizer.encode_array(part)
-                )
-                self.splits[name] = encoded
+        encode: Any = (
+            tokenizer.encode_array if corpus.unit == "text" else lambda part: list(map(tokenizer.encode, part))
+        )
+        self.splits: dict[str, Any] = {name: encode(part) for name, part in splits.items() if part}
         self.known = frozenset(splits.get("train", ())) if corpus.unit == "items" else frozenset()
         self.notes = (self._summary(), *corpus.notes) if splits else corpus.notes
         self.start_id = self.terminator if self.terminator is not None else self._newline()
@@ -77,12 +73,8 @@ class PreparedText:
 
     def _summary(self) -> str:
         corpus = self.corpus
-        size = (
-            f"{len(corpus.items):,} items, one a line"
-            if corpus.unit == "items"
-            else f"{len(corpus.text):,} characters of running text"
-        )
-        return f"{corpus.name}: {size}; {self.tokenizer.vocab_size:,} different tokens."
+        items, text = f"{len(corpus.items):,} items, one a line", f"{len(corpus.text):,} characters of running text"
+        return f"{corpus.name}: {items if corpus.unit == 'items' else text}; {self.tokenizer.vocab_size:,} different tokens."
 
     @property
     def token_counts(self) -> dict[str, int]:
@@ -114,8 +106,7 @@ class PreparedText:
             return np.asarray(part)
         stream = [self.terminator]
         for item in part:
-            stream += item
-            stream.append(self.terminator)
+            stream += [*item, self.terminator]
         return np.array(stream, dtype=np.int64)
 
 
@@ -164,10 +155,7 @@ def prepare_text(section: TextData, tokens: Tokens, tokenizer: Tokenizer | None 
     entry = catalogue().get(section.dataset)
     own = entry.normalisation if entry else Normalisation()
     cleaning = Normalisation(
-        lower_case=section.lower_case or own.lower_case,
-        letters_only=section.letters_only or own.letters_only,
-        drop_headings=section.drop_headings or own.drop_headings,
-        spaces_to_dashes=section.spaces_to_dashes or own.spaces_to_dashes,
+        **{option.name: getattr(section, option.name) or getattr(own, option.name) for option in fields(Normalisation)}
     )
     corpus = load_corpus(section.dataset, unit=section.unit, normalisation=cleaning)
     if isinstance(tokens, WordTokens | WordPieceTokens):  # these know no end of an item
@@ -203,10 +191,7 @@ def build_tokenizer(tokens: Tokens, corpus: Corpus) -> Tokenizer:
             return CharacterTokenizer.from_items(corpus.items) if items else CharacterTokenizer.from_text(corpus.text)
         case WordTokens():
             return WordTokenizer.from_text(
-                corpus.text,
-                split=tokens.split,
-                lower_case=tokens.lower_case,
-                special_tokens=tokens.special_tokens,
+                corpus.text, split=tokens.split, lower_case=tokens.lower_case, special_tokens=tokens.special_tokens
             )
         case BytePairTokens():
             with _about("tokenizer.vocab_size"):

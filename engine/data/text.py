@@ -115,12 +115,9 @@ def detect_unit(text: str) -> Unit:
     lines = item_lines(text)
     if len(lines) < _FEWEST_ITEMS:
         return "text"
-    single = sum(len(line) <= _ITEM_LENGTH and len(line.split(None, 1)) == 1 and _has_word(line) for line in lines)
+    short = [line for line in lines if len(line) <= _ITEM_LENGTH]
+    single = sum(len(line.split(None, 1)) == 1 and any(map(str.isalnum, line)) for line in short)
     return "items" if single >= _ITEM_SHARE * len(lines) else "text"
-
-
-def _has_word(line: str) -> bool:
-    return any(character.isalnum() for character in line)
 
 
 # A line that is nothing but "Chapter 4", "Inferno: Canto I" or the like.

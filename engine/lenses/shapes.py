@@ -58,14 +58,10 @@ def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progres
         layers.append(
             _described(call) | {"forward_seconds": forward, "backward_seconds": backward, "calls": call.count}
         )
-    innermost = [
-        layer
-        for layer, following in zip(layers, [*layers[1:], None], strict=True)
-        if following is None or following["depth"] <= layer["depth"]
-    ]
-    totals = {
-        name: layers[0][name] for name in ("parameters", "parameter_bytes", "forward_seconds", "backward_seconds")
-    }
+    following = [*(layer["depth"] for layer in layers[1:]), 0]
+    innermost = [layer for layer, depth in zip(layers, following, strict=True) if depth <= layer["depth"]]
+    summed = ("parameters", "parameter_bytes", "forward_seconds", "backward_seconds")
+    totals = {name: layers[0][name] for name in summed}
     totals["output_bytes"] = sum(layer["output_bytes"] * layer["calls"] for layer in innermost)
     return {
         "layers": layers,
@@ -125,9 +121,7 @@ def _times(task: ExposesModel, call: _Call) -> tuple[float, float | None]:
             seconds, output = _timed(lambda: call.module(*arguments, **named), task.device)  # noqa: B023
         forward = min(forward, seconds)
         outputs = [tensor for tensor in _tensors(output) if tensor.requires_grad]
-        outputs = [
-            tensor for tensor in outputs if not tensor.dim()
-        ] or outputs  # a number is the loss: all begins with it
+        outputs = [loss for loss in outputs if not loss.dim()] or outputs  # a number is the loss: all begins with it
         if outputs and (wanted := leaves + parameters):
             ones = [torch.ones_like(tensor) for tensor in outputs]
             seconds, _ = _timed(lambda: torch.autograd.grad(outputs, wanted, ones, allow_unused=True), task.device)  # noqa: B023

@@ -45,24 +45,15 @@ class Generator(nn.Module):
     def __init__(self, config: DCGANModel) -> None:
         super().__init__()
         widths = _widths(config.n_generator, config.image_size)[::-1]
-        layers: list[nn.Module] = [
-            nn.ConvTranspose2d(config.n_latent, widths[0], 4, stride=1, padding=0, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
-        ]
-        for wide, narrow in pairwise(widths):
-            layers += [
-                nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(narrow),
-                nn.ReLU(inplace=True),
-            ]
-        layers += [nn.ConvTranspose2d(widths[-1], config.channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        layers: list[nn.Module] = [nn.ConvTranspose2d(config.n_latent, widths[0], 4, bias=False)]
+        for wide, narrow in pairwise([*widths, config.channels]):
+            layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
+            layers.append(nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False))
+        self.layers = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return pictures (B, C, H, W) for noise (B, n_latent)."""
-        pictures: Tensor = self.layers(noise[:, :, None, None])
-        return pictures
+        return self.layers(noise[:, :, None, None])
 
 
 class Discriminator(nn.Module):
@@ -71,23 +62,16 @@ class Discriminator(nn.Module):
     def __init__(self, config: DCGANModel) -> None:
         super().__init__()
         widths = _widths(config.n_discriminator, config.image_size)
-        layers: list[nn.Module] = [
-            nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1, bias=False),
-            nn.LeakyReLU(SLOPE, inplace=True),
-        ]
+        layers: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], 4, stride=2, padding=1, bias=False)]
         for narrow, wide in pairwise(widths):
-            layers += [
-                nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(wide),
-                nn.LeakyReLU(SLOPE, inplace=True),
-            ]
-        layers.append(nn.Conv2d(widths[-1], 1, 4, stride=1, padding=0, bias=False))
+            layers += [nn.LeakyReLU(SLOPE, inplace=True), nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)]
+            layers.append(nn.BatchNorm2d(wide))
+        layers += [nn.LeakyReLU(SLOPE, inplace=True), nn.Conv2d(widths[-1], 1, 4, bias=False)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return logits (B,); their sigmoid is D(x), the probability that a picture is real."""
-        logits: Tensor = self.layers(pictures)
-        return logits.flatten()
+        return self.layers(pictures).flatten()
 
 
 def _widths(base: int, image_size: int) -> list[int]:

@@ -20,8 +20,7 @@ def build_model(config: ModelSection, *arguments: Any) -> nn.Module:
 
     `arguments` are what the family's task knows beside the section: the size of the vocabulary of a model of language.
     """
-    model: nn.Module = resolve(family_of(config.kind).model)(config, *arguments)
-    return model
+    return resolve(family_of(config.kind).model)(config, *arguments)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -33,20 +33,4 @@ class GPT(PreNormTransformer):
         self.head = nn.Linear(config.n_embd, vocab_size, bias=config.bias and not config.tie_weights)
         if config.tie_weights:
             self.head.weight = self.token_embedding.weight
-        self._initialise(config.n_layer)
-
-    def _initialise(self, n_layer: int) -> None:
-        """Draw the first weights as GPT-2 does (Radford et al., 2019, section 2.3).
-
-        | weights                                    | drawn from                |
-        |--------------------------------------------|---------------------------|
-        | embeddings and linear layers               | N(0, 0.02²)               |
-        | the two projections into the residual stream | N(0, 0.02² / (2·n_layer)) |
-        | biases                                     | 0                         |
-        """
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif "norm" not in name:
-                std = 0.02 / math.sqrt(2 * n_layer) if name.endswith("projection.weight") else 0.02
-                nn.init.normal_(parameter, std=std)
+        self.draw_weights(residual_std=0.02 / math.sqrt(2 * config.n_layer))

@@ -1,7 +1,6 @@
 """GPT-2's weights: read from a Hugging Face folder, every key and shape accounted for, and written back as one."""
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from safetensors.torch import save
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import export_target
+from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.settings.models.gpt2 import UNTRAINED, GPT2Model
 from torchtty.engine.data.tokenizers import Tokenizer
 from torchtty.engine.data.tokenizers.base import read_json
@@ -23,27 +23,16 @@ from torchtty.engine.data.tokenizers.gpt2 import gpt2_files
 from torchtty.engine.models.gpt2 import GPT2, Architecture, read_architecture, written_architecture
 from torchtty.engine.models.gpt2_hub import weights_folder
 
-# Our name, the published name, and whether it is stored transposed: the original's Conv1D keeps (in, out).
-_OUTSIDE = (
-    ("token_embedding.weight", "wte.weight", False),
-    ("position_embedding.weight", "wpe.weight", False),
-    ("norm.weight", "ln_f.weight", False),
-    ("norm.bias", "ln_f.bias", False),
-)
-_A_BLOCK = (
-    ("norm_1.weight", "ln_1.weight", False),
-    ("norm_1.bias", "ln_1.bias", False),
-    ("attention.query_key_value.weight", "attn.c_attn.weight", True),
-    ("attention.query_key_value.bias", "attn.c_attn.bias", False),
-    ("attention.projection.weight", "attn.c_proj.weight", True),
-    ("attention.projection.bias", "attn.c_proj.bias", False),
-    ("norm_2.weight", "ln_2.weight", False),
-    ("norm_2.bias", "ln_2.bias", False),
-    ("feed_forward.expand.weight", "mlp.c_fc.weight", True),
-    ("feed_forward.expand.bias", "mlp.c_fc.bias", False),
-    ("feed_forward.projection.weight", "mlp.c_proj.weight", True),
-    ("feed_forward.projection.bias", "mlp.c_proj.bias", False),
-)
+# Our layers and the published ones. Those called c_… are the original's Conv1D, which stores its weight transposed: (in, out).
+_EMBEDDINGS = {"token_embedding": "wte", "position_embedding": "wpe"}
+_A_BLOCK = {
+    "norm_1": "ln_1",
+    "attention.query_key_value": "attn.c_attn",
+    "attention.projection": "attn.c_proj",
+    "norm_2": "ln_2",
+    "feed_forward.expand": "mlp.c_fc",
+    "feed_forward.projection": "mlp.c_proj",
+}
 _MASK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # the causal mask, which old versions stored as a weight
 _PREFIX = "transformer."
 _HEAD = "lm_head.weight"  # the same as wte.weight, stored by some
@@ -54,10 +43,12 @@ _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 def published_names(shape: Architecture) -> dict[str, tuple[str, bool]]:
     """Return for each of our weights its name in the published files, and whether it is transposed there."""
-    names = {ours: (theirs, transposed) for ours, theirs, transposed in _OUTSIDE}
-    for layer in range(shape.n_layer):
-        names |= {f"blocks.{layer}.{ours}": (f"h.{layer}.{theirs}", turned) for ours, theirs, turned in _A_BLOCK}
-    return names
+    layers = {"norm": "ln_f"}
+    for number in range(shape.n_layer):
+        layers |= {f"blocks.{number}.{ours}": f"h.{number}.{theirs}" for ours, theirs in _A_BLOCK.items()}
+    names = {f"{ours}.bias": (f"{theirs}.bias", False) for ours, theirs in layers.items()}
+    weights = (_EMBEDDINGS | layers).items()
+    return names | {f"{ours}.weight": (f"{theirs}.weight", ".c_" in theirs) for ours, theirs in weights}
 
 
 def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] | None = None) -> GPT2:
@@ -85,26 +76,19 @@ def pretrained(config: GPT2Model, vocab_size: int, architecture: dict[str, Any] 
         )
     with torch.device("meta"):  # shapes only: the weights' memory is filled once, from the file
         model = GPT2(shape, config)
-    expected = _expected(model)
-    if folder is not None:
-        files = _WeightFiles(folder)
-        files.check(expected)
+    files = _WeightFiles(folder, model) if folder is not None else None
     model.to_empty(device="cpu")
-    if folder is not None:
+    if files is not None:
         files.load(model)
     return model
 
 
 def untrained(config: GPT2Model, vocab_size: int) -> GPT2:
-    """Return a small GPT-2 with weights drawn as before pretraining: N(0, 0.02²), biases 0, norms 1 (Radford et al., 2019)."""
+    """Return a small GPT-2 with its first weights, as before pretraining."""
     positions = max(UNTRAINED_POSITIONS, config.block_size)
     shape = Architecture(vocab_size, positions, activation_function="gelu_new", **UNTRAINED_SHAPE)
     model = GPT2(shape, config)
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.zeros_(parameter)
-        elif "norm" not in name:
-            torch.nn.init.normal_(parameter, std=0.02)
+    model.draw_weights()
     return model
 
 
@@ -115,21 +99,24 @@ def _expected(model: GPT2) -> dict[str, tuple[str, tuple[int, ...], bool]]:
     found = {}
     for ours, tensor in model.state_dict().items():
         theirs, transposed = names[ours]
-        shape = tuple(tensor.shape)
-        found[theirs] = (ours, shape[::-1] if transposed else shape, transposed)
+        found[theirs] = (ours, tuple(tensor.t().shape if transposed else tensor.shape), transposed)
     return found
 
 
 class _WeightFiles:
-    """The safetensors files of a folder, one or many, with the place of each weight by its name without prefix."""
+    """The safetensors files of a folder, one or many, with the place of each weight by its name without prefix.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Their names and shapes are compared with the model's before anything is loaded.
+    """
+
+    def __init__(self, folder: Path, model: GPT2) -> None:
+        self.folder, self._expected = folder, _expected(model)
         self._places: dict[str, tuple[str, str]] = {}  # name -> (file, key in the file)
         for file in self._files():
             with self._opened(file) as content:
                 for key in content.keys():  # noqa: SIM118 - no dictionary
                     self._place(file, key)
+        self._check()
 
     def _files(self) -> list[str]:
         if (self.folder / _ONE).is_file():
@@ -180,10 +167,8 @@ class _WeightFiles:
                     if where == file:
                         yield name, read(content, key)
 
-    def check(self, expected: dict[str, tuple[str, tuple[int, ...], bool]]) -> None:
-        """Compare names and shapes with what is expected, before anything is loaded."""
-        self._expected = expected
-        here = set(self._places) - {_HEAD}
+    def _check(self) -> None:
+        expected, here = self._expected, set(self._places) - {_HEAD}
         if missing := sorted(expected.keys() - here):
             raise self._misfit(f"lack '{missing[0]}'{_others(missing)}, which config.json calls for")
         if unknown := sorted(here - expected.keys()):
@@ -250,10 +235,7 @@ def _write_folder(target: Path, files: dict[str, bytes]) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         temporary.chmod(0o755)
         for name, content in files.items():
-            with (temporary / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_atomically(temporary / name, content, durable=True)
         temporary.rename(target)
     except OSError as error:
         raise UserError(f"{target} cannot be written: {error.strerror or error}. Nothing of it was kept.") from None

@@ -173,6 +173,21 @@ class PreNormTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.n_layer))
         self.norm = nn.LayerNorm(shape.n_embd, shape.layer_norm_epsilon, bias=shape.bias)
 
+    def draw_weights(self, residual_std: float = 0.02) -> None:
+        """Draw the first weights as GPT-2 does (Radford et al., 2019, section 2.3); norms begin at 1.
+
+        | weights                                      | drawn from          |
+        |----------------------------------------------|---------------------|
+        | embeddings and linear layers                 | N(0, 0.02²)         |
+        | the two projections into the residual stream | N(0, residual_std²) |
+        | biases                                       | 0                   |
+        """
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif "norm" not in name:
+                nn.init.normal_(parameter, std=residual_std if name.endswith("projection.weight") else 0.02)
+
     def new_cache(self, batch: int, length: int) -> KeyValueCache:
         """Return an empty memory for `length` positions of `batch` sequences."""
         return KeyValueCache(*self._layers, batch, length, self.token_embedding.weight)

@@ -31,15 +31,9 @@ class SampleRequest:
     @classmethod
     def from_settings(cls, section: TextSampling, *, items: bool) -> "SampleRequest":
         """Return what a `sampling` section draws from a model of items, such as names, or of running text."""
-        return cls(
-            prompt=section.prompt,
-            count=section.count or (ITEMS_AT_ONCE if items else 1),
-            max_tokens=section.max_tokens,
-            temperature=section.temperature,
-            top_k=section.top_k,
-            top_p=section.top_p,
-            seed=None,
-        )
+        count = section.count or (ITEMS_AT_ONCE if items else 1)
+        choice = section.temperature, section.top_k, section.top_p
+        return cls(section.prompt, count, section.max_tokens, *choice, seed=None)
 
 
 @dataclass(frozen=True)
@@ -91,11 +85,10 @@ def sample_text(
         result.texts = [tokenizer.decode(prompt)] * request.count
         result.known = None
         streams = [tokenizer.stream() for _ in range(request.count)]
-        for stream in streams:
+        for index, stream in enumerate(streams):
             for token in prompt:
                 stream.push(token)
-        for index, text in enumerate(result.texts):
-            yield SamplePiece(index, text)
+            yield SamplePiece(index, result.texts[index])
         ended = [False] * request.count
         choice = Choice(request.temperature, request.top_k, request.top_p)
         count, longest, start_id = request.count, request.max_tokens, data.start_id

@@ -56,12 +56,11 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         self._fixed_noise = torch.randn(LARGEST_GRID, config.n_latent, generator=fixed)
         self.pictures = self._placed(pictures.pixels) if pictures is not None else None
         self.tokens_per_step = training.batch_size
-        count = len(pictures) if pictures is not None else 0
         sizes = [f"{name} {parameter_count(networks[name]):,}" for name in ("generator", "discriminator")]
         self.facts = Facts(
             parameters=parameter_count(self.model),
             vocab_size=0,
-            tokens={"train": count},
+            tokens={"train": len(pictures) if pictures is not None else 0},
             references={},
             notes=(f"Parameters: {', '.join(sizes)}.", *(pictures.notes if pictures is not None else ())),
             data_sha256=hashlib.sha256(pictures.pixels.tobytes()).hexdigest() if pictures is not None else "",
@@ -134,7 +133,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
             self._drawn = self.generator(noise)  # (B, C, H, W)
             of_real = self.discriminator(real).float()  # (B,)
             of_drawn = self.discriminator(self._drawn.detach()).float()  # (B,)
-        loss = _held_real(of_real) + _held_false(of_drawn)
+        loss = _held(of_real, real=True) + _held(of_drawn, real=False)
         return loss, {
             "loss_d": loss.detach(),
             "d_real": _mean_probability(of_real),
@@ -149,7 +148,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
             after = self.discriminator(self._drawn).float()  # (B,)
         self.discriminator.requires_grad_(True)
         self._drawn = None
-        loss = _held_real(after)
+        loss = _held(after, real=True)
         return loss, {"loss_g": loss.detach(), "d_fake_after": _mean_probability(after)}
 
     def evaluate(self, thorough: bool = False) -> dict[str, float]:  # noqa: ARG002
@@ -159,16 +158,13 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     # -- pictures -------------------------------------------------------------------------------------------------
 
     def fixed_pictures(self) -> Any:
-        """Draw the pictures of the noise that stays the same, as bytes (N, H, W, C)."""
         return self._pictures_of(self._fixed_noise[: self.configuration.sampling.count])
 
     def fresh_pictures(self, count: int, seed: int) -> Any:
-        """Draw pictures of noise drawn with a seed, as bytes (N, H, W, C)."""
         generator = torch.Generator().manual_seed(seed)
         return self._pictures_of(torch.randn(count, self.configuration.model.n_latent, generator=generator))
 
     def real_pictures(self) -> Any:
-        """Return real pictures, always the same, as bytes (N, H, W, C); None where there are none."""
         if self.pictures is None:
             return None
         generator = torch.Generator().manual_seed(self.configuration.training.seed)
@@ -184,7 +180,6 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
 
     @property
     def grid_size(self) -> int:
-        """Pictures in a grid."""
         return self.configuration.sampling.count
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
@@ -203,14 +198,9 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         restore_generator(self._noise, state["noise"])
 
 
-def _held_real(logits: Tensor) -> Tensor:
-    """Return -log D, averaged: the binary cross-entropy against "real"."""
-    return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-
-
-def _held_false(logits: Tensor) -> Tensor:
-    """Return -log (1 - D), averaged: the binary cross-entropy against "drawn"."""
-    return F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
+def _held(logits: Tensor, *, real: bool) -> Tensor:
+    """Return the binary cross-entropy against "real" or "drawn", averaged: -log D or -log (1 - D)."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, real))
 
 
 def _mean_probability(logits: Tensor) -> Tensor:

@@ -1,20 +1,20 @@
-"""Language modelling by gradient descent: predict the next token, for every family that does so."""
+"""Language modelling by gradient descent: predict the next token, for every family that does so; and the losses to lower."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
-from torchtty.engine.data.batches import DrawnBatches, Windows, moved
+from torchtty.engine.data.batches import DrawnBatches, Windows
 from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.devices import finest_float
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
-from torchtty.engine.training.losses import objective
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
@@ -43,7 +43,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         every = bool(self.model.predicts_every_position)
         block_size: int = self.model.block_size  # type: ignore[assignment]
         self.windows: dict[str, Windows] = {
-            split: moved(data.windows(split, block_size, every), self.device) for split in data.splits
+            split: data.windows(split, block_size, every).to(self.device) for split in data.splits
         }
         windows = self.windows.get("train")  # none where the text is gone and only samples are wanted
         if windows is not None and not len(windows):
@@ -59,15 +59,9 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
             notes.append(
                 f"The validation split is shorter than model.block_size of {block_size}, so it is not evaluated."
             )
-        self.facts = Facts(
-            parameters=parameter_count(self.model),
-            vocab_size=data.tokenizer.vocab_size,
-            tokens=data.token_counts,
-            references=data.references(),
-            notes=tuple(notes),
-            data_sha256=data.sha256,
-        )
-        self.operations = 6.0 * self.facts.parameters * self.tokens_per_step
+        parameters, vocab_size = parameter_count(self.model), data.tokenizer.vocab_size
+        self.facts = Facts(parameters, vocab_size, data.token_counts, data.references(), tuple(notes), data.sha256)
+        self.operations = 6.0 * parameters * self.tokens_per_step
         use_threads_for(self.operations)
         self.model.train()
 
@@ -130,8 +124,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         losses = {}
         with evaluation_mode(self.model):
             for split, name in (("train", "train_eval_loss"), ("val", "val_loss")):
-                windows = self.windows.get(split)
-                if windows is not None and len(windows):
+                if windows := self.windows.get(split):
                     most = len(self.windows.get("val", ())) or len(windows)
                     losses[name] = self._mean_loss(windows, len(windows) if thorough else most)
         return losses
@@ -198,3 +191,36 @@ def _too_short(data: PreparedText, block_size: int) -> str:
         f"model.block_size of {block_size} is longer than the text: {data.corpus.name} has {have:,} "
         f"token{'s' * (have != 1)} to train on. {advice}"
     )
+
+
+def objective(kind: str, logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean loss of logits (B, T, V) against the true tokens `targets` (B, T); targets of -1 are left out.
+
+    | kind            | computes                                                       | lowest where           |
+    |-----------------|----------------------------------------------------------------|------------------------|
+    | cross-entropy   | -log softmax(logits)[true], in nats                            | probabilities are true |
+    | nll             | the same in two steps: log-softmax, then what it has at [true] | probabilities are true |
+    | mse             | mean over V of (softmax(logits) - one-hot)² (Brier, 1950)      | probabilities are true |
+    | l1              | mean over V of abs(softmax(logits) - one-hot)                  | all on the likeliest   |
+    | bce-with-logits | mean over V of the binary cross-entropy of sigmoid(logits)     | sigmoids are true      |
+    | bce             | the same in two steps, with logarithms cut off at -100         | sigmoids are true      |
+
+    In two steps a sigmoid rounds to 0 or 1 first, so that `bce` loses its gradient where `bce-with-logits` keeps it.
+    """
+    rows, true = logits.flatten(0, 1), targets.flatten()  # (N, V), (N,)
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    if kind == "cross-entropy":
+        return F.cross_entropy(rows, true, ignore_index=-1)
+    if kind == "nll":
+        return F.nll_loss(rows.log_softmax(1), true, ignore_index=-1)
+    counted = true >= 0  # (N,)
+    one_hot = F.one_hot(true.clamp_min(0), rows.shape[1]).to(rows.dtype)  # (N, V)
+    if kind == "bce-with-logits":
+        each = F.binary_cross_entropy_with_logits(rows, one_hot, reduction="none")
+    elif kind == "bce":
+        each = F.binary_cross_entropy(rows.sigmoid(), one_hot, reduction="none")
+    else:
+        assert kind in ("mse", "l1"), kind
+        difference = rows.softmax(1) - one_hot
+        each = difference.square() if kind == "mse" else difference.abs()
+    return torch.where(counted, each.mean(1), 0.0).sum() / counted.sum()

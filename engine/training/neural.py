@@ -1,5 +1,6 @@
-"""What all tasks share that train a network by gradient descent: device and precision, steps, live settings, and weights."""
+"""What all tasks share that train a network by gradient descent: device and precision, steps, the learning rate, and weights."""
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections import deque
@@ -17,7 +18,6 @@ from torchtty.engine.contract.settings.training import TrainingBase
 from torchtty.engine.devices import check_precision, choose_device, random_state_kept
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
-from torchtty.engine.training.schedules import rate_factor
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
@@ -90,7 +90,6 @@ class NeuralTask(ABC, Generic[Sections]):
 
     @classmethod
     def for_timing(cls, configuration: Configuration) -> tuple[Task, float]:
-        """Build a task to look at and time, as `TaskClass` describes."""
         timed, factor = cls.timed_configuration(configuration)
         return cls.build(timed), factor
 
@@ -114,7 +113,6 @@ class NeuralTask(ABC, Generic[Sections]):
         """Return the next batch of the run."""
 
     def configure(self, configuration: Configuration) -> None:
-        """Take over live settings."""
         assert type(configuration) is type(self.configuration)
         self.configuration = cast(Sections, configuration)
 
@@ -200,3 +198,27 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             yield
         finally:
             model.train(was_training)
+
+
+def rate_factor(schedule: Schedule, step: int, max_steps: int) -> float:
+    """Return what the learning rate is multiplied by at `step` (0 is the first), given a `schedule` section."""
+    if schedule.kind == "constant":
+        return 1.0
+    if schedule.kind == "step":
+        return 1.0 if step < schedule.at * max_steps else schedule.factor
+    if (
+        schedule.kind == "one-cycle"
+    ):  # half a cosine up, another down (Smith & Topin, 2018; the shape of torch's OneCycleLR)
+        peak = max(1e-9, schedule.peak * max_steps - 1)
+        if step <= peak:
+            return _cosine(schedule.start, 1.0, step / peak)
+        return _cosine(1.0, schedule.final, min(1.0, (step - peak) / max(1e-9, max_steps - 1 - peak)))
+    if step < schedule.warmup_steps:
+        return (step + 1) / (schedule.warmup_steps + 1)
+    progress = min(1.0, (step - schedule.warmup_steps) / max(1, max_steps - schedule.warmup_steps))
+    return 1 + (schedule.final - 1) * progress if schedule.kind == "linear" else _cosine(1.0, schedule.final, progress)
+
+
+def _cosine(first: float, last: float, progress: float) -> float:
+    """Go from one value to another along half a cosine, `progress` from 0 to 1."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -169,8 +169,5 @@ def build_task(
     *,
     data_may_be_gone: bool = False,
 ) -> Task:
-    """Build the task of a configuration, with the tokenizer and architecture of a checkpoint if given; raise `UserError`.
-
-    With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
-    """
+    """Build the task of a configuration, from what `TaskSource` describes; raise `UserError`."""
     return task_class(configuration).build(configuration, TaskSource(tokenizer, architecture, data_may_be_gone))

@@ -137,9 +137,5 @@ def _first_failure(runs: Sequence[TrainedRun]) -> str:
 def as_json(reproduction: Reproduction) -> dict[str, Any]:
     """Return a reproduction as JSON values."""
     rows = [vars(row) | {"verdict": row.verdict.value, "difference": row.difference} for row in reproduction.rows]
-    return {
-        "recipe": reproduction.recipe.name,
-        "title": reproduction.recipe.title,
-        "note": reproduction.note,
-        "rows": rows,
-    }
+    recipe = reproduction.recipe
+    return {"recipe": recipe.name, "title": recipe.title, "note": reproduction.note, "rows": rows}

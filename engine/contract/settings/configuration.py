@@ -37,9 +37,8 @@ class ConfigurationError(UserError):
 
 def starting_tree(kind: str) -> Tree:
     """Return the complete default configuration of a model family as plain values."""
-    return parse(
-        dict(family_of(kind).start) | {"model": {"kind": kind} | dict(family_of(kind).start.get("model", {}))}
-    ).tree()
+    start = family_of(kind).start
+    return parse({**start, "model": {"kind": kind, **start.get("model", {})}}).tree()
 
 
 def parse(tree: Mapping[str, Any]) -> Configuration:
@@ -147,10 +146,10 @@ def with_flags(tree: Mapping[str, Any], flags: Mapping[str, str]) -> Configurati
     """
     changed: Tree = deepcopy(dict(tree))
     kind = changed["model"]["kind"]
-    problems: list[Problem] = []
+    family, problems = family_of(kind), list[Problem]()
     for path, text in flags.items():  # a kind decides which fields its section has, so these come first
         section, _, field = path.partition(".")
-        if field == "kind" and section != "model" and section in family_of(kind).configuration.model_fields:
+        if field == "kind" and section != "model" and section in family.configuration.model_fields:
             if text not in kinds(kind, section):
                 problems.append(Problem(path, f"must be one of {', '.join(kinds(kind, section))}"))
             elif changed.get(section, {}).get("kind") != text:
@@ -158,12 +157,11 @@ def with_flags(tree: Mapping[str, Any], flags: Mapping[str, str]) -> Configurati
     fields = {spec.path: spec for spec in specs(kind, changed)}
     for path, text in flags.items():
         if path.endswith(".kind") and path != "model.kind":
-            if path.partition(".")[0] not in family_of(kind).configuration.model_fields:
-                problems.append(Problem(path, f"is not a setting of {family_of(kind).title}"))
+            if path.partition(".")[0] not in family.configuration.model_fields:
+                problems.append(Problem(path, f"is not a setting of {family.title}"))
             continue
         if path not in fields:
-            title = family_of(kind).title
-            problems.append(Problem(path, f"is not a setting of {title}{_nearest(path, changed, family_of(kind))}"))
+            problems.append(Problem(path, f"is not a setting of {family.title}{_nearest(path, changed, family)}"))
             continue
         try:
             changed = with_value(changed, path, fields[path].parse(text))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.fields import Section, Stepping, setting
+from torchtty.engine.contract.settings.fields import Section, doubling, setting
 
 
 class TextData(Section):
@@ -56,13 +56,8 @@ class BytePairTokens(Section):
     """Frequent strings are tokens, learnt from the corpus by merging pairs (Sennrich et al., 2016); any text can be written."""
 
     kind: Literal["byte-pair"] = "byte-pair"
-    vocab_size: int = setting(
-        512,
-        "Tokens in all: the 256 bytes and what was merged from them.",
-        ge=256,
-        le=100_000,
-        unit="tokens",
-        stepping=Stepping.POWERS,
+    vocab_size: int = doubling(
+        512, "Tokens in all: the 256 bytes and what was merged from them.", ge=256, le=100_000, unit="tokens"
     )
 
 

@@ -16,10 +16,10 @@ SHIPPED = ("ngram", "mlp", "bigram", "wavenet", "rnn", "transformer", "gpt", "gp
 
 
 def _load() -> dict[str, Family]:
-    found = {kind: _declared(f"torchtty.engine.contract.settings.models.{kind}") for kind in SHIPPED}
+    found = {kind: import_module(f"torchtty.engine.contract.settings.models.{kind}").FAMILY for kind in SHIPPED}
     for name in filter(None, map(str.strip, os.environ.get("TORCHTTY_FAMILIES", "").split(","))):
         try:
-            family = _declared(name)
+            family = import_module(name).FAMILY
         except (ImportError, AttributeError) as error:
             raise UserError(
                 f"TORCHTTY_FAMILIES names {name}, which declares no model family: {error}. Mend it or leave it out."
@@ -28,11 +28,6 @@ def _load() -> dict[str, Family]:
             raise UserError(f"TORCHTTY_FAMILIES: {name} declares '{family.kind}', which is a family already.")
         found[family.kind] = family
     return found
-
-
-def _declared(module: str) -> Family:
-    family: Family = import_module(module).FAMILY
-    return family
 
 
 FAMILIES: dict[str, Family] = _load()

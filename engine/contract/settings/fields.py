@@ -26,6 +26,9 @@ class Stepping(StrEnum):
     DECADES = "decades"  # 1e-3, 2e-3, 5e-3, 1e-2, …
 
 
+_TRUTHS = dict.fromkeys(("yes", "true", "on", "1"), True) | dict.fromkeys(("no", "false", "off", "0"), False)
+
+
 class Section(BaseModel):
     """A group of settings, such as `model` or `training`. Unknown names are refused, and values of another type: true is no 1."""
 
@@ -63,6 +66,11 @@ def setting(
     extra |= {"pattern": pattern, "pattern_allows": allowed}
     bounds: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+def doubling(default: int, help: str, *, ge: int = 1, le: int, unit: str = "") -> Any:
+    """Declare a whole number that the arrow keys double and halve, such as a number of tokens."""
+    return setting(default, help, ge=ge, le=le, unit=unit, stepping=Stepping.POWERS)
 
 
 @dataclass(frozen=True)
@@ -126,36 +134,28 @@ class FieldSpec:
         raw = text.strip()
         if self.optional and raw.lower() in ("", "none", "off"):
             return None
-        value = self._convert(raw)
-        if self.choices and value not in self.choices:
-            raise self._refusal(raw)
-        if isinstance(value, int | float) and not isinstance(value, bool) and not self._in_range(value):
-            raise self._refusal(raw)
-        return value
+        try:
+            return self._convert(raw)
+        except (KeyError, ValueError):
+            raise self._refusal(raw) from None
 
     def _convert(self, raw: str) -> Any:
+        """Read a value of the field's type; raise `ValueError`, or `KeyError` for what is neither yes nor no."""
         if self.type is bool:
-            if raw.lower() in ("yes", "true", "on", "1"):
-                return True
-            if raw.lower() in ("no", "false", "off", "0"):
-                return False
-            raise self._refusal(raw)
+            return _TRUTHS[raw.lower()]
         if self.type is str:
-            if self.pattern and not re.fullmatch(self.pattern, raw):
-                raise self._refusal(raw)
+            if (self.choices and raw not in self.choices) or (self.pattern and not re.fullmatch(self.pattern, raw)):
+                raise ValueError
             return raw
         digits = raw.replace(",", "").replace("_", "")
-        try:
-            number = float(digits)
-        except ValueError:
-            raise self._refusal(raw) from None
-        if not math.isfinite(number):
-            raise self._refusal(raw)
-        if self.type is float:
-            return number
-        if number != int(number):
-            raise self._refusal(raw)
-        return int(digits) if digits.lstrip("+-").isdigit() else int(number)
+        number = float(digits)
+        if not math.isfinite(number) or (self.type is int and number != int(number)):
+            raise ValueError
+        if self.type is int:
+            number = int(digits) if digits.lstrip("+-").isdigit() else int(number)
+        if not self._in_range(number):
+            raise ValueError
+        return number
 
     def _in_range(self, value: float) -> bool:
         return (
@@ -189,12 +189,9 @@ class FieldSpec:
 
     def _moved(self, value: float, direction: int) -> float:
         if self.stepping is Stepping.POWERS:
-            if value < 1:
-                return 1 if direction > 0 else 0
-            exponent = math.log2(value)
-            up = math.floor(exponent) + 1
-            down = math.ceil(exponent) - 1
-            return 2.0 ** (up if direction > 0 else down) if value > 1 or direction > 0 else 0
+            if direction > 0:
+                return 2.0 ** (math.floor(math.log2(value)) + 1) if value >= 1 else 1
+            return 2.0 ** (math.ceil(math.log2(value)) - 1) if value > 1 else 0
         if self.stepping is Stepping.DECADES:
             return _decade_step(value, direction)
         return float(f"{value + direction * self.step:.10g}")

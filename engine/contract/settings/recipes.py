@@ -37,6 +37,7 @@ A recipe that has to fetch something may say what shows the same thing to someon
 apply: `fallback = { dataset = "given-names" }` or `fallback = { recipe = "a5-gpt2-untrained" }`.
 """
 
+import contextlib
 import itertools
 import math
 import tomllib
@@ -85,10 +86,8 @@ class Reference:
 
     def is_about(self, tree: Mapping[str, Any]) -> bool:
         """Whether the figure is one of the run with this configuration."""
-        return all(
-            tree.get(path.partition(".")[0], {}).get(path.partition(".")[2]) == value
-            for path, value in self.where.items()
-        )
+        places = ((path.partition("."), value) for path, value in self.where.items())
+        return all(tree.get(section, {}).get(name) == value for (section, _, name), value in places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +115,13 @@ class Recipe:
     def runs(self, quick: bool = False) -> tuple[Tree, ...]:
         """Return the configurations that reproduce the recipe: one, or one a combination of its grid's values."""
         first = self.quick.tree if quick and self.quick else self.tree
-        return tuple(
-            _varied(first, dict(zip(self.grid, values, strict=True)))
-            for values in itertools.product(*self.grid.values())
-        )
+        combinations = itertools.product(*self.grid.values())
+        return tuple(_varied(first, dict(zip(self.grid, values, strict=True))) for values in combinations)
 
     @property
     def family(self) -> str:
         """The kind of model, such as `gpt`."""
-        kind: str = self.tree["model"]["kind"]
-        return kind
+        return self.tree["model"]["kind"]
 
 
 def load_recipes(
@@ -135,23 +131,24 @@ def load_recipes(
 
     A recipe that cannot be used raises `UserError`, or is left out and told to `on_error` where that is given.
     """
+
+    def refuse(error: UserError) -> None:
+        if on_error is None:
+            raise error from None
+        on_error(error)
+
     found = []
     for path in _files(folder or resources.files("torchtty.assets").joinpath("recipes")):
         try:
             found.append(read_recipe(path))
         except UserError as error:
-            if on_error is None:
-                raise
-            on_error(error)
+            refuse(error)
     trees = {recipe.name: recipe.tree for recipe in found}
     for recipe in list(found):
         try:
             check_recipe(recipe.fallback, trees)
         except UserError as error:
-            refused = UserError(f"Recipe '{recipe.name}' cannot be used: {error}")
-            if on_error is None:
-                raise refused from None
-            on_error(refused)
+            refuse(UserError(f"Recipe '{recipe.name}' cannot be used: {error}"))
             found.remove(recipe)
     return {recipe.name: recipe for recipe in sorted(found, key=lambda recipe: (recipe.order, recipe.name))}
 
@@ -217,21 +214,19 @@ def _text(content: dict[str, Any], key: str) -> str:
 
 
 def _references(content: dict[str, Any]) -> tuple[Reference, ...]:
-    return tuple(_reference(entry) for entry in content.pop("references", []))
-
-
-def _reference(entry: Any) -> Reference:
-    try:
-        reference = Reference(**entry)
-        numbers = (reference.value or 0, reference.spread, reference.at_most or 0, reference.step or 0)
-        bounded = reference.value is not None or reference.at_most is not None
-        if bounded and all(isinstance(number, int | float) for number in numbers) and reference.source:
-            return reference
-    except TypeError:
-        pass
+    with contextlib.suppress(TypeError):
+        found = tuple(Reference(**entry) for entry in content.pop("references", []))
+        if all(map(_is_sound, found)):
+            return found
     raise UserError(
         "each of its references needs metric, source and a number as value or at_most, and may have spread, step and where"
     )
+
+
+def _is_sound(reference: Reference) -> bool:
+    numbers = (reference.value or 0, reference.spread, reference.at_most or 0, reference.step or 0)
+    bounded = reference.value is not None or reference.at_most is not None
+    return bounded and all(isinstance(number, int | float) for number in numbers) and bool(reference.source)
 
 
 def _quick(tree: Tree, content: Any) -> Quick | None:
@@ -242,10 +237,8 @@ def _quick(tree: Tree, content: Any) -> Quick | None:
     ):
         raise UserError("quick must hold sections with what differs, and references")
     references = _references(content)
-    return Quick(
-        _varied(tree, {f"{name}.{key}": value for name, part in content.items() for key, value in part.items()}),
-        references,
-    )
+    changes = {f"{name}.{key}": value for name, part in content.items() for key, value in part.items()}
+    return Quick(_varied(tree, changes), references)
 
 
 def _varied(tree: Tree, values: Mapping[str, Any]) -> Tree:

@@ -15,6 +15,7 @@ from torchtty.engine.contract.settings.family import (
     Metric,
     MetricChart,
     ModelSection,
+    Output,
 )
 from torchtty.engine.contract.settings.optimizer import (
     Adam,
@@ -78,20 +79,14 @@ TRAIN_LOSS = Metric(
 )
 VAL_LOSS = Metric("val_loss", "val", "nats", "val", "validation loss", loss=True, role="val")
 
-LANGUAGE_METRICS = (
+_LANGUAGE_METRICS = (
     TRAIN_LOSS,
     VAL_LOSS,
     Metric("train_eval_loss", "train, evaluated", "nats", loss=True, role="train"),
     Metric("objective", "what training lowers", smoothed=True),
     Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
 )
-COUNTING_METRICS = (*LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True))
-LANGUAGE_HEADLINE = (("val_loss",), ("train_loss",))
-
-LOSS_CHART = MetricChart("loss", "loss", ("train_loss", "val_loss"))
-LANGUAGE_CHARTS = (LOSS_CHART, RATE_CHART, GRADIENT_CHART, SPEED_CHART)
-COUNTING_CHARTS = (LOSS_CHART,)
-
+_LOSS_CHART = MetricChart("loss", "loss", ("train_loss", "val_loss"))
 
 MANY_QUICK_STEPS = {
     "max_steps": 30_000,
@@ -116,26 +111,52 @@ def language_family(section: type[ModelSection], **declared: Any) -> Family:
         "kind": section.model_fields["kind"].default,
         "configuration": with_model(LanguageConfiguration, section),
         "task": "torchtty.engine.training.language:LanguageTask",
-        "metrics": LANGUAGE_METRICS,
-        "charts": LANGUAGE_CHARTS,
-        "headline": LANGUAGE_HEADLINE,
+        "metrics": _LANGUAGE_METRICS,
+        "charts": (_LOSS_CHART, RATE_CHART, GRADIENT_CHART, SPEED_CHART),
+        "headline": ((VAL_LOSS.name,), (TRAIN_LOSS.name,)),
         "watched": VAL_LOSS.name,
     }
     return Family(**shared | declared)
 
 
+def counting_family(section: type[ModelSection], **declared: Any) -> Family:
+    """Declare the family of a model that counts which token comes next."""
+    return language_family(
+        section,
+        configuration=with_model(CountingConfiguration, section),
+        task="torchtty.engine.training.counting:CountingTask",
+        metrics=(*_LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True)),
+        charts=(_LOSS_CHART,),
+        has_network=False,
+        **declared,
+    )
+
+
 _averaged = partial(Metric, averaged=True, smoothed=True)
-ADVERSARIAL_METRICS = (
+_ADVERSARIAL_METRICS = (
     _averaged("loss_d", "discriminator", label="D", description="discriminator's loss (D)", loss=True),
     _averaged("loss_g", "generator", label="G", description="generator's loss (G)", loss=True),
     _averaged("d_real", "D(x), real"),
     _averaged("d_fake", "D(G(z)), drawn"),
     _averaged("d_fake_after", "D(G(z)) after D's step"),
 )
-ADVERSARIAL_HEADLINE = (("loss_d", "loss_g"),)
-ADVERSARIAL_CHARTS = (
+_ADVERSARIAL_CHARTS = (
     MetricChart("game", "losses", ("loss_d", "loss_g")),  # neither says how good the pictures are, only who is winning
     MetricChart("probabilities", "D(x) and D(G(z))", ("d_real", "d_fake", "d_fake_after")),
     RATE_CHART,
     SPEED_CHART,
 )
+
+
+def adversarial_family(section: type[PictureModel], **declared: Any) -> Family:
+    """Declare the family of a model of two networks that learn against each other to draw pictures."""
+    return Family(
+        kind=section.model_fields["kind"].default,
+        configuration=with_model(AdversarialConfiguration, section),
+        task="torchtty.engine.training.adversarial:AdversarialTask",
+        metrics=_ADVERSARIAL_METRICS,
+        charts=_ADVERSARIAL_CHARTS,
+        headline=(("loss_d", "loss_g"),),
+        output=Output.PICTURES,
+        **declared,
+    )

@@ -2,23 +2,12 @@
 
 from typing import Any
 
-from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, damaged
+from torchtty.engine.data.tokenizers.base import Tokenizer, damaged
 from torchtty.engine.data.tokenizers.byte_pair import BytePairTokenizer
 from torchtty.engine.data.tokenizers.character import CharacterTokenizer
 from torchtty.engine.data.tokenizers.gpt2 import GPT2Tokenizer
 from torchtty.engine.data.tokenizers.word import WordTokenizer
 from torchtty.engine.data.tokenizers.wordpiece import WordPieceTokenizer
-
-__all__ = [
-    "BytePairTokenizer",
-    "CharacterTokenizer",
-    "GPT2Tokenizer",
-    "TextStream",
-    "Tokenizer",
-    "WordPieceTokenizer",
-    "WordTokenizer",
-    "tokenizer_from_json",
-]
 
 _KINDS: dict[str, type[Tokenizer]] = {
     tokenizer.kind: tokenizer

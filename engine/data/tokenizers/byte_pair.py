@@ -57,8 +57,7 @@ class ByteLevelTokenizer(Tokenizer):
         )
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self.encode_array(text).tolist()
-        return ids
+        return self.encode_array(text).tolist()
 
     def encode_array(self, text: str) -> Ids:
         # With nothing disallowed, the terminator's name inside a text is text like any other.

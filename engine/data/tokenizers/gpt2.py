@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.data.download import RemoteFile, fetch
+from torchtty.engine.data.download import RemoteFile, fetch, is_whole
 from torchtty.engine.data.text import read_text
 from torchtty.engine.data.tokenizers.base import Tokenizer, damaged, read_json, stored_flag
 from torchtty.engine.data.tokenizers.byte_pair import ByteLevelTokenizer
@@ -18,7 +18,6 @@ from torchtty.engine.data.tokenizers.byte_pair import ByteLevelTokenizer
 TOKENIZER_JSON = "tokenizer.json"  # of Hugging Face's tokenizers
 _BYTES = 256  # the tokens that everything is merged from, numbered first
 _ONLY = "is no byte-level BPE of GPT-2's form, the only one that is read"
-
 
 _ADDRESS = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/"
 MERGES = RemoteFile(
@@ -36,8 +35,7 @@ VOCABULARY = RemoteFile(
 _LOCAL_NAMES = (("vocab.bpe", "encoder.json"), ("merges.txt", "vocab.json"), (MERGES.file, VOCABULARY.file))
 _INSTEAD = (
     "Set tokenizer.path to a folder that holds GPT-2's vocab.bpe and encoder.json (or merges.txt and vocab.json, or "
-    "tokenizer.json), "
-    "or choose the tokenizer byte-pair, which learns from your own text."
+    "tokenizer.json), or choose the tokenizer byte-pair, which learns from your own text."
 )
 
 
@@ -60,15 +58,12 @@ class GPT2Tokenizer(ByteLevelTokenizer):
         if path:
             return cls.from_folder(Path(path).expanduser())
         cached = _tiktoken_cache()
-        if cached:
-            return cls.from_files(*cached)
-        return cls.from_files(fetch(MERGES, instead=_INSTEAD), fetch(VOCABULARY, instead=_INSTEAD))
+        return cls.from_files(*cached or (fetch(file, instead=_INSTEAD) for file in (MERGES, VOCABULARY)))
 
     @classmethod
     def from_folder(cls, folder: Path) -> "GPT2Tokenizer":
         """From `vocab.bpe` and `encoder.json`, or `merges.txt` and `vocab.json`, or else `tokenizer.json`, in a folder."""
-        found = _local_files(folder)
-        if found is not None:
+        if found := _local_files(folder):
             return cls.from_files(*found)
         whole = folder / TOKENIZER_JSON
         if whole.is_file():
@@ -94,20 +89,16 @@ class GPT2Tokenizer(ByteLevelTokenizer):
     def _from(cls, ids: dict[str, Any], pairs: list[list[str]], merges: Path, vocabulary: Path) -> "GPT2Tokenizer":
         """From the ids of tokens and the merges, written with GPT-2's visible bytes, checked against each other."""
         byte_of = {character: byte for byte, character in visible_bytes().items()}
-        if (
-            any(len(pair) != 2 for pair in pairs)
-            or not {sign for pair in pairs for sign in "".join(pair)} <= byte_of.keys()
-        ):
+        signs_merged = {sign for pair in pairs for sign in "".join(pair)}
+        if any(len(pair) != 2 for pair in pairs) or not signs_merged <= byte_of.keys():
             raise UserError(f"{merges} does not hold merges of GPT-2's form. Give GPT-2's own file.")
         # The bytes in the order of their ids, for nothing is merged into a byte; then one token a merge, in order of merging.
         signs = sorted(byte_of, key=lambda sign: place if isinstance(place := ids.get(sign), int) else 0)
         order = [*signs, *("".join(pair) for pair in pairs)]
         which = (
-            f"{merges.name} and {vocabulary.name} in"
-            if merges != vocabulary
-            else f"The vocab and merges of {merges.name} in"
+            f"The vocab and merges of {merges.name}" if merges == vocabulary else f"{merges.name} and {vocabulary.name}"
         )
-        wrong = f"{which} {merges.parent} do not belong together"
+        wrong = f"{which} in {merges.parent} do not belong together"
         by_merging = set(order)
         for rank, token in enumerate(order):
             if ids.get(token) != rank:
@@ -150,10 +141,8 @@ def visible_bytes() -> dict[int, str]:
 
 def _local_files(folder: Path) -> tuple[Path, Path] | None:
     """The files of merges and of ids in a folder, by any of their names."""
-    for merges, vocabulary in _LOCAL_NAMES:
-        if (folder / merges).is_file() and (folder / vocabulary).is_file():
-            return folder / merges, folder / vocabulary
-    return None
+    pairs = ((folder / merges, folder / vocabulary) for merges, vocabulary in _LOCAL_NAMES)
+    return next((pair for pair in pairs if pair[0].is_file() and pair[1].is_file()), None)
 
 
 def _tiktoken_cache() -> tuple[Path, Path] | None:
@@ -162,14 +151,8 @@ def _tiktoken_cache() -> tuple[Path, Path] | None:
     if chosen == "":
         return None
     folder = Path(chosen) if chosen else Path(tempfile.gettempdir()) / "data-gym-cache"
-    paths = tuple(folder / hashlib.sha1(file.address.encode()).hexdigest() for file in (MERGES, VOCABULARY))
-    for path, file in zip(paths, (MERGES, VOCABULARY), strict=True):
-        try:
-            if hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-                return None
-        except OSError:
-            return None
-    return paths[0], paths[1]
+    merges, vocabulary = (folder / hashlib.sha1(file.address.encode()).hexdigest() for file in (MERGES, VOCABULARY))
+    return (merges, vocabulary) if is_whole(merges, MERGES) and is_whole(vocabulary, VOCABULARY) else None
 
 
 def read_tokenizer_json(path: Path, terminator: str) -> tuple[dict[str, Any], list[list[str]]]:

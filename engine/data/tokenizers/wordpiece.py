@@ -128,8 +128,6 @@ class _JoinedPieces(TextStream):
     def push(self, token_id: int) -> str:
         piece = self.tokenizer.decode_token(token_id)
         before, self.before = self.before, piece
-        if before is None:
-            return piece.removeprefix("##") if len(piece) > 2 else piece
         if piece.startswith("##") and len(piece) > 2:
             return piece[2:]
-        return space_between(before, piece) + piece
+        return piece if before is None else space_between(before, piece) + piece

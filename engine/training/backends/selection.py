@@ -112,11 +112,9 @@ def _traces(eager: EagerStep, step: Step, batches: Sequence[Batch], rates: Rates
     return found
 
 
-def _same(first: Tensor, second: Tensor) -> bool:
+def _same(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors hold the same bits in the same order; a NaN is the same as a NaN."""
-    return (
-        first.dtype == second.dtype and first.stride() == second.stride() and torch.equal(_bits(first), _bits(second))
-    )
+    return a.dtype == b.dtype and a.stride() == b.stride() and torch.equal(_bits(a), _bits(b))
 
 
 def _bits(tensor: Tensor) -> Tensor:

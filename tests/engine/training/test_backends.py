@@ -18,8 +18,8 @@ from torchtty.engine.training import neural
 from torchtty.engine.training.backends import selection, traced
 from torchtty.engine.training.backends.selection import Backend, BackendChoice, Unsuitable, Workload, choose, differs
 from torchtty.engine.training.backends.traced import Traced
+from torchtty.engine.training.language import objective
 from torchtty.engine.training.loop import Loop
-from torchtty.engine.training.losses import objective
 from torchtty.engine.training.neural import NeuralTask
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics, Rates, Step

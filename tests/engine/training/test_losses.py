@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from torchtty.engine.training.losses import objective
+from torchtty.engine.training.language import objective
 
 LOGITS = torch.tensor([[[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]], dtype=torch.float64)  # (1, 2, 3)
 TRUE = torch.tensor([[0, 2]])

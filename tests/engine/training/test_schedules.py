@@ -13,7 +13,7 @@ from torchtty.engine.contract.settings.optimizer import (
     OneCycleSchedule,
     StepSchedule,
 )
-from torchtty.engine.training.schedules import rate_factor
+from torchtty.engine.training.neural import rate_factor
 
 STEPS = 200
 

@@ -3,16 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.family import Family, Output
-from torchtty.engine.contract.settings.fields import Stepping, setting
-from torchtty.engine.contract.settings.tasks import (
-    ADVERSARIAL_CHARTS,
-    ADVERSARIAL_HEADLINE,
-    ADVERSARIAL_METRICS,
-    AdversarialConfiguration,
-    PictureModel,
-    with_model,
-)
+from torchtty.engine.contract.settings.fields import doubling, setting
+from torchtty.engine.contract.settings.tasks import PictureModel, adversarial_family
 
 IMAGE_SIZES = (32, 64)
 CHANNELS = (1, 3)
@@ -22,19 +14,13 @@ class DCGANModel(PictureModel):
     """A generator draws pictures from noise, a discriminator tells them from real ones (Radford et al., 2016)."""
 
     kind: Literal["dcgan"] = "dcgan"
-    image_size: int = setting(
-        64, "Height and width of the pictures: 32 or 64.", ge=32, le=64, unit="pixels", stepping=Stepping.POWERS
-    )
+    image_size: int = doubling(64, "Height and width of the pictures: 32 or 64.", ge=32, le=64, unit="pixels")
     channels: int = setting(3, "1 for grey pictures, 3 for colour.", ge=1, le=3, step=2)
     n_latent: int = setting(
         100, "Numbers of noise that a picture is drawn from; nz in the literature.", ge=1, le=4096, step=10
     )
-    n_generator: int = setting(
-        64, "Channels of the generator's last hidden layer; ngf.", ge=1, le=1024, stepping=Stepping.POWERS
-    )
-    n_discriminator: int = setting(
-        64, "Channels of the discriminator's first layer; ndf.", ge=1, le=1024, stepping=Stepping.POWERS
-    )
+    n_generator: int = doubling(64, "Channels of the generator's last hidden layer; ngf.", le=1024)
+    n_discriminator: int = doubling(64, "Channels of the discriminator's first layer; ndf.", le=1024)
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.image_size not in IMAGE_SIZES:
@@ -43,17 +29,11 @@ class DCGANModel(PictureModel):
             yield "channels", "must be 1 (grey) or 3 (colour)"
 
 
-FAMILY = Family(
-    kind="dcgan",
+FAMILY = adversarial_family(
+    DCGANModel,
     title="DCGAN",
     summary="Draws pictures: a generator learns to be mistaken for real by a discriminator that learns to tell.",
-    configuration=with_model(AdversarialConfiguration, DCGANModel),
-    task="torchtty.engine.training.adversarial:AdversarialTask",
     model="torchtty.engine.models.dcgan:DCGAN",
-    metrics=ADVERSARIAL_METRICS,
-    charts=ADVERSARIAL_CHARTS,
-    headline=ADVERSARIAL_HEADLINE,
-    output=Output.PICTURES,
     start={
         "model": {"image_size": 32, "channels": 1, "n_generator": 32, "n_discriminator": 32},
         "training": {"batch_size": 64, "max_steps": 2000, "checkpoint_interval": 500},

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from torchtty.engine.contract.settings.family import ModelSection
-from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import language_family
 
 
@@ -15,9 +15,7 @@ class GPTModel(ModelSection):
     n_layer: int = setting(4, "Transformer blocks, one on top of the other.", ge=1, le=96)
     n_head: int = setting(4, "Attention heads a block; they share n_embd among them.", ge=1, le=96)
     n_embd: int = setting(128, "Width of the residual stream; a multiple of n_head.", ge=1, le=16384, step=8)
-    block_size: int = setting(
-        64, "Longest context the model sees.", ge=1, le=65536, unit="tokens", stepping=Stepping.POWERS
-    )
+    block_size: int = doubling(64, "Longest context the model sees.", le=65536, unit="tokens")
     dropout: float = setting(0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05)
     bias: bool = setting(True, "Biases in linear layers and layer norms.")
     qkv_bias: bool = setting(False, "Biases in the query, key and value projections.")

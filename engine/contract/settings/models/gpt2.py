@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from torchtty.engine.contract.settings.family import ModelSection
-from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import language_family
 
 UNTRAINED = "untrained"  # instead of weights: a small GPT-2 that nobody has trained yet
@@ -20,13 +20,8 @@ class GPT2Model(ModelSection):
         "untrained, a small one of 4 layers and 128 channels that starts from nothing.",
         path=True,
     )
-    block_size: int = setting(
-        64,
-        "Tokens of a training example; samples may look back as far as the weights allow.",
-        ge=1,
-        le=65536,
-        unit="tokens",
-        stepping=Stepping.POWERS,
+    block_size: int = doubling(
+        64, "Tokens of a training example; samples may look back as far as the weights allow.", le=65536, unit="tokens"
     )
     embd_dropout: float = setting(0.1, "Share of the embeddings silenced in training.", ge=0, lt=1, step=0.05)
     attn_dropout: float = setting(0.1, "Share of the attention weights silenced in training.", ge=0, lt=1, step=0.05)
@@ -51,13 +46,7 @@ FAMILY = language_family(
         "tokenizer": {"kind": "gpt2"},
         "optimizer": {"kind": "adamw", "learning_rate": 1e-5, "weight_decay": 0.01, "beta2": 0.999},
         "schedule": {"kind": "constant"},
-        "training": {
-            "max_steps": 200,
-            "batch_size": 4,
-            "eval_interval": 50,
-            "eval_batches": 5,
-            "log_interval": 1,
-        },
+        "training": {"max_steps": 200, "batch_size": 4, "eval_interval": 50, "eval_batches": 5, "log_interval": 1},
         "sampling": {"interval": 50, "max_tokens": 50, "temperature": 0.7},
     },
 )

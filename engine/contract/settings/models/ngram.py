@@ -2,15 +2,9 @@
 
 from typing import Literal
 
-from torchtty.engine.contract.settings.family import Family, ModelSection
+from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import (
-    COUNTING_CHARTS,
-    COUNTING_METRICS,
-    LANGUAGE_HEADLINE,
-    CountingConfiguration,
-    with_model,
-)
+from torchtty.engine.contract.settings.tasks import counting_family
 
 
 class NGramModel(ModelSection):
@@ -23,17 +17,10 @@ class NGramModel(ModelSection):
     )
 
 
-FAMILY = Family(
-    kind="ngram",
+FAMILY = counting_family(
+    NGramModel,
     title="n-gram",
     summary="Counts which symbol follows which. No training, and a fair opponent.",
-    configuration=with_model(CountingConfiguration, NGramModel),
-    task="torchtty.engine.training.counting:CountingTask",
     model="torchtty.engine.models.ngram:NGram",
-    metrics=COUNTING_METRICS,
-    charts=COUNTING_CHARTS,
-    headline=LANGUAGE_HEADLINE,
-    watched="val_loss",
-    has_network=False,
     start={"sampling": {"temperature": 1.0}},
 )

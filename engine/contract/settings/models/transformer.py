@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from torchtty.engine.contract.settings.family import ModelSection
-from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import language_family
 
 
@@ -18,9 +18,7 @@ class TransformerModel(ModelSection):
     d_ff: int = setting(256, "Width inside the feed-forward layer.", ge=1, le=65536, step=64)
     d_k: int = setting(64, "Size of a head's queries and keys.", ge=1, le=1024, step=8)
     d_v: int = setting(64, "Size of a head's values.", ge=1, le=1024, step=8)
-    block_size: int = setting(
-        16, "Longest context the model sees.", ge=1, le=65536, unit="tokens", stepping=Stepping.POWERS
-    )
+    block_size: int = doubling(16, "Longest context the model sees.", le=65536, unit="tokens")
     causal: bool = setting(
         True,
         "Each position sees only what came before and predicts what comes next; off: all positions see all others, and "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from torchtty.engine.contract.settings.family import ModelSection
-from torchtty.engine.contract.settings.fields import Stepping, setting
+from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import MANY_QUICK_STEPS, language_family
 
 
@@ -12,13 +12,8 @@ class WaveNetModel(ModelSection):
     """Fuses neighbouring symbols in pairs, level by level, until one vector stands for the whole context."""
 
     kind: Literal["wavenet"] = "wavenet"
-    block_size: int = setting(
-        8,
-        "Symbols of context, a power of two; doubling it adds a level.",
-        ge=2,
-        le=1024,
-        unit="tokens",
-        stepping=Stepping.POWERS,
+    block_size: int = doubling(
+        8, "Symbols of context, a power of two; doubling it adds a level.", ge=2, le=1024, unit="tokens"
     )
     n_embd: int = setting(10, "Size of a symbol's embedding.", ge=1, le=1024)
     n_hidden: int = setting(68, "Units a level, at every place.", ge=1, le=4096, step=4)
