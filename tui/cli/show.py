@@ -23,10 +23,10 @@ from torchtty.engine.contract.settings.family import Family
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.charts.frame import FrameBuilder
 from torchtty.tui.charts.series import Series
-from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
-from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate
+from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
 SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
@@ -152,7 +152,8 @@ def _print_chart(console: Console, log: RunLog, family: Family | None, height: i
     units = {family.metric(name).unit for name in chart.metrics} - {""}
     title = f"{chart.title} in {units.pop()}" if len(units) == 1 else chart.title
     style = ChartStyle(colour=console.color_system is not None, unicode=speaks_unicode(sys.stdout))
-    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), x_max=max(steps), style=style)
+    marks = tuple(Mark(edit.step, *edit_texts(edit)) for edit in log.facts.edits if edit.value != edit.old)
+    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), marks=marks, x_max=max(steps), style=style)
     console.print()
     console.print(FrameBuilder().build(replace(spec, smoothing=spec.time_constant(SMOOTHING))), end="")
 
@@ -248,6 +249,7 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
         "recipe": meta.get("recipe"),
         "commit": meta.get("commit"),
         "parent": _parent(meta.get("parent")),
+        "replay of": _replay_of(meta.get("replay")),
         "instead of": _instead_of(meta.get("instead_of")),
         "checkpoints": _checkpoints(run),
     }
@@ -266,6 +268,12 @@ def _parent(parent: Any) -> str | None:
     if not isinstance(parent, dict):
         return None
     return " at step ".join(str(parent[key]) for key in ("run", "step") if key in parent) or None
+
+
+def _replay_of(replay: Any) -> str | None:
+    if not isinstance(replay, dict) or not isinstance(to := replay.get("to"), int):
+        return None
+    return f"{replay.get('run')} up to step {count(to)}"
 
 
 def _instead_of(missing: Any) -> str | None:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,12 @@ def plan(run: RunDirectory, to: int | None = None) -> Plan:
     if device and "device" in settings["training"]:
         settings = with_value(settings, "training.device", device)
     end, limit = _honest_end(log, devices, done)
+    goes_to = min(end, to or done)
     edits = tuple(
         ReplayedEdit(step=edit.step, path=edit.path, value=edit.value)
         for edit in log.facts.edits
-        if edit.path not in OF_THE_MACHINE
+        if edit.path not in OF_THE_MACHINE and edit.step <= goes_to
     )
-    goes_to = min(end, to or done)
     replay = Replay(run=run.name, to=goes_to, edits=edits, data_sha256=str(meta.get("data_sha256") or ""))
     return Plan(run, settings, replay, limit if goes_to == end < done else "")
 
@@ -196,12 +196,25 @@ class Comparison:
         elif self.checkpoints:
             text = f"{rows} and the weights of {_steps(self.checkpoints)}, all equal to the bit"
         else:
-            text = f"{rows}, all equal to the bit; there is no checkpoint of both to compare"
+            text = f"{rows}, all equal to the bit; the two have no checkpoint in common"
         return ". ".join([text, *(() if self.equal else self.reasons)]) + "."
 
 
 def _steps(steps: tuple[int, ...]) -> str:
     return f"step{'s' * (len(steps) > 1)} {' and '.join(f'{step:,}' for step in steps)}"
+
+
+def outcome(planned: Plan, again: RunDirectory) -> Comparison:
+    """Compare a run with its replay that is over, as far as it came; raise `UserError` if it came to nothing."""
+    status, to = again.status(), planned.replay.to
+    if status.state is RunState.LOST or (status.state is RunState.FAILED and not again.metrics_path.exists()):
+        raise UserError(f"{planned.run.name} could not be replayed: {status.message}")
+    if status.state is RunState.STOPPED:
+        to = min(to, status.step)
+    compared = compare(planned.run, again, to)
+    if status.state is RunState.FAILED:
+        return replace(compared, reasons=(status.message.rstrip("."), *compared.reasons))
+    return compared
 
 
 def compare(run: RunDirectory, replay: RunDirectory, to: int) -> Comparison:
