@@ -124,8 +124,9 @@ class Loop:
         self.checkpoint()
         self.metrics.stop_clock()
         if state is RunState.FINISHED:
+            end = self.max_steps
             self.requests.draw_automatically()
-            if self.step < self.max_steps:  # it was given more steps meanwhile
+            if self.max_steps > end:  # it was given more steps meanwhile
                 if not self.requests.stop_requested:
                     return self.train()
                 state = RunState.STOPPED

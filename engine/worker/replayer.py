@@ -6,7 +6,7 @@ from collections.abc import Callable
 from torchtty.engine.contract.client.replay import Replay, ReplayedEdit
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.requests import Request
-from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.worker.requests import Dispatcher
 
@@ -32,21 +32,25 @@ class Replayer(Dispatcher):
 
     def look(self) -> None:
         loop = self._attached()
-        self._make_edits(loop)
+        self._follow(loop)
         if loop.step >= self._replay.to:
             self.stop_requested = True
         super().look()
 
     def draw_automatically(self) -> None:
         """Make the edits of this step: after the last one, the record may tell of further steps."""
-        self._make_edits(self._attached())
+        self._follow(self._attached())
         self.obey_all()
 
-    def _make_edits(self, loop: Loop) -> None:
+    def _follow(self, loop: Loop) -> None:
+        """Make the edits that are due, and have training end where it ended, whatever ended it."""
         while self._edits and self._edits[0].step <= loop.step:
             edit = self._edits.popleft()
             with loop.aside():
                 loop.edit(edit.path, edit.value)
+        if loop.step < self._replay.to:  # beyond its last step lies no end: it is stopped there
+            ends = (step for step in self._replay.ends if step > loop.step)
+            loop.max_steps = min(steps_of(loop.configuration), next(ends, self._replay.to + 1))
 
     def _attached(self) -> Loop:
         assert self._loop is not None, "training looks for requests, and it has a loop"

@@ -263,3 +263,22 @@ def test_a_run_that_was_stopped_before_its_first_step_has_no_row_twice(new_run: 
     assert rows(run) == [0, 1, 4, 8, 8]
     _, compared = replayed(run)
     assert compared.equal, str(compared)
+
+
+def test_a_run_that_ended_before_its_last_step_and_was_continued_is_replayed_with_both_its_ends(
+    new_run: Callable[..., RunDirectory],
+) -> None:
+    run = new_run("gpt", training__max_steps=30, training__eval_interval=10)
+    meta = run.meta()
+    run.meta_path.write_text(json.dumps(meta | {"replay": {"run": "whatever ended it", "to": 17, "ends": [17]}}))
+    work(run)
+    assert (run.status().state, run.status().step) == (RunState.FINISHED, 17)
+    run.meta_path.write_text(json.dumps({name: value for name, value in run.meta().items() if name != "replay"}))
+    work(run, Mode.RESUME, **{"optimizer.learning_rate": 0.02})
+    assert rows(run)[-2:] == [30, 30]
+    assert rows(run).count(17) == 2, "the row of the last steps, and an evaluation"
+    planned = plan(run)
+    assert planned.replay.ends == (17, 30)
+    again, compared = replayed(run)
+    assert compared.equal, str(compared)
+    assert again.status().state is RunState.FINISHED

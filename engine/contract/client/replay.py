@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_free_name
-from torchtty.engine.contract.run.events import Event, Ready, Scalar
+from torchtty.engine.contract.run.events import Event, Ready, Scalar, StateChanged
 from torchtty.engine.contract.run.files import JsonLinesTail, open_regular, write_atomically
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
@@ -23,6 +23,9 @@ from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 
 OF_THE_CLOCK = ("time", "steps_per_second")
 """Columns of a row that say how long something took, and are others each time."""
+LEFT_TO_THE_RECORD = {"max_seconds": None, "patience": None, "target_loss": None, "log": "none"}
+"""Settings of training that a replay has at these values, where they exist: the record says where the run ended, and nobody else
+is to be told of a replay."""
 BLOCK = 1024 * 1024  # bytes of weights compared at once
 
 
@@ -44,6 +47,7 @@ class Replay(BaseModel):
     run: str
     to: int  # the step after which it stops
     edits: tuple[ReplayedEdit, ...] = ()
+    ends: tuple[int, ...] = ()  # steps after which it was finished, until it was given more
     data_sha256: str = ""
 
 
@@ -86,6 +90,9 @@ def plan(run: RunDirectory, to: int | None = None) -> Plan:
     if to is not None and not 1 <= to <= done:
         raise UserError(f"{run.name} has done {done:,} steps: it can be replayed up to a step from 1 to {done:,}.")
     settings = run.configuration().tree()
+    left_out = {f"training.{name}": value for name, value in LEFT_TO_THE_RECORD.items() if name in settings["training"]}
+    for path, value in left_out.items():
+        settings = with_value(settings, path, value)
     devices = _devices(events)
     device = devices[0][1] if devices else str(meta.get("device") or "")
     if device and "device" in settings["training"]:
@@ -95,9 +102,15 @@ def plan(run: RunDirectory, to: int | None = None) -> Plan:
     edits = tuple(
         ReplayedEdit(step=edit.step, path=edit.path, value=edit.value)
         for edit in log.facts.edits
-        if edit.path not in OF_THE_MACHINE and edit.step <= goes_to
+        if edit.path not in (*OF_THE_MACHINE, *left_out) and edit.step <= goes_to
     )
-    replay = Replay(run=run.name, to=goes_to, edits=edits, data_sha256=str(meta.get("data_sha256") or ""))
+    replay = Replay(
+        run=run.name,
+        to=goes_to,
+        edits=edits,
+        ends=tuple(step for step in _ends(events) if step <= goes_to),
+        data_sha256=str(meta.get("data_sha256") or ""),
+    )
     return Plan(run, settings, replay, limit if goes_to == end < done else "")
 
 
@@ -124,6 +137,17 @@ def _devices(events: Iterable[Event]) -> list[tuple[int, str]]:
             found = [(step, device) for step, device in found if step < event.step]
             found.append((event.step, event.device))
     return found
+
+
+def _ends(events: Iterable[Event]) -> list[int]:
+    """Return the steps after which a run was finished, but for those that were undone when it went back to a checkpoint."""
+    found: set[int] = set()
+    for event in events:
+        if isinstance(event, StateChanged) and event.state is RunState.FINISHED:
+            found.add(event.step)
+        elif isinstance(event, Ready):
+            found = {step for step in found if step <= event.step}
+    return sorted(found)
 
 
 def _honest_end(log: RunLog, devices: list[tuple[int, str]], done: int) -> tuple[int, str]:
