@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from torchtty.engine.contract.client.replay import Comparison, compare, create_replay, plan
+from torchtty.engine.contract.client.replay import Comparison, compare, create_replay, outcome, plan
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run import requests
@@ -155,6 +155,41 @@ def test_a_run_that_was_given_more_steps_twice_and_ended_early_is_replayed(
     assert part.status().step == 17
 
 
+@pytest.mark.parametrize(
+    ("kind", "flags"),
+    [
+        ("ngram", {}),
+        ("rnn", {"model.n_hidden": "12", "training.eval_batches": "0"}),
+        ("transformer", {"model.d_model": "16", "model.d_ff": "16", "model.n_head": "2", "optimizer.kind": "muon"}),
+        ("wavenet", {"model.n_hidden": "8", "schedule.kind": "one-cycle"}),
+        (
+            "dcgan",
+            {"model.n_generator": "4", "model.n_discriminator": "4", "data.limit": "40"},
+        ),
+    ],
+)
+def test_every_kind_of_training_is_replayed(kind: str, flags: dict[str, str], names: Path) -> None:
+    flags = flags | ({"data.dataset": str(names)} if kind != "dcgan" else {})
+    if kind != "ngram":
+        flags |= {
+            "training.device": "cpu",
+            "training.max_steps": "9",
+            "training.batch_size": "8",
+            "training.log_interval": "4",
+        }
+    run = create(with_flags(starting_tree(kind), flags))
+    if kind != "ngram":
+        drop(run.inbox, Edit(path="optimizer.weight_decay", value=0.01))
+    work(run)
+    if kind != "ngram":
+        work(run, Mode.RESUME, **{"training.max_steps": 15, "optimizer.learning_rate": 0.003})
+    again, compared = replayed(run)
+    assert compared.equal, str(compared)
+    assert compared.rows == len(rows(run)) >= 2
+    assert run.checkpoints()[-1] in compared.checkpoints
+    assert len(edits_of(again)) == len(edits_of(run)) == (0 if kind == "ngram" else 3)
+
+
 def test_a_changed_row_a_missing_row_and_other_weights_are_found(new_run: Callable[..., RunDirectory]) -> None:
     run = work(new_run(training__max_steps=40, training__eval_interval=20))
     again, compared = replayed(run)
@@ -252,6 +287,14 @@ def test_a_run_that_went_on_elsewhere_is_replayed_as_far_as_it_was_on_one_device
     _, compared = replayed(run)
     assert compared.equal, str(compared)
     assert compared.checkpoints == (8,)
+
+    events[0 if events[0]["event"] == "ready" else 1]["device"] = "cuda:0"
+    run.events_path.write_bytes(b"".join(json_line(row) for row in events))
+    planned = plan(run)
+    assert (planned.replay.to, planned.limit) == (16, "")
+    again = work(create_replay(planned))
+    with pytest.raises(UserError, match=f"{run.name} could not be replayed: .*cuda"):
+        outcome(planned, again)
 
 
 def test_a_run_that_was_stopped_before_its_first_step_has_no_row_twice(new_run: Callable[..., RunDirectory]) -> None:

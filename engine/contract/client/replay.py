@@ -225,13 +225,14 @@ class Comparison:
 
 
 def _steps(steps: tuple[int, ...]) -> str:
-    return f"step{'s' * (len(steps) > 1)} {' and '.join(f'{step:,}' for step in steps)}"
+    *first, last = (f"{step:,}" for step in steps)
+    return f"steps {', '.join(first)} and {last}" if first else f"step {last}"
 
 
 def outcome(planned: Plan, again: RunDirectory) -> Comparison:
     """Compare a run with its replay that is over, as far as it came; raise `UserError` if it came to nothing."""
     status, to = again.status(), planned.replay.to
-    if status.state is RunState.LOST or (status.state is RunState.FAILED and not again.metrics_path.exists()):
+    if status.state is RunState.LOST or (status.state is RunState.FAILED and not any(_rows(again))):
         raise UserError(f"{planned.run.name} could not be replayed: {status.message}")
     if status.state is RunState.STOPPED:
         to = min(to, status.step)
