@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
+from textual.worker import get_current_worker
 
 from torchtty.tui.modes import MODES, AppMode
 from torchtty.tui.shell.gauges import Gauges, Reading
@@ -185,6 +186,30 @@ class TorchttyApp(App[int]):
         except UserError as error:
             self.call_from_thread(self.notify, str(error), severity="error", markup=False)
 
+    @work(thread=True, group="replay")
+    def replay(self, run: "RunDirectory") -> None:
+        """Train a run again by its record in the background, and report whether it came out the same."""
+        from torchtty.engine.contract.errors import UserError
+        from torchtty.tui.run.replaying import replayed
+
+        worker = get_current_worker()
+        told = partial(self.call_from_thread, partial(self.notify, markup=False))
+        try:
+            result = replayed(run, self.pool, told, lambda: worker.is_cancelled)
+        except UserError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        if result is not None:
+            self.call_from_thread(self._show_replayed, run, *result)
+
+    def _show_replayed(self, run: "RunDirectory", sentence: str, equal: bool) -> None:
+        from torchtty.tui.run.view import RunView
+
+        self.notify(sentence, severity="information" if equal else "warning", timeout=30, markup=False)
+        for view in self.screen.query(RunView):
+            if view.run == run:
+                view.report(sentence)
+
     # Help, palette, leaving.
 
     def action_help(self) -> None:
@@ -204,6 +229,9 @@ class TorchttyApp(App[int]):
             seen.add(text)
             keys = f"{self.get_key_display(binding)}  {binding.description}"
             yield SystemCommand(text, keys, partial(self.run_action, binding.action, active.node))
+        if (run := _run_to_replay(screen)) is not None:
+            about = "Train it again by its record, and compare the two bit for bit"
+            yield SystemCommand(f"Replay {run.name}", about, partial(self.replay, run))
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save the screen as SVG in the current folder", self.action_screenshot)
         from torchtty.engine.contract.run.directory import list_runs
@@ -231,6 +259,18 @@ class TorchttyApp(App[int]):
             self.exit(0)
         finally:
             self._leaving = False
+
+
+def _run_to_replay(screen: Screen[object]) -> "RunDirectory | None":
+    """Return the run that a screen shows, or that is under the cursor of its list, if it can be replayed."""
+    from torchtty.engine.contract.run.snapshot import Action
+    from torchtty.tui.run.view import RunView
+    from torchtty.tui.runs.table import RunsTable
+
+    shown = [view.snapshot for view in screen.query(RunView)]
+    listed = [table.current.snapshot for table in screen.query(RunsTable) if table.current is not None]
+    snapshot = next((found for found in (*shown, *listed) if found is not None), None)
+    return snapshot.run if snapshot is not None and snapshot.offers(Action.REPLAY) else None
 
 
 def run_app() -> int:

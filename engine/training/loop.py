@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.events import BackendChosen, Edited, Evaluated, Summary
+from torchtty.engine.contract.run.events import BackendChosen, Edited, Evaluated, Scalar, Summary
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
 from torchtty.engine.contract.settings.families import family_of
@@ -74,6 +74,7 @@ class Loop:
         self.max_steps = max_steps
         self._between_steps = True  # whether weights, optimizer and generators are those of `step`
         self._weights_only = False  # whether what was restored is not enough to train from
+        self._evaluated_last: int | None = None  # the step of the latest evaluation that was that of a last step
         self._choosing = task if isinstance(task, ChoosesBackend) else None  # until its choice was reported
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
         self.checkpoints = CheckpointManager(task, writer)
@@ -90,6 +91,8 @@ class Loop:
             self.requests.look()
             if self.requests.stop_requested:
                 return self._end(RunState.STOPPED)
+            if self.step >= self.max_steps:  # an edit made this step the last
+                break
             self._between_steps = False
             metrics = self.task.train_step(self.step)
             self.step += 1
@@ -115,13 +118,18 @@ class Loop:
 
     def _end(self, state: RunState) -> RunState:
         if state is RunState.FINISHED:
-            if not self._intervals.evaluation:
+            if self._evaluated_last != self.step:
                 self._evaluate()
             self.metrics.log_rest()
         self.checkpoint()
         self.metrics.stop_clock()
         if state is RunState.FINISHED:
+            end = self.max_steps
             self.requests.draw_automatically()
+            if self.max_steps > end:  # it was given more steps meanwhile
+                if not self.requests.stop_requested:
+                    return self.train()
+                state = RunState.STOPPED
         self.note()
         seconds = self.metrics.seconds
         self.writer.event(
@@ -145,7 +153,9 @@ class Loop:
 
     def _evaluate(self) -> None:
         self.metrics.fetch()
-        found = self.task.evaluate(self.step >= self.max_steps)
+        if last := self.step >= self.max_steps:
+            self._evaluated_last = self.step
+        found = self.task.evaluate(last)
         if not found:
             return
         losses = self.metrics.evaluated(found)
@@ -171,22 +181,27 @@ class Loop:
 
     # -- settings -------------------------------------------------------------------------------------------------
 
-    def edit(self, path: str, value: bool | int | float | str | None) -> None:
-        """Change a live setting; raise `UserError` that says why it cannot be."""
+    def edit(self, path: str, value: Scalar) -> Scalar:
+        """Change a live setting and return what it was; raise `UserError` that says why it cannot be."""
         tree = self.configuration.tree()
         if path not in {spec.path for spec in specs(self.configuration.kind, tree) if spec.live}:
             raise UserError(f"{path} cannot be changed while training runs.")
         section, _, field = path.partition(".")
         try:
-            self.configuration = parse(with_value(tree, path, value))
+            configuration = parse(with_value(tree, path, value))
         except ConfigurationError as error:
             raise UserError(f"The change was refused: {error}.") from None
+        if path == "training.max_steps" and steps_of(configuration) < self.step:
+            raise UserError(f"{path} cannot be {value}: the run has done {self.step:,} steps. Choose at least as many.")
+        self.configuration = configuration
         self._intervals = Intervals.of(self.configuration)
         self.task.configure(self.configuration)
         if path == "training.max_steps":
-            self.max_steps = max(steps_of(self.configuration), self.step)
+            self.max_steps = steps_of(self.configuration)
         self.note()
-        self.writer.event(Edited(path=path, value=value, old=tree[section][field]))
+        old: Scalar = tree[section][field]
+        self.writer.event(Edited(path=path, value=value, old=old))
+        return old
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
 

@@ -156,13 +156,15 @@ def _export(loop: Loop, request: requests.Export) -> Work:
 
 
 def _edit(loop: Loop, request: requests.Edit) -> Work:
-    loop.edit(request.path, request.value)
-    return Answer(result={"path": request.path, "value": request.value})
+    old = loop.edit(request.path, request.value)
+    return Answer(result={"path": request.path, "value": request.value, "old": old})
     yield  # done at once
 
 
 def _checkpoint(loop: Loop, request: requests.Checkpoint) -> Work:  # noqa: ARG001
     loop.checkpoint()
+    if loop.step not in loop.run.checkpoints():
+        raise UserError(f"The checkpoint of step {loop.step:,} could not be written. Training goes on.")
     return Answer(result={"step": loop.step})
     yield  # done at once
 

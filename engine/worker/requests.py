@@ -105,6 +105,9 @@ class Dispatcher:
                 self._fail(request, f"The run is {self.writer.status.state.value}: only a run that trains can pause.")
             case _ if self._loop is None:
                 self._fail(request, "The run has not started yet.")
+            case requests.Edit() if not self.writer.status.state.is_live:
+                state = self.writer.status.state.value
+                self._fail(request, f"{request.path} stays as it is: the run is {state}. Resume it with another value.")
             case _:
                 loop = self._loop
                 with loop.aside():

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from filelock import Timeout
 
+from torchtty.engine.contract.client.replay import Replay, replay_in
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.printable import shortened
@@ -21,7 +22,7 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.contract.run.log import settings_in_force
+from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
@@ -33,6 +34,7 @@ from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
+from torchtty.engine.worker.replayer import Replayer
 from torchtty.engine.worker.requests import Dispatcher
 
 IDLE_SECONDS = "600"  # how long a finished run's model stays in memory, unless TORCHTTY_IDLE_SECONDS says otherwise
@@ -94,6 +96,7 @@ class Session:
         self.writer.start()
         self._began = time.monotonic()
         self.requests = Dispatcher(self.writer, self._acquire_device, self._release_device)
+        self._replay: Replay | None = None
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         self.loop: Loop | None = None
@@ -141,6 +144,11 @@ class Session:
         if self.writer.disk_error is not None:
             raise self._cannot_be_written(self.writer.disk_error)
         self._begun()
+        if self.mode is not Mode.SERVE and (replay := replay_in(self.run.meta())) is not None:
+            self._replay, self.idle_seconds = replay, 0.0  # nobody is going to ask this model
+            made = len(edits_of(self.run)) if self.mode is Mode.RESUME else 0
+            self.requests = Replayer(self.writer, self._acquire_device, self._release_device, replay, made)
+            self.requests.stop_requested = self.signalled
         tree = settings_in_force(self.run) if self.mode is not Mode.TRAIN else self.run.configuration().tree()
         moved = {path: self.edits.pop(path) for path in OF_THE_MACHINE if path in self.edits}
         old = {path: tree["training"].get(path.partition(".")[2]) for path in moved}
@@ -232,7 +240,7 @@ class Session:
         if best is not None and best != saved.step:
             best_weights = read_checkpoint(self.run, best, with_training=False).weights
         self.loop.restore(saved, best_weights)
-        cut_metrics_after(self.run, self.loop.step)
+        cut_metrics_after(self.run, self.loop.step or -1)  # step 0 is evaluated anew
         self.writer.note(step=self.loop.step)
         was, now = self._before.device, self.writer.status.device
         if was and was.partition(":")[0] != now.partition(":")[0]:
@@ -310,6 +318,12 @@ class Session:
     def _checked(self, sha256: str) -> str:
         """Return the hash of the data to record; raise `UserError` where a run would be resumed with other data."""
         recorded = str(self.run.meta().get("data_sha256") or "")
+        if self._replay is not None and self._replay.data_sha256 not in ("", sha256):
+            dataset = self.run.configuration().tree()["data"]["dataset"]
+            raise UserError(
+                f"The data of {dataset} have changed since {self._replay.run} was trained on them (SHA-256 {sha256[:12]}…, "
+                f"it was {self._replay.data_sha256[:12]}…). Restore them to replay it."
+            )
         if self.mode is Mode.RESUME and recorded and recorded != sha256:
             dataset = self.run.configuration().tree()["data"]["dataset"]
             raise UserError(

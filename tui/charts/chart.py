@@ -129,6 +129,11 @@ class Chart(Widget, can_focus=True):
         """Draw a vertical line at a step where something was changed."""
         self._change(marks=(*self.spec.marks, Mark(step, title)))
 
+    def replace_marks(self, old: Iterable[Mark], new: Iterable[Mark]) -> None:
+        """Draw some marks in place of others; those of anyone else stay."""
+        gone = set(old)
+        self._change(marks=(*(mark for mark in self.spec.marks if mark not in gone), *new))
+
     def set_x_max(self, x_max: float | None) -> None:
         """Let the x axis end at a step, or follow the data (None)."""
         self._change(x_max=x_max)

@@ -12,12 +12,13 @@ from torchtty.tui.charts.axes import Axis, AxisLimits, PlotArea, Tick, nice_step
 from torchtty.tui.charts.canvas import BLANK, Canvas, Cells, dots
 from torchtty.tui.charts.decimation import LARGEST
 from torchtty.tui.charts.series import STEP, Point
-from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import Line, colour
 from torchtty.tui.format import count_label, decimal_label, seconds_label
 
 NULL = Style.null()
 SMALLEST_WITH_AXES = (16, 5)  # width and height from which a frame has axes
+MARK_ROWS = 3  # the upper rows in which marks are labelled
 SMALLEST_ON_LOG = 1e-100  # the smallest number that a logarithmic axis shows
 
 
@@ -129,18 +130,30 @@ class Drawing:
             cells.write(row, column, text, 1)
         places = [(mark, spec.x_fraction(mark.step, area)) for mark in spec.marks]
         marks = [(mark, area.column(at)) for mark, at in places if 0 <= at <= 1]
+        mark_labels = []
+        for mark, column in marks:
+            if label := self._mark_label(cells, column, mark):
+                cells.write(*label, 2)
+                mark_labels.append(label)
         for _, column in marks:
             cells.line(range(area.height), (column,), "┊", 2)
-        for mark, column in marks:
-            title = printable_line(mark.title)
-            if title and _is_free(cells, 0, column + 1, title):
-                cells.write(0, column + 1, title, 2)
         if spec.cursor is not None:
             cells.line(range(area.height), (self._cursor_column(spec.cursor),), "│", 3)
         for row in rows.values():
             cells.line((row,), range(area.left, area.left + area.width), "┈", 1)
-        for row, column, text in labels:  # again, for the blanks beside them, through which lines were drawn
+        for label in mark_labels:  # again, for the blanks in them, through which lines were drawn
+            cells.write(*label, 2)
+        for row, column, text in labels:  # again, for the blanks beside them
             cells.write(row, column, text, 1)
+
+    def _mark_label(self, cells: Cells, column: int, mark: Mark) -> tuple[int, int, str] | None:
+        """Return (row, column, text) for what a mark says, at its right or left, or in short; None without room."""
+        for title in map(printable_line, (mark.title, mark.short)):
+            for row in range(min(MARK_ROWS, self.area.height)) if title else ():
+                for start in (column + 1, column - len(title)):
+                    if start >= self.area.left and _is_free(cells, row, start, title):
+                        return row, start, title
+        return None
 
     def _label(self, cells: Cells, row: int, title: str) -> tuple[int, int, str] | None:
         """Return (row, column, text) for a reference's label, at the right or else the left end; None without room."""

@@ -51,20 +51,20 @@ class FrameBuilder:
         if drawing is None:
             lines, area = _empty(spec, width, height), None
         else:
-            legend, labels_cursor = _legend(spec, width)
+            legend, labels_cursor = _legend(spec, width, drawing.area)
             lines, area = [legend, *drawing.lines(labels_cursor=not labels_cursor)], drawing.area
         if not spec.style.unicode:
             lines = [tuple((as_ascii(text), style) for text, style in line) for line in lines]
         return Frame(width, tuple(lines), area, spec.coordinate)
 
 
-def _legend(spec: ChartSpec, width: int) -> tuple[Line, bool]:
-    """Return the legend, and whether it names the step of the cursor.
+def _legend(spec: ChartSpec, width: int, area: PlotArea | None = None) -> tuple[Line, bool]:
+    """Return the legend, with the marks at the cursor where there is a plot area, and whether it names the cursor's step.
 
     The step gives way where it would displace a curve or a reference.
     """
     title = (spec.title, spec.style.title)
-    entries = _entries(spec)
+    entries = _entries(spec, area)
     line, shown = _laid_out(title, entries, width)
     if spec.cursor is not None:
         step: Line = ((f"step {spec.cursor:,.0f}", spec.style.cursor),)
@@ -74,8 +74,8 @@ def _legend(spec: ChartSpec, width: int) -> tuple[Line, bool]:
     return line, False
 
 
-def _entries(spec: ChartSpec) -> list[Line]:
-    """List the curves with their latest values, or those at the cursor, and the references."""
+def _entries(spec: ChartSpec, area: PlotArea | None) -> list[Line]:
+    """List the curves with their latest values, or those at the cursor with the marks there, and the references."""
     style = spec.style
     entries: list[Line] = []
     for index, series in enumerate(spec.series):
@@ -87,6 +87,9 @@ def _entries(spec: ChartSpec) -> list[Line]:
         name = "" if series.title == spec.title else printable_line(series.title) + " "
         sample = (style.sample(index) + " ", style.curve(series.colour or colour(index)))
         entries.append((sample, (name + number(value), style.label)))
+    for mark in spec.marks_at_cursor(area) if area else []:
+        text = f"{printable_line(mark.title)} at {mark.step:,.0f}".strip()
+        entries.append((("┊ ", style.mark), (text, style.label)))
     for reference in spec.references:
         text = f"{printable_line(reference.title)} {number(reference.value)}"
         entries.append((("┈┈ ", style.reference), (text, style.label)))

@@ -28,10 +28,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line at a step where a setting was changed."""
+    """A vertical line at a step where a setting was changed; `short` is written where there is no room for the title."""
 
     step: float
     title: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ class ChartSpec:
         if (there - here) * by <= 0:
             there = here + by
         return series.x(min(max(there, 0), len(series) - 1))
+
+    def marks_at_cursor(self, area: PlotArea) -> list[Mark]:
+        """Return the marks in whose column the cursor stands, the nearest first."""
+        cursor = self.cursor
+        if cursor is None:
+            return []
+        column = area.column(self.x_fraction(cursor, area))
+        places = [(mark, self.x_fraction(mark.step, area)) for mark in self.marks]
+        here = [mark for mark, at in places if 0 <= at <= 1 and area.column(at) == column]
+        return sorted(here, key=lambda mark: abs(mark.step - cursor))
 
     def x_fraction(self, step: float, area: PlotArea) -> float:
         """Return where a step lies on an x axis that counts this chart's coordinate; -1 if that is unknown."""

@@ -118,6 +118,39 @@ def pause(run: Run) -> int:
 
 
 @app.command(rich_help_panel=TRAIN)
+def set(
+    run: Run,
+    changes: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE …", help="Such as learning_rate=3e-4.")],
+    as_json: AsJson = False,
+) -> int:
+    """Change settings of a run while it trains or is paused."""
+    from torchtty.tui.cli.set import set_live
+
+    return set_live(run, changes, as_json=as_json)
+
+
+@app.command(rich_help_panel=TRAIN)
+def checkpoint(run: Run, as_json: AsJson = False) -> int:
+    """Save a checkpoint of a run now, while it trains or is paused."""
+    from torchtty.tui.cli.set import checkpoint
+
+    return checkpoint(run, as_json=as_json)
+
+
+@app.command(rich_help_panel=TRAIN)
+def replay(
+    run: Run,
+    to: Annotated[Given, _taking("STEP", "Stop after this step.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run that the replay trains.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train a run again by its record, live edits included, and compare the two bit for bit."""
+    from torchtty.tui.cli.replay import replay
+
+    return replay(run, to, keep=keep, as_json=as_json)
+
+
+@app.command(rich_help_panel=TRAIN)
 def sample(
     run: Run,
     prompt: Annotated[Given, _taking("TEXT", "The beginning of the text, which the model continues.")] = None,

@@ -23,10 +23,10 @@ from torchtty.engine.contract.settings.family import Family
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.charts.frame import FrameBuilder
 from torchtty.tui.charts.series import Series
-from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
-from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate
+from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
 SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
@@ -146,7 +146,8 @@ def _print_chart(console: Console, log: RunLog, family: Family | None, height: i
     units = {family.metric(name).unit for name in chart.metrics} - {""}
     title = f"{chart.title} in {units.pop()}" if len(units) == 1 else chart.title
     style = ChartStyle(colour=console.color_system is not None, unicode=speaks_unicode(sys.stdout))
-    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), x_max=max(steps), style=style)
+    marks = tuple(Mark(edit.step, *edit_texts(edit)) for edit in log.facts.edits if edit.value != edit.old)
+    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), marks=marks, x_max=max(steps), style=style)
     console.print()
     console.print(FrameBuilder().build(replace(spec, smoothing=spec.time_constant(SMOOTHING))), end="")
 
@@ -240,6 +241,7 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
         "recipe": meta.get("recipe"),
         "commit": meta.get("commit"),
         "parent": " at step ".join(origin),
+        "replay of": _replay_of(meta.get("replay")),
         "instead of": f"{missing.get('recipe')}: {missing.get('reason')}" if isinstance(missing, dict) else None,
         "checkpoints": _checkpoints(run),
     }
@@ -248,6 +250,12 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
     shown = {name: value for name, value in rows.items() if value not in (None, "")}
     console.print()
     console.print(grid((Text(printable_line(name)), Text(printable_line(str(value)))) for name, value in shown.items()))
+
+
+def _replay_of(replay: Any) -> str | None:
+    if not isinstance(replay, dict) or not isinstance(to := replay.get("to"), int):
+        return None
+    return f"{replay.get('run')} up to step {count(to)}"
 
 
 def _checkpoints(run: RunDirectory) -> str:

@@ -24,6 +24,7 @@ STEERING: list[BindingType] = [
     Binding("ctrl+s", "explain_no_prompt", show=False),
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run after writing a checkpoint"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
+    Binding("k", "checkpoint", "save", id="run.checkpoint", show=False, tooltip="Save a checkpoint of the run now"),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
@@ -66,6 +67,16 @@ def stop(snapshot: "RunSnapshot") -> Effect:
     if refusal := snapshot.refusal(Action.STOP):
         return Effect(sentence=refusal)
     return Effect(requests.Stop(), "stopping …", "Stops after writing a checkpoint; r resumes from there.")
+
+
+def checkpoint(snapshot: "RunSnapshot") -> Effect:
+    """Save a checkpoint of a live run between two steps."""
+    from torchtty.engine.contract.run import requests
+    from torchtty.engine.contract.run.snapshot import Action
+
+    if refusal := snapshot.refusal(Action.CHECKPOINT):
+        return Effect(sentence=refusal)
+    return Effect(requests.Checkpoint(), "saving …")
 
 
 class WorkerCall:

@@ -10,14 +10,14 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
 from torchtty.engine.contract.printable import printable, printable_line
-from torchtty.engine.contract.run.events import Edited
 from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import MetricChart
-from torchtty.engine.contract.settings.fields import show
 from torchtty.tui.charts.chart import Chart
+from torchtty.tui.charts.spec import Mark
+from torchtty.tui.format import edit_texts
 from torchtty.tui.run.status_lines import empty_chart
 from torchtty.tui.run.watcher import RunFollower
 
@@ -75,7 +75,7 @@ class Curves(Vertical):
         self._charts = dict(DECLARED)  # by id, as the family of the latest run declares them
         self._follower: RunFollower | None = None
         self._snapshot: RunSnapshot | None = None
-        self._marked = 0
+        self._marks: tuple[Mark, ...] = ()
         self._references: set[str] = set()
 
     def compose(self) -> ComposeResult:
@@ -122,7 +122,7 @@ class Curves(Vertical):
             chart.clear()
             chart.set_x_max(None)
         self._references.clear()
-        self._marked = 0
+        self._marks = ()
         self._fill(self.current)
         self._explain_emptiness()
 
@@ -151,10 +151,10 @@ class Curves(Vertical):
         for title, nats in titles.items():
             chart.set_reference(title, nats)
         self._references = set(titles)
-        for edit in facts.edits[self._marked :]:
-            for id in DECLARED:
-                self.chart(id).mark(edit.step, edit_text(edit))
-        self._marked = len(facts.edits)
+        marks = tuple(Mark(edit.step, *edit_texts(edit)) for edit in facts.edits if edit.value != edit.old)
+        for id in DECLARED if marks != self._marks else ():
+            self.chart(id).replace_marks(self._marks, marks)
+        self._marks = marks
 
     def points_changed(self) -> None:
         """Have grown curves drawn."""
@@ -212,8 +212,3 @@ class Curves(Vertical):
     def on_tab_chosen(self, event: Tab.Chosen) -> None:
         event.stop()
         self.show(event.chart)
-
-
-def edit_text(edit: Edited) -> str:
-    """Write a live edit: `learning_rate 1e-3`."""
-    return printable_line(f"{edit.path.rpartition('.')[2]} {show(edit.value)}")

@@ -12,6 +12,7 @@ from textual.message import Message
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.charts.chart import Chart
@@ -89,6 +90,7 @@ class RunView(Vertical):
         self._latest: RunSnapshot | None = None
         self._watcher: RunWatcher | None = None
         self._pending = ""  # what was requested of the run and has not happened yet
+        self._saving = ""  # the id of the latest request for a checkpoint
         self._worker_call = actions.WorkerCall()
 
     def compose(self) -> ComposeResult:
@@ -184,6 +186,8 @@ class RunView(Vertical):
             self.curves.points_changed()
         if news.restarted:
             self.samples.clear()
+        for event in news.saved:
+            self._show_saved(event)
         if news.samples:
             self.samples.take(news.samples)
             if self.draws_pictures and (failed := news.samples[-1].failed):
@@ -252,6 +256,25 @@ class RunView(Vertical):
         """Stop the run after a checkpoint."""
         if self.snapshot is not None:
             self._do(actions.stop(self.snapshot))
+
+    def action_checkpoint(self) -> None:
+        """Save a checkpoint now."""
+        if self.snapshot is not None:
+            effect = actions.checkpoint(self.snapshot)
+            self._saving = effect.request.id if effect.request is not None else ""
+            self._do(effect)
+
+    def _show_saved(self, event: Answered | Failed) -> None:
+        """Show what became of the checkpoint that was requested here; a failure is among the run's warnings too."""
+        if event.id == self._saving:
+            self._saving = self._pending = ""
+            self._show_headline()
+            if isinstance(event, Answered):
+                self.notify(
+                    f"Saved a checkpoint at step {event.step:,}.", title=self.run.name if self.run else "", markup=False
+                )
+            else:
+                self.notify(event.message, severity="error", markup=False)
 
     def action_resume(self) -> None:
         """Ask up to which step, then have a worker resume the run."""
@@ -365,7 +388,7 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "pause" | "continue" | "stop" | "resume":
+            case "pause" | "continue" | "stop" | "resume" | "checkpoint":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures

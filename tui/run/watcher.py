@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
@@ -34,9 +35,10 @@ class News:
     metrics: bool = False
     samples: list[SampleRecord] = field(default_factory=list)
     restarted: bool = False  # the events were replaced: the samples shown so far are void
+    saved: list[Answered | Failed] = field(default_factory=list)  # what became of requests for a checkpoint
 
     def __bool__(self) -> bool:
-        return bool(self.snapshot or self.metrics or self.samples or self.restarted)
+        return bool(self.snapshot or self.metrics or self.samples or self.restarted or self.saved)
 
 
 class RunFollower:
@@ -95,6 +97,9 @@ class RunFollower:
         news.metrics = changes.metrics_restarted or any(drawn)
         news.restarted = changes.events_restarted
         news.samples = [self._log.samples[key] for key in sorted(changes.samples)]
+        news.saved = [
+            event for event in changes.events if isinstance(event, Answered | Failed) and event.request == "checkpoint"
+        ]
         if status_changed or changes.facts or self._configured_with is None:
             news.snapshot = self._snapshot(look_for_checkpoints=changes.facts or not self.status.state.is_live)
         if news:

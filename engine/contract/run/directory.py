@@ -210,6 +210,15 @@ def create(
     return run
 
 
+def find_free_name(stem: str, root: Path | None = None) -> str:
+    """Return a name that no run has: `stem`, or else `stem-2`, and so on."""
+    root, number, name = root or runs_folder(), 1, stem
+    while (root / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
 def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
     if not numbered:
         try:

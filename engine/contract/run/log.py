@@ -195,7 +195,7 @@ class RunLog:
             case Failed() if event.request in QUIET:
                 self._warn(event.message)
             case Ready():
-                self.facts = replace(facts, ready=event)
+                self.facts = replace(facts, ready=event, edits=_in_force_from(event.step, facts.edits))
             case Edited():
                 self.facts = replace(facts, edits=(*facts.edits, event))
             case Images():
@@ -242,6 +242,15 @@ class RunLog:
                 changed["failed"] = event.message
         self.samples[key] = replace(before, **changed)
         return key
+
+
+def _in_force_from(step: int, edits: tuple[Edited, ...]) -> tuple[Edited, ...]:
+    """Return edits as they count for a run that goes on from a step: one that was made later, and whose steps a kill has
+    undone, holds from there on.
+    """
+    if all(edit.step <= step for edit in edits):
+        return edits
+    return tuple(edit if edit.step <= step else edit.model_copy(update={"step": step}) for edit in edits)
 
 
 def edits_of(run: RunDirectory) -> tuple[Edited, ...]:

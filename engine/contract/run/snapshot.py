@@ -29,6 +29,7 @@ class Action(StrEnum):
     EXPORT = "export"
     RELEASE = "release"
     DELETE = "delete"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class RunSnapshot:
                 return f"{run}: there is nothing to stop."
             case Action.EDIT if not live:
                 return f"{run}: resume it first."
+            case Action.EDIT if begins:
+                return f"{run}: its settings can be changed once it trains."
             case Action.RESUME:
                 return self._why_not_resume()
             case Action.EXPORT if self.family is not None and not self.family.exports:
@@ -139,12 +142,18 @@ class RunSnapshot:
                 return f"{self.family.title} counts and has no network that a lens could look into."
             case Action.SAMPLE | Action.LENS | Action.EXPORT if not self.is_served and not self.checkpoints:
                 return f"{self.name} has no checkpoint, so there is no model to load."
-            case Action.CHECKPOINT if not self.is_served:
+            case Action.CHECKPOINT if begins:
+                return f"{run} and has no model yet: there is nothing to save."
+            case Action.CHECKPOINT if not live:
                 return f"{run}: its latest checkpoint stands."
             case Action.RELEASE if not self.status.serving:
                 return f"{run}, and its model is not in memory."
             case Action.DELETE if live:
                 return f"{run}: stop it before you delete it."
+            case Action.REPLAY if self.configuration is None:
+                return f"The configuration of {self.name} cannot be read: {self.problem}"
+            case Action.REPLAY if live and self.state is not RunState.PAUSED:
+                return f"{run}: it can be replayed once it is paused or over, for a replay needs the device."
         return ""
 
     def _why_not_resume(self) -> str:

@@ -104,11 +104,12 @@ OVER, LIVE = RunState.FINISHED, RunState.RUNNING
         (
             "mlp",
             RunState.PAUSED,
-            {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT},
+            {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT, Action.REPLAY},
         ),
-        ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE}),
-        ("gpt2", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.EXPORT}),
-        ("ngram", OVER, {Action.SAMPLE, Action.DELETE}),
+        ("mlp", RunState.QUEUED, {Action.STOP, Action.SAMPLE, Action.LENS}),
+        ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.REPLAY}),
+        ("gpt2", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.EXPORT, Action.REPLAY}),
+        ("ngram", OVER, {Action.SAMPLE, Action.DELETE, Action.REPLAY}),
     ],
 )
 def test_what_is_offered_follows_from_state_and_family(kind: str, state: RunState, offered: set[Action]) -> None:
@@ -122,7 +123,7 @@ def test_nothing_is_loaded_from_a_run_that_never_saved() -> None:
     run = run_of()
     snapshot = RunSnapshot(run, Status(state=RunState.FAILED), run.configuration())
     offered = {action for action in Action if snapshot.offers(action)}
-    assert offered == {Action.DELETE}
+    assert offered == {Action.DELETE, Action.REPLAY}
 
 
 def test_a_snapshot_reads_the_settings_in_force_and_what_the_run_is_summed_up_by(tmp_path: Path) -> None:
@@ -143,3 +144,14 @@ def test_a_configuration_that_cannot_be_read_is_a_problem_of_the_snapshot(
     assert snapshot.configuration is None
     assert "TOML" in snapshot.problem
     assert not snapshot.can_resume
+
+
+def test_an_edit_whose_steps_were_undone_counts_from_where_the_run_went_back_to() -> None:
+    run = run_of()
+    for step, value in ((100, 0.1), (420, 0.2)):
+        write(run, {"event": "edit", "step": step, "path": "optimizer.learning_rate", "value": value, "old": 0.01})
+    write(run, {"event": "ready", "step": 400, "device": "cpu"})
+    log = RunLog(run)
+    log.read()
+    assert [edit.step for edit in log.facts.edits] == [100, 400]
+    assert log.settings(405)["optimizer"]["learning_rate"] == 0.2

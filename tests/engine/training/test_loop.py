@@ -230,6 +230,51 @@ class TestCommands:
             "the app shows it as a warning: nobody waits for an edit's answer"
         )
 
+    def test_an_edit_may_make_this_step_the_last_and_no_earlier_one(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__max_steps=1000, training__eval_interval=100, training__log_interval=4)
+        train_step = loop.task.train_step
+
+        def edited(step: int) -> Any:
+            if step + 1 == 10:  # of the steps done when the loop looks for requests next
+                drop(loop.run.inbox, commands.Edit(path="training.max_steps", value=9))
+                drop(loop.run.inbox, commands.Edit(path="training.max_steps", value=10))
+                loop.requests._looked = 0.0  # type: ignore[attr-defined]
+            return train_step(step)
+
+        loop.task.train_step = edited  # type: ignore[method-assign]
+        assert finish(loop) is RunState.FINISHED
+        assert loop.step == loop.writer.status.max_steps == 10
+        [failed] = events(loop.run, "failed")
+        assert "training.max_steps cannot be 9: the run has done 10 steps" in failed["message"]
+        assert sorted(metrics(loop.run, "val_loss")) == [0, 10], (
+            "the last step is evaluated, whenever it became the last"
+        )
+        assert sorted(metrics(loop.run)) == [1, 4, 8, 10]
+
+    def test_a_run_that_is_given_more_steps_while_it_ends_goes_on(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__max_steps=6, training__eval_interval=4, training__log_interval=4)
+        train_step = loop.task.train_step
+
+        def edited(step: int) -> Any:
+            if step + 1 == 6:  # too late for the loop's own look: it is read after the last samples
+                drop(loop.run.inbox, commands.Edit(path="training.max_steps", value=9))
+            return train_step(step)
+
+        loop.task.train_step = edited  # type: ignore[method-assign]
+        assert finish(loop) is RunState.FINISHED
+        assert loop.step == 9
+        assert sorted(metrics(loop.run, "val_loss")) == [0, 4, 6, 8, 9]
+        assert [row["state"] for row in events(loop.run, "state")][-1] == "finished"
+
+    def test_settings_of_a_run_that_is_over_stay_as_they_are(self, loop_for: MakeLoop) -> None:
+        loop = loop_for("mlp", training__max_steps=2)
+        finish(loop)
+        drop(loop.run.inbox, commands.Edit(path="optimizer.learning_rate", value=0.5))
+        loop.requests.obey_all()  # type: ignore[attr-defined]
+        [failed] = events(loop.run, "failed")
+        assert "the run is finished. Resume it with another value" in failed["message"]
+        assert events(loop.run, "edit") == []
+
     def test_a_command_that_is_no_command_is_reported_and_training_goes_on(self, loop_for: MakeLoop) -> None:
         loop = loop_for("mlp")
         (loop.run.inbox / "1.json").write_text('{"type": "explode"}')

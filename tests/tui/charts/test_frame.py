@@ -225,3 +225,36 @@ def test_the_cursors_step_on_the_x_axis_leaves_no_half_label():
         labels = text(FrameBuilder().build(compared(width=54, cursor=step)))[-1]
         assert f"step {step}" in labels
         assert set(labels.replace(f"step {step}", "").split()) <= {"0", "500", "1k"}
+
+
+def test_a_mark_stands_where_its_step_was_on_every_axis_and_says_what_was_changed():
+    steps = range(0, 2000, 10)
+    train = Series("train")
+    train.extend(
+        steps, [3 - i / 1000 for i in steps], {"seconds": [i / 100 for i in steps], "tokens": [i * 10 for i in steps]}
+    )
+    edits = (Mark(470, "learning_rate 1e-3 → 8e-3", "learning_rate 8e-3"), Mark(480, "eval_interval 500 → 300"))
+    places = []
+    for coordinate in ("step", "seconds", "tokens"):
+        spec = ChartSpec(80, 12, "loss", (train,), (Reference("chance", 3.3),), edits, coordinate, 2000, cursor=470)
+        lines = text(FrameBuilder().build(spec))
+        assert "┊ learning_rate 1e-3 → 8e-3 at 470" in lines[0]
+        drawn = "\n".join(lines[1:4])
+        assert "learning_rate 1e-3 → 8e-3" in drawn
+        assert "eval_interval 500 → 300" in drawn, "the labels of neighbours stand below each other"
+        assert {len(line) for line in lines} == {80}
+        places.append(lines[-3].index("┊") / 80)
+    assert max(places) - min(places) < 0.02, "a quarter of the way, whatever the axis counts"
+    away = text(FrameBuilder().build(replace(spec, cursor=900)))
+    assert "at 470" not in away[0]
+
+
+def test_a_mark_without_room_is_written_at_its_left_or_in_short():
+    train = curve(points=3000)
+    late = ChartSpec(
+        60, 10, "loss", (train,), marks=(Mark(2900, "learning_rate 1e-3 → 8e-3", "learning_rate 8e-3"),), x_max=3000
+    )
+    assert "learning_rate 1e-3 → 8e-3┊" in text(FrameBuilder().build(late))[1]
+    narrow = text(FrameBuilder().build(replace(late, width=40, marks=(replace(late.marks[0], step=1000),))))
+    assert "learning_rate 8e-3" in "".join(narrow[1:4])
+    assert "→" not in "".join(narrow)
