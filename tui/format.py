@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.run.stopping import ended_by
 from torchtty.engine.contract.settings.family import Metric
 
 MISSING = "–"
@@ -32,6 +33,12 @@ STATE_LOOKS: dict[RunState, StateLook] = {
     RunState.LOST: StateLook("?", "lost", "$text-error", "red"),
 }
 """Each state has a sign, a word and a colour, so that any one of the three suffices."""
+
+
+def state_words(status: Status) -> str:
+    """Write a run's state, and the rule that ended it before its last step: `finished`, `finished by patience`."""
+    rule = ended_by(status)
+    return STATE_LOOKS[status.state].word + (f" by {rule.partition('.')[2]}" if rule else "")
 
 
 def loss(value: float | None, decimals: int = 3) -> str:

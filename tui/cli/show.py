@@ -26,7 +26,7 @@ from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import ChartSpec
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
-from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate
+from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate, state_words
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
 SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
@@ -58,7 +58,9 @@ def print_summary(console: Console, log: RunLog, status: Status) -> None:
     table.add_row("stored in", Text(printable_line(str(log.run.path))))
     if snapshot.offers(Action.SAMPLE):
         table.add_row("sample", Text(f"torchtty sample {name}"))
-    if status.state is RunState.FINISHED and snapshot.can_resume:
+    if snapshot.ended_by and snapshot.can_resume:
+        table.add_row("continue", Text(f"torchtty resume {name} --{snapshot.ended_by} none"))
+    elif status.state is RunState.FINISHED and snapshot.can_resume:
         table.add_row("continue", Text(f"torchtty resume {name} --training.max_steps {2 * status.max_steps}"))
     elif snapshot.can_resume:
         table.add_row("continue", Text(f"torchtty resume {name}"))
@@ -84,7 +86,7 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     status = snapshot.status
     parts = [
         Text(printable_line(snapshot.name), "bold"),
-        Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
+        Text(state_words(status), STATE_LOOKS[status.state].style),
     ]
     if status.max_steps > 1:
         parts.append(Text(f"{count(status.step)} of {count(status.max_steps)} steps"))
@@ -114,6 +116,8 @@ def _figures(snapshot: RunSnapshot) -> Table:
             text.append(f"  best {loss(status.best, 4)} at step {count(status.best_step)}")
         metric = family.metric(name) if family else None
         table.add_row(Text(printable_line(metric.description or metric.title if metric else name)), text)
+    if status.test:
+        table.add_row(*tested(status, family))
     for name, value in (facts.summary.metrics if facts.summary else {}).items():
         if name not in {*names, "train_eval_loss"}:
             table.add_row(Text(printable_line(name).replace("_", " ")), number(value))
@@ -126,6 +130,18 @@ def _figures(snapshot: RunSnapshot) -> Table:
         timed = ", ".join(f"{printable_line(name)} {1e3 * s:.3g} ms" for name, s in facts.backend.timings.items())
         table.add_row("steps computed", Text(printable_line(facts.backend.backend) + (f"  ({timed})" if timed else "")))
     return table
+
+
+def tested(status: Status, family: Family | None) -> tuple[Text, Text]:
+    """Return what the latest evaluation of the test split is called and what it came to."""
+    name = (family.tested if family else None) or next(iter(status.test))
+    metric = family.metric(name) if family else None
+    others = [f"{printable_line(key)} {loss(value, 4)}" for key, value in status.test.items() if key != name]
+    text = Text(loss(status.test.get(name), 4))
+    text.append(
+        f"  with the weights of step {count(status.test_step)}" + "".join(f" · {other}" for other in others), "dim"
+    )
+    return Text(metric.description or metric.title if metric else printable_line(name)), text
 
 
 def _headline_names(family: Family | None, status: Status) -> list[str]:
@@ -289,6 +305,7 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "path": str(run.path),
         "state": status.state.value,
         "message": status.message,
+        "ended_by": status.ended_by,
         "step": status.step,
         "max_steps": status.max_steps,
         "seconds": status.seconds,
@@ -296,6 +313,7 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "device": status.device,
         "parameters": status.parameters,
         **latest_metrics(status, RunSnapshot.from_log(log, status).family),
+        "test": test_as_json(status),
         "references": log.facts.references,
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
@@ -311,6 +329,11 @@ def latest_metrics(status: Status, family: Family | None) -> dict[str, float | i
     if family.watched:
         found |= {f"best_{family.watched}": status.best, "best_step": status.best_step}
     return found
+
+
+def test_as_json(status: Status) -> dict[str, Any] | None:
+    """Return the latest evaluation of the test split; None where there was none."""
+    return {"step": status.test_step, **status.test} if status.test else None
 
 
 def _everything(log: RunLog, status: Status) -> dict[str, Any]:

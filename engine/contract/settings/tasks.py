@@ -1,5 +1,6 @@
 """What the families of one kind of task share: the sections of their configurations, their metrics and their charts."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,20 @@ class LanguageConfiguration(Configuration):
     training: LanguageTraining = Field(default_factory=LanguageTraining)
     sampling: PeriodicTextSampling = Field(default_factory=PeriodicTextSampling)
 
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.data.val_fraction:
+            return
+        if self.training.patience is not None:
+            yield (
+                "training.patience",
+                "needs a validation split: data.val_fraction is 0, so there is nothing to improve on",
+            )
+        if self.training.target_loss is not None and self.training.target == VAL_LOSS.name:
+            yield (
+                "training.target_loss",
+                "needs a validation split, and data.val_fraction is 0: set target_metric to train_eval_loss",
+            )
+
 
 class PictureModel(ModelSection):
     """What every model that draws pictures from noise has: their size in pixels, their channels, and the numbers of noise."""
@@ -77,6 +92,7 @@ TRAIN_LOSS = Metric(
     "train_loss", "train", "nats", "train", "training loss", averaged=True, loss=True, smoothed=True, role="train"
 )
 VAL_LOSS = Metric("val_loss", "val", "nats", "val", "validation loss", loss=True, role="val")
+TEST_LOSS = Metric("test_loss", "test", "nats", "test", "test loss")
 
 LANGUAGE_METRICS = (
     TRAIN_LOSS,
@@ -84,8 +100,9 @@ LANGUAGE_METRICS = (
     Metric("train_eval_loss", "train, evaluated", "nats", loss=True, role="train"),
     Metric("objective", "what training lowers", smoothed=True),
     Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
+    TEST_LOSS,
 )
-COUNTING_METRICS = (*LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True))
+COUNTING_METRICS = (*LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True), TEST_LOSS)
 LANGUAGE_HEADLINE = (("val_loss",), ("train_loss",))
 
 LOSS_CHART = MetricChart("loss", "loss", ("train_loss", "val_loss"))
@@ -120,6 +137,7 @@ def language_family(section: type[ModelSection], **declared: Any) -> Family:
         "charts": LANGUAGE_CHARTS,
         "headline": LANGUAGE_HEADLINE,
         "watched": VAL_LOSS.name,
+        "tested": TEST_LOSS.name,
     }
     return Family(**shared | declared)
 

@@ -34,6 +34,7 @@ FAMILY = Family(
     charts=COUNTING_CHARTS,
     headline=LANGUAGE_HEADLINE,
     watched="val_loss",
+    tested="test_loss",
     has_network=False,
     start={"sampling": {"temperature": 1.0}},
 )
