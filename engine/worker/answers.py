@@ -170,7 +170,7 @@ def _checkpoint(loop: Loop, request: requests.Checkpoint) -> Work:  # noqa: ARG0
 
 def _test(loop: Loop, request: requests.Test) -> Work:  # noqa: ARG001
     yield Started()
-    loop.note()  # the event is stamped with the step of the status
+    loop.writer.note(step=loop.step)  # which events are stamped with
     try:
         tested = yield from evaluated(loop)
     except Interrupted:
