@@ -19,6 +19,7 @@ from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
+from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Family
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.charts.frame import FrameBuilder
@@ -117,7 +118,7 @@ def _figures(snapshot: RunSnapshot) -> Table:
         metric = family.metric(name) if family else None
         table.add_row(Text(printable_line(metric.description or metric.title if metric else name)), text)
     if status.test:
-        table.add_row(*tested(status, family))
+        table.add_row(*tested(status))
     for name, value in (facts.summary.metrics if facts.summary else {}).items():
         if name not in {*names, "train_eval_loss"}:
             table.add_row(Text(printable_line(name).replace("_", " ")), number(value))
@@ -132,16 +133,12 @@ def _figures(snapshot: RunSnapshot) -> Table:
     return table
 
 
-def tested(status: Status, family: Family | None) -> tuple[Text, Text]:
-    """Return what the latest evaluation of the test split is called and what it came to."""
-    name = (family.tested if family else None) or next(iter(status.test))
-    metric = family.metric(name) if family else None
-    others = [f"{printable_line(key)} {loss(value, 4)}" for key, value in status.test.items() if key != name]
-    text = Text(loss(status.test.get(name), 4))
-    text.append(
-        f"  with the weights of step {count(status.test_step)}" + "".join(f" · {other}" for other in others), "dim"
-    )
-    return Text(metric.description or metric.title if metric else printable_line(name)), text
+def tested(status: Status) -> tuple[Text, Text]:
+    """Return what the latest evaluation of the test split is called and what it came to, with what was evaluated beside it."""
+    (metric, value), *others = ((metric_named(name), value) for name, value in status.test.items())
+    beside = "".join(f" · {printable_line(other.label or other.title)} {loss(at, 4)}" for other, at in others)
+    about = (f"  with the weights of step {count(status.test_step)}{beside}", "dim")
+    return Text(printable_line(metric.description or metric.title)), Text.assemble(loss(value, 4), about)
 
 
 def _headline_names(family: Family | None, status: Status) -> list[str]:

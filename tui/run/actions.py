@@ -29,9 +29,8 @@ RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding
 
 BINDINGS: list[BindingType] = [
     *STEERING,
-    Binding(
-        "t", "test", "test", id="run.test", show=False, tooltip="Evaluate the test split with the best weights so far"
-    ),
+    Binding("t", "test", "test", id="run.test", tooltip="Evaluate the test split with the best weights so far"),
+    Binding("t", "explain_no_test", show=False),
     Binding("c", "next_chart", "chart", id="run.next_chart", tooltip="Show the next chart of the run"),
     Binding("ctrl+y", "copy", "copy", id="run.copy", show=False, tooltip="Copy the latest sample"),
     Binding(

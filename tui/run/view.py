@@ -286,6 +286,8 @@ class RunView(Vertical):
             if self._worker_call.is_due(self.snapshot):
                 self.post_message(self.NeedsWorker(self.snapshot.run))
 
+    action_explain_no_test = action_test
+
     def _report_test(self, before: RunSnapshot | None, snapshot: RunSnapshot) -> None:
         """Report what an evaluation of the test split that was asked for here came to, or why it failed."""
         if not self._testing or before is None:
@@ -393,14 +395,12 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "pause" | "continue" | "stop" | "resume":
+            case "pause" | "continue" | "stop" | "resume" | "test":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures
-            case "test":
-                return (
-                    self.snapshot is not None and self.snapshot.family is not None and bool(self.snapshot.family.tested)
-                )
+            case "explain_no_test":
+                return self.snapshot is not None and not self.snapshot.offers(Action.TEST)
             case "explain_no_prompt":
                 return self.run is None
             case "draw":

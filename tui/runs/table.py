@@ -82,7 +82,7 @@ COLUMNS = (
     _figures("step", "step", 13, 2, _steps),
     _figures(VAL, "val", 6, 1, _loss),
     _figures("best", "best", 6, 3, lambda row: loss(row.status.best)),
-    _figures(TEST, "test", 6, 10, lambda row: loss(_tested(row))),
+    _figures(TEST, "test", 6, 4, lambda row: loss(_tested(row))),
     _figures("speed", "speed", 11, 8, _speed),
     _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
     _figures("started", "started", 10, 4, lambda row: moment(row.created)),

@@ -354,6 +354,7 @@ def test_a_family_has_the_rules_that_mean_something_for_it(kind: str) -> None:
             "training.target_metric",
             "read in order",
         ),
+        ("mlp", {"data.val_fraction": "0.5", "data.test_fraction": "0.5"}, "data.test_fraction", "nothing to train on"),
         ("dcgan", {"training.patience": "3"}, "training.patience", "is not a setting"),
     ],
 )
