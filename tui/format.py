@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.events import Edited
-from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.run.stopping import ended_by
 from torchtty.engine.contract.settings.family import Metric
 from torchtty.engine.contract.settings.fields import show
 
@@ -35,6 +36,12 @@ STATE_LOOKS: dict[RunState, StateLook] = {
     RunState.LOST: StateLook("?", "lost", "$text-error", "red"),
 }
 """Each state has a sign, a word and a colour, so that any one of the three suffices."""
+
+
+def state_words(status: Status) -> str:
+    """Write a run's state, and the rule that ended it before its last step: `finished`, `finished by patience`."""
+    rule = ended_by(status)
+    return STATE_LOOKS[status.state].word + (f" by {rule.partition('.')[2]}" if rule else "")
 
 
 def loss(value: float | None, decimals: int = 3) -> str:

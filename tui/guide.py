@@ -11,6 +11,7 @@ PAGES = {
     "settings-and-variables": "Settings",
     "experiments": "Experiments",
     "measurements": "Measurements",
+    "stopping": "Stopping, test split",
 }
 """The pages by name, in the order in which they are read, with their short titles."""
 

@@ -2,14 +2,22 @@
 
 import math
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from torchtty.engine.contract.run.events import CheckpointWritten
-from torchtty.engine.training.checkpoint import Saved, mark_best, prune, write_checkpoint
+from torchtty.engine.training.checkpoint import Saved, mark_best, prune, read_checkpoint, write_checkpoint
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.task import CarriesArchitecture, Task, WritesText
+
+
+class Chosen(NamedTuple):
+    """Weights to judge a run by: those of a step, None for those at hand; whether they are the best, or only the latest."""
+
+    step: int
+    weights: dict[str, Tensor] | None
+    is_best: bool
 
 
 class CheckpointManager:
@@ -30,6 +38,21 @@ class CheckpointManager:
             self._best_weights = {name: tensor.detach().clone() for name, tensor in self.task.weights().items()}
         self.writer.note(best=value, best_step=step)
         return True
+
+    def chosen(self, step: int) -> Chosen:
+        """Return the weights that validation has chosen up to `step`, whose weights are at hand.
+
+        Those of a run that was only loaded to be asked are read from its checkpoint. Raises `UserError` if that is damaged.
+        """
+        best = self.best[0] if self.best else self.writer.run.best_step()
+        if best == step:
+            return Chosen(step, None, is_best=step > 0)
+        weights = self._best_weights
+        if best and self.best is None:
+            weights = read_checkpoint(self.writer.run, best, with_training=False).weights
+        return (
+            Chosen(best, weights, is_best=True) if best and weights is not None else Chosen(step, None, is_best=False)
+        )
 
     def write(self, step: int, training: dict[str, Any], losses: dict[str, float]) -> None:
         """Save everything; a disk that refuses is reported and does not end the run.

@@ -14,6 +14,7 @@ from torchtty.engine.data.batches import Windows
 from torchtty.engine.data.prepared import PreparedText, read_text
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
+from torchtty.engine.training.language import no_test_split
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
 CHUNK = 4096  # windows a forward pass
@@ -65,6 +66,22 @@ class CountingTask:
         losses["whole_loss"] = self._loss(everything)
         self.model.codes, self.model.counts = kept
         return losses
+
+    @property
+    def has_test_split(self) -> bool:
+        return len(self.windows.get("test", ())) > 0
+
+    def evaluate_test(self) -> Generator[tuple[int, int], None, dict[str, float]]:
+        if not self.has_test_split:
+            raise no_test_split(self.windows, self.configuration.data)
+        if not len(self.model.counts):  # type: ignore[arg-type]
+            raise UserError("Nothing has been counted yet.")
+        found = {}
+        for split in ("test", "val"):
+            if len(self.windows.get(split, ())):
+                found[f"{split}_loss"] = self._loss([self.windows[split]])
+                yield 1, 1
+        return found
 
     def _loss(self, parts: list[Windows]) -> float:
         total, count = 0.0, 0

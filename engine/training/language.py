@@ -1,6 +1,6 @@
 """Language modelling by gradient descent: predict the next token, for every family that does so; and the losses to lower."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.data import TextData
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import DrawnBatches, Windows
 from torchtty.engine.data.prepared import PreparedText, read_text
@@ -150,6 +152,39 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
             count += predicted
         return float(total / count)
 
+    @property
+    def has_test_split(self) -> bool:
+        return self._can_evaluate("test")
+
+    def _can_evaluate(self, split: str) -> bool:
+        return len(self.windows.get(split, ())) > 0
+
+    def evaluate_test(self) -> Generator[tuple[int, int], None, dict[str, float]]:
+        if not self.has_test_split:
+            raise no_test_split(self.windows, self.configuration.data)
+        found = {}
+        with evaluation_mode(self.model):
+            for split in ("test", "val"):
+                if self._can_evaluate(split):
+                    found[f"{split}_loss"] = yield from self._whole_loss(split)
+        return found
+
+    def _whole_loss(self, split: str) -> Generator[tuple[int, int], None, float]:
+        """Compute the mean loss over all windows of a split that do not overlap, as `evaluate` does without `eval_batches`."""
+        windows = self.windows[split].apart()
+        size, done = max(1, WHOLE_SPLIT_BATCH // windows.predictions), 0
+        total = torch.zeros((), dtype=finest_float(self.device), device=self.device)
+        count = torch.zeros((), dtype=torch.int64, device=self.device)
+        for x, y in windows.in_order(size):
+            with torch.no_grad(), self.autocast():
+                _, loss = self.model(x, y)
+            predicted = (y >= 0).sum()
+            total += loss * predicted
+            count += predicted
+            done = min(done + size, len(windows))
+            yield done, len(windows)
+        return float(total / count)
+
     def sample(self, request: SampleRequest, result: SampleResult) -> Generator[SamplePiece]:
         with evaluation_mode(self.model):
             yield from sample_text(self.model, self.data, request, result, self.device)
@@ -182,6 +217,15 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+def no_test_split(windows: Mapping[str, Windows], section: TextData) -> UserError:
+    """Return why the windows (split -> windows) hold no test split that can be evaluated."""
+    if "train" not in windows:
+        return UserError(f"{section.dataset} cannot be read any more, so there is no test split to evaluate.")
+    if "test" in windows:
+        return UserError("The test split is shorter than model.block_size, so it cannot be evaluated.")
+    return UserError(f"The data have no test split: data.test_fraction is {show(section.test_fraction)}.")
 
 
 def _too_short(data: PreparedText, block_size: int) -> str:

@@ -1,6 +1,6 @@
 """The training loop: it knows tasks, steps and intervals, and no model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,9 +17,10 @@ from torchtty.engine.contract.settings.training import EvaluatedTraining, Period
 from torchtty.engine.training.backends.selection import BackendChoice
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
-from torchtty.engine.training.metrics import MetricLog
+from torchtty.engine.training.metrics import MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
-from torchtty.engine.training.task import ChoosesBackend, Task
+from torchtty.engine.training.stopping import StoppingRules
+from torchtty.engine.training.task import ChoosesBackend, KeepsTestSplit, Task
 
 
 class Requests(Protocol):
@@ -33,6 +34,9 @@ class Requests(Protocol):
     def draw_automatically(self) -> None:
         """Draw the samples that a run draws by itself."""
 
+    def test_automatically(self) -> None:
+        """Evaluate the test split, as a run does by itself when it is finished."""
+
 
 @dataclass(frozen=True)
 class Intervals:
@@ -42,6 +46,7 @@ class Intervals:
     evaluation: int = 0
     checkpoint: int = 0
     sampling: int = 0
+    evaluates_whole: bool = False  # whether an evaluation is of whole splits
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Intervals":
@@ -52,6 +57,7 @@ class Intervals:
             evaluation=training.eval_interval if isinstance(training, EvaluatedTraining) else 0,
             checkpoint=training.checkpoint_interval if isinstance(training, TrainingBase) else 0,
             sampling=sampling.interval if isinstance(sampling, PeriodicSampling) else 0,
+            evaluates_whole=isinstance(training, EvaluatedTraining) and not training.eval_batches,
         )
 
 
@@ -74,14 +80,16 @@ class Loop:
         self.max_steps = max_steps
         self._between_steps = True  # whether weights, optimizer and generators are those of `step`
         self._weights_only = False  # whether what was restored is not enough to train from
-        self._evaluated_last: int | None = None  # the step of the latest evaluation that was that of a last step
+        self._evaluated_last: int | None = None  # the step of the latest evaluation that was that of an end
         self._choosing = task if isinstance(task, ChoosesBackend) else None  # until its choice was reported
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
+        self.rules = StoppingRules(configuration, self.family)
         self.checkpoints = CheckpointManager(task, writer)
 
     def train(self) -> RunState:
         """Train from the current step on; return how it ended. Raises `Diverged`."""
         self.metrics.start_clock()
+        self.rules.ending = None
         self.writer.state(RunState.RUNNING)
         if self.step == 0:
             self._evaluate()
@@ -100,10 +108,11 @@ class Loop:
             if self._choosing is not None and self._choosing.choice is not None:
                 self._report(self._choosing.choice)
             self.metrics.collect(self.step, metrics, self._intervals.log)
-            last = self.step == self.max_steps
+            self._look_at_rules(metrics)
+            last = self.step == self.max_steps or self.rules.ending is not None
             if (every := self._intervals.evaluation) and (self.step % every == 0 or last):
-                self._evaluate()
-            if last:
+                self._evaluate(thorough=last)
+            if last or self.rules.ending is not None:
                 break
             if (every := self._intervals.checkpoint) and self.step % every == 0:
                 self.checkpoint()
@@ -111,25 +120,36 @@ class Loop:
                 self.requests.draw_automatically()
         return self._end(RunState.FINISHED)
 
+    def _look_at_rules(self, metrics: Mapping[str, Tensor | float]) -> None:
+        """Let the rules see the time, and the points of the curve where a target is measured at every step."""
+        if self.rules.max_seconds is not None:
+            self.rules.take_seconds(self.metrics.seconds)
+        if self.rules.target in metrics and self.step % self._intervals.log == 0:
+            self.metrics.fetch()
+            self.rules.take_logged(self.step, self.metrics.row)
+
     def _report(self, choice: BackendChoice) -> None:
         self._choosing = None
         timings = {name: float(f"{seconds:.3g}") for name, seconds in choice.seconds.items()}
         self.writer.event(BackendChosen(backend=choice.backend, reason=choice.reason, timings=timings))
 
     def _end(self, state: RunState) -> RunState:
+        ending = self.rules.ending if state is RunState.FINISHED and self.step < self.max_steps else None
         if state is RunState.FINISHED:
             if self._evaluated_last != self.step:
-                self._evaluate()
+                self._evaluate(thorough=True)
             self.metrics.log_rest()
         self.checkpoint()
         self.metrics.stop_clock()
         if state is RunState.FINISHED:
             end = self.max_steps
             self.requests.draw_automatically()
-            if self.max_steps > end:  # it was given more steps meanwhile
+            if self.max_steps > end and ending is None:  # it was given more steps meanwhile
                 if not self.requests.stop_requested:
                     return self.train()
                 state = RunState.STOPPED
+            elif isinstance(self.task, KeepsTestSplit) and self.task.has_test_split:
+                self.requests.test_automatically()
         self.note()
         seconds = self.metrics.seconds
         self.writer.event(
@@ -137,9 +157,11 @@ class Loop:
                 seconds=round(seconds, 3),
                 steps_per_second=round(self.step / seconds, 3) if seconds else None,
                 metrics=self.metrics.losses,
+                **({"reason": ending.reason, "ended_by": ending.rule} if ending else {}),
             )
         )
-        self.writer.state(state)
+        self.writer.note(ended_by=ending.rule if ending else "")
+        self.writer.state(state, ending.reason if ending else "")
         return state
 
     def fail(self, message: str, *, weights_are_good: bool = False) -> None:
@@ -151,13 +173,19 @@ class Loop:
         self.note()
         self.writer.state(RunState.FAILED, message)
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, *, thorough: bool = False) -> None:
+        """Evaluate; at an interval the rules take it in, and one that ends the run then has the rest evaluated as well."""
         self.metrics.fetch()
-        if last := self.step >= self.max_steps:
-            self._evaluated_last = self.step
-        found = self.task.evaluate(last)
+        found = self.task.evaluate(thorough)
         if not found:
             return
+        ended = self.rules.ending is not None
+        if not ended and self.step and (every := self._intervals.evaluation) and self.step % every == 0:
+            self.rules.take_evaluation(self.step, {name: seven_digits(value) for name, value in found.items()})
+            if self.rules.ending is not None and not thorough and self._intervals.evaluates_whole:
+                found = self.task.evaluate(True)
+        if thorough or self.rules.ending is not None:
+            self._evaluated_last = self.step
         losses = self.metrics.evaluated(found)
         better = self.checkpoints.consider(self.step, losses.get(self.family.watched or ""))
         self.note()
@@ -167,7 +195,7 @@ class Loop:
 
     def note(self) -> None:
         """Put where the run stands into its status, and write out what waits to be written."""
-        self.writer.note(max_steps=self.max_steps)
+        self.writer.note(max_steps=self.max_steps, max_seconds=self.rules.max_seconds)
         self.metrics.note()
         self.writer.flush()
 
@@ -196,6 +224,7 @@ class Loop:
         self.configuration = configuration
         self._intervals = Intervals.of(self.configuration)
         self.task.configure(self.configuration)
+        self.rules.configure(self.configuration)
         if path == "training.max_steps":
             self.max_steps = steps_of(self.configuration)
         self.note()
@@ -213,7 +242,8 @@ class Loop:
             raise UserError("Only the model's weights are in memory: the latest checkpoint stands.")
         self.metrics.fetch()
         best = list(self.checkpoints.best) if self.checkpoints.best else None
-        state: dict[str, Any] = {"task": self.task.training_state(), "best": best} | self.metrics.state()
+        state: dict[str, Any] = {"task": self.task.training_state(), "best": best, "rules": self.rules.state()}
+        state |= self.metrics.state()
         self.checkpoints.write(self.step, state, self.metrics.losses)
         self.metrics.restart_speed()
 
@@ -226,4 +256,5 @@ class Loop:
             return
         self.task.load_training_state(saved.training["task"])
         self.metrics.load_state(saved.training)
+        self.rules.load_state(saved.training.get("rules"))
         self.checkpoints.restore(saved.training["best"], best_weights)

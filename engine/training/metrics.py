@@ -31,6 +31,7 @@ class MetricLog:
         self.writer, self.family, self.tokens_per_step = writer, family, tokens_per_step
         self.step = 0  # the last one collected
         self.losses: dict[str, float] = {}  # the latest of each name
+        self.row: dict[str, float] = {}  # the latest point of the curve that was written
         self._window: list[dict[str, Tensor | float]] = []  # steps since the last logged one
         self._restored = False  # whether the window came from a checkpoint
         self._unfetched: list[tuple[dict[str, float | int], dict[str, Tensor | float]]] = []
@@ -115,7 +116,7 @@ class MetricLog:
         for columns, logged in waiting:
             row = {name: next(numbers) if isinstance(value, Tensor) else float(value) for name, value in logged.items()}
             speed = self._measured_speed(columns)
-            rounded = {name: _rounded(value) for name, value in row.items()}
+            rounded = self.row = {name: seven_digits(value) for name, value in row.items()}
             self.writer.metrics(**columns, **rounded, **({"steps_per_second": speed} if speed else {}))
             self.losses |= {name: value for name, value in rounded.items() if self.family.metric(name).loss}
             if not all(math.isfinite(value) for name, value in row.items() if self.family.metric(name).loss):
@@ -140,7 +141,7 @@ class MetricLog:
 
     def evaluated(self, losses: dict[str, float]) -> dict[str, float]:
         """Write the losses of an evaluation; return them as written."""
-        rounded = {name: _rounded(value) for name, value in losses.items()}
+        rounded = {name: seven_digits(value) for name, value in losses.items()}
         self.losses |= rounded
         self.writer.metrics(**self._stamp(), **rounded)
         return rounded
@@ -181,8 +182,8 @@ def _moved(window: list[dict[str, Tensor | float]], device: torch.device) -> lis
     return [{name: v.to(device) if isinstance(v, Tensor) else v for name, v in entry.items()} for entry in window]
 
 
-def _rounded(value: float) -> float:
-    """Keep the seven digits that float32 has."""
+def seven_digits(value: float) -> float:
+    """Return a number with the seven digits that float32 has: as it is written, and as it decides."""
     return float(f"{value:.7g}")
 
 

@@ -1,6 +1,7 @@
 """Truncated back-propagation through time: a recurrent network reads the text in order and carries its state along."""
 
 import math
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -99,6 +100,9 @@ class RecurrentTask(LanguageTask):
                 if whole.get(split)
             }
 
+    def _can_evaluate(self, split: str) -> bool:
+        return split in self._rows and self._rows[split].length >= self._width
+
     def _mean_loss_in_order(self, rows: Rows, length: int) -> float:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         state = None
@@ -108,6 +112,20 @@ class RecurrentTask(LanguageTask):
                 _, state, loss = self.model.read(x, state, y)  # type: ignore[operator]
             total += loss.double()
         return float(total / (length // self._width))
+
+    def _whole_loss(self, split: str) -> Generator[tuple[int, int], None, float]:
+        """Compute the mean loss of a split read in order from an empty state, as `evaluate` does."""
+        rows = self._rows[split]
+        length = rows.length // self._width
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        state = None
+        for number in range(length):
+            with torch.no_grad(), self.autocast():
+                x, y = rows.cut(number * self._width, self._width)
+                _, state, loss = self.model.read(x, state, y)  # type: ignore[operator]
+            total += loss.double()
+            yield number + 1, length
+        return float(total / length)
 
     def training_state(self) -> dict[str, Any]:
         reading = {

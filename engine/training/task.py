@@ -130,6 +130,20 @@ class DrawsPictures(Protocol):
 
 
 @runtime_checkable
+class KeepsTestSplit(Protocol):
+    """What a task offers whose data may keep a test split, from which nothing is learnt and by which nothing is chosen."""
+
+    has_test_split: bool
+
+    def evaluate_test(self) -> Generator[tuple[int, int], None, dict[str, float]]:
+        """Evaluate the weights at hand on the whole test split, and on the whole validation split the same way.
+
+        Yields (done, total) of a split's windows as it goes; returns the losses by the names of their metrics. Training goes on
+        as if it had not been. Raises `UserError` where there is no test split.
+        """
+
+
+@runtime_checkable
 class ExposesModel(Protocol):
     """What a task offers that trains a network: the network itself, to be looked into."""
 

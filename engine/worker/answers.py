@@ -21,6 +21,7 @@ from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.devices import out_of_memory_means
 from torchtty.engine.sampling.grid import grid_png
 from torchtty.engine.sampling.text import SampleRequest, SampleResult
+from torchtty.engine.training.held_out import evaluated
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.task import (
@@ -169,6 +170,18 @@ def _checkpoint(loop: Loop, request: requests.Checkpoint) -> Work:  # noqa: ARG0
     yield  # done at once
 
 
+def _test(loop: Loop, request: requests.Test) -> Work:  # noqa: ARG001
+    yield Started()
+    loop.writer.note(step=loop.step)  # which events are stamped with
+    try:
+        tested = yield from evaluated(loop)
+    except Interrupted:
+        return None
+    loop.writer.change(test=tested.metrics, test_step=tested.weights_step)
+    loop.writer.event(tested)
+    return Answer(result=tested.model_dump(include={"metrics", "weights", "weights_step"}))
+
+
 def _lens(loop: Loop, request: requests.Lens) -> Work:
     lens = lens_named(request.name)
     if not isinstance(loop.task, ExposesModel):
@@ -195,4 +208,5 @@ ANSWERS: dict[type[Any], Callable[[Loop, Any], Work]] = {
     requests.Edit: _edit,
     requests.Checkpoint: _checkpoint,
     requests.Lens: _lens,
+    requests.Test: _test,
 }

@@ -91,7 +91,7 @@ class Session:
             if self.mode is Mode.SERVE and before.state.is_live:
                 status.state, status.message = RunState.LOST, before.observed().message
         if self.mode is not Mode.SERVE:
-            status.state, status.message = RunState.STARTING, ""
+            status.state, status.message, status.ended_by = RunState.STARTING, "", ""
         self.writer = RunWriter(self.run, status)
         self.writer.start()
         self._began = time.monotonic()
@@ -235,9 +235,10 @@ class Session:
         if saved.training is None:
             self.loop.restore(saved, None)
             return
-        best = self.run.best_step()
+        # A worker that was killed may not have come to name the best step in best.json.
+        best = int(saved.training["best"][0]) if saved.training["best"] else saved.step
         best_weights = None
-        if best is not None and best != saved.step:
+        if best != saved.step and best in self.run.checkpoints():
             best_weights = read_checkpoint(self.run, best, with_training=False).weights
         self.loop.restore(saved, best_weights)
         cut_metrics_after(self.run, self.loop.step or -1)  # step 0 is evaluated anew

@@ -117,6 +117,14 @@ class TestTheCommandLine:
         assert errors("coded") == errors("straight")
         assert max(errors("coded")) == 120
 
+    def test_the_rules_that_end_a_run_look_at_its_own_metric(self, outside: Outside, trained: dict[str, Any]) -> None:
+        rule = ["--training.target_loss", "5", "--training.max_steps", "100000"]
+        found = json.loads(outside.run("resume", "coded", *rule, "--json"))
+        assert found["ended_by"] == "training.target_loss"
+        assert found["step"] % 20 == 0 < found["step"] <= 140, "at the next evaluation"
+        assert "val_error came to 0." in found["message"]
+        outside.run("test", "coded", code=1)  # it declares no test split
+
 
 def test_the_app_trains_it(outside: Outside) -> None:
     seen = outside.drive_app("autoencoder")

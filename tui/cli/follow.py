@@ -73,9 +73,8 @@ def describe(status: Status) -> str:
 
 def remaining(status: Status) -> str:
     """Return how long the rest takes at the present speed."""
-    if not status.steps_per_second or status.state is not RunState.RUNNING:
-        return ""
-    return f"ETA {duration(max(0, status.max_steps - status.step) / status.steps_per_second)}"
+    left = status.seconds_left
+    return f"ETA {duration(left)}" if left is not None and status.state is RunState.RUNNING else ""
 
 
 def figures_so_far(status: Status, family: Family) -> str:
@@ -123,8 +122,8 @@ class InPlace:
         self._progress.update(
             self._task,
             description=name if len(name) <= room else describe(status),
-            total=status.max_steps or None,
-            completed=status.step,
+            total=1.0 if status.max_steps else None,
+            completed=status.share_done,
             steps=steps,
             figures=figures,
             remaining=rest,

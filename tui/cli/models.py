@@ -139,7 +139,8 @@ def print_resume_help(console: Console) -> None:
     """Print how to resume a run, and which settings can change then."""
     about = Text(
         "Continue a run that is paused, stopped, failed or lost exactly where it was; a finished one needs a larger "
-        "--training.max_steps. RUN is a name, the beginning of one, or latest."
+        "--training.max_steps, or without the rule that ended it: --training.patience none. RUN is a name, the beginning of "
+        "one, or latest."
     )
     live: dict[str, FieldSpec] = {}
     for spec in chain.from_iterable(specs(kind, starting_tree(kind)) for kind in FAMILIES):

@@ -95,7 +95,7 @@ def resume(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Continue a run that is paused or ended; a finished one needs more --training.max_steps."""
+    """Continue a run that is paused or ended; a finished one needs more --training.max_steps, or its rule lifted."""
     from torchtty.tui.cli.train import resume
 
     return resume(arguments or [], detach=detach, changed_data=changed_data, as_json=as_json)
@@ -208,6 +208,14 @@ def show(run: Run, as_json: AsJson = False) -> int:
     from torchtty.tui.cli.show import show
 
     return show(run, as_json=as_json)
+
+
+@app.command(rich_help_panel=INSPECT)
+def test(run: Run, as_json: AsJson = False) -> int:  # noqa: PT028 - a command
+    """Evaluate a run's test split with its best weights, also while it trains."""
+    from torchtty.tui.cli.requests import test
+
+    return test(run, as_json=as_json)
 
 
 @app.command(rich_help_panel=INSPECT)

@@ -1,4 +1,4 @@
-"""`torchtty sample`, `export`, `lens`, `stop` and `pause`: requests to a run's worker, or to one that loads its model."""
+"""`torchtty sample`, `export`, `lens`, `test`, `stop` and `pause`: requests to a run's worker, or to one that loads its model."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.lenses import LENSES
 from torchtty.engine.contract.paths import export_target
-from torchtty.engine.contract.printable import printable
+from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import (
     Answered,
@@ -25,15 +25,16 @@ from torchtty.engine.contract.run.events import (
     Started,
 )
 from torchtty.engine.contract.run.log import RunLog, is_about, result_of
-from torchtty.engine.contract.run.requests import Cancel, Export, Lens, Pause, Release, Request, Sample, Stop
+from torchtty.engine.contract.run.requests import Cancel, Export, Lens, Pause, Release, Request, Sample, Stop, Test
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs
+from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.tui.cli.console import Exit, UsageError, grid, messages, notify, output, print_json
 from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, last_line
 from torchtty.tui.cli.show import marked, samples_as_json, with_marks
-from torchtty.tui.format import count
+from torchtty.tui.format import count, loss
 from torchtty.tui.lenses.view import rendered
 from torchtty.tui.run.sample_layout import UNLIMITED
 
@@ -226,7 +227,7 @@ def lens(name: str | None, run_name: str | None, *, as_json: bool) -> int:
     if run_name is None:
         raise UsageError(f"Which run? 'torchtty lens {name} latest' looks into the latest one.")
     run = offering(run_name, Action.LENS).run
-    answer = _ask_showing_progress(run, Lens(name=name))
+    answer = _ask_showing_progress(run, Lens(name=name), name)
     if not isinstance(answer, Answered):
         return Exit.INTERRUPTED
     result = result_of(run, answer)
@@ -243,20 +244,43 @@ def lens(name: str | None, run_name: str | None, *, as_json: bool) -> int:
     return Exit.DONE
 
 
-def _ask_showing_progress(run: RunDirectory, request: Lens) -> Answered | Cancelled | None:
+def _ask_showing_progress(run: RunDirectory, request: Request, name: str) -> Answered | Cancelled | None:
     """Return the answer; on a terminal show how far it is."""
     console = messages()
-    spinner = console.status(request.name)
+    spinner = console.status(name)
 
     def show(event: RequestEvent) -> None:
         if console.is_terminal and isinstance(event, Progress) and event.done is not None and event.total:
             spinner.start()  # only now: loading a model has one of its own
-            spinner.update(f"{request.name}  {event.done / event.total:.0%}")
+            spinner.update(f"{name}  {event.done / event.total:.0%}")
 
     try:
         return ask(run, request, show)
     finally:
         spinner.stop()
+
+
+# The test split.
+
+
+def test(name: str, *, as_json: bool) -> int:
+    """Evaluate a run's test split with its best weights; return the exit code."""
+    snapshot = offering(name, Action.TEST)
+    run = snapshot.run
+    answer = _ask_showing_progress(run, Test(), "test split")
+    if not isinstance(answer, Answered):
+        return Exit.INTERRUPTED
+    result = result_of(run, answer) or {}
+    if as_json:
+        print_json({"run": run.name, "seconds": answer.seconds} | result)
+        return Exit.DONE
+    weights = f"the {result['weights']} weights, those of step {count(result['weights_step'])}"
+    output().print(Text(f"{printable_line(run.name)} · {weights}"))
+    metrics = result["metrics"]
+    named = ((metric_named(key), value) for key, value in metrics.items())
+    rows = ((printable_line(metric.description or metric.title), loss(value, 4)) for metric, value in named)
+    output().print(grid(rows))
+    return Exit.DONE
 
 
 # Stop and pause.

@@ -17,8 +17,8 @@ from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Metric
 from torchtty.tui.cli.console import Exit, notify, output, print_json
-from torchtty.tui.cli.show import edits_as_json, latest_metrics
-from torchtty.tui.format import MISSING, STATE_LOOKS, ago, count, loss, measures
+from torchtty.tui.cli.show import edits_as_json, latest_metrics, test_as_json
+from torchtty.tui.format import MISSING, STATE_LOOKS, ago, count, loss, measures, state_words
 
 Summarised = Sequence[tuple[Metric, float]]
 
@@ -53,7 +53,7 @@ def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
     rows = [
         {
             "run": Text(printable_line(run.name), "bold"),
-            "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
+            "state": Text(state_words(status), STATE_LOOKS[status.state].style),
             "model": Text(model),
             "data": Text(dataset),
             "step": Text(_steps(status)),
@@ -129,6 +129,8 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "run": run.name,
         "path": str(run.path),
         "state": status.state.value,
+        "message": status.message,
+        "ended_by": status.ended_by,
         "model": model,
         "dataset": dataset,
         "recipe": run.meta().get("recipe"),
@@ -137,6 +139,7 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "max_steps": status.max_steps,
         "parameters": status.parameters,
         **latest_metrics(status, FAMILIES.get(model)),
+        "test": test_as_json(status),
         "settings": settings_in_force(run) if model in FAMILIES else None,
         "edits": edits_as_json(edits),
     }

@@ -19,6 +19,7 @@ from torchtty.engine.contract.run.log import RunLog, SampleRecord
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
+from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Family
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.charts.frame import FrameBuilder
@@ -26,7 +27,7 @@ from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
-from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate
+from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate, state_words
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
 SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
@@ -59,7 +60,9 @@ def print_summary(console: Console, log: RunLog, status: Status) -> None:
     table.add_row("stored in", Text(printable_line(str(log.run.path))))
     if snapshot.offers(Action.SAMPLE):
         table.add_row("sample", Text(f"torchtty sample {name}"))
-    if status.state is RunState.FINISHED and snapshot.can_resume:
+    if snapshot.ended_by and snapshot.can_resume:
+        table.add_row("continue", Text(f"torchtty resume {name} --{snapshot.ended_by} none"))
+    elif status.state is RunState.FINISHED and snapshot.can_resume:
         table.add_row("continue", Text(f"torchtty resume {name} --training.max_steps {2 * status.max_steps}"))
     elif snapshot.can_resume:
         table.add_row("continue", Text(f"torchtty resume {name}"))
@@ -82,7 +85,7 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     """Print the run's name, its state and how far it came."""
     status = snapshot.status
     look = STATE_LOOKS[status.state]
-    parts = [Text(printable_line(snapshot.name), "bold"), Text(look.word, look.style)]
+    parts = [Text(printable_line(snapshot.name), "bold"), Text(state_words(status), look.style)]
     if status.max_steps > 1:
         parts.append(Text(f"{count(status.step)} of {count(status.max_steps)} steps"))
     if status.seconds:
@@ -108,6 +111,8 @@ def _figures(snapshot: RunSnapshot) -> Table:
             text.append(f"  best {loss(status.best, 4)} at step {count(status.best_step)}")
         metric = family.metric(name) if family else None
         table.add_row(Text(printable_line(metric.description or metric.title if metric else name)), text)
+    if status.test:
+        table.add_row(*tested(status))
     for name, value in (facts.summary.metrics if facts.summary else {}).items():
         if name not in {*names, "train_eval_loss"}:
             table.add_row(Text(printable_line(name).replace("_", " ")), number(value))
@@ -120,6 +125,14 @@ def _figures(snapshot: RunSnapshot) -> Table:
         timed = ", ".join(f"{printable_line(name)} {1e3 * s:.3g} ms" for name, s in facts.backend.timings.items())
         table.add_row("steps computed", Text(printable_line(facts.backend.backend) + (f"  ({timed})" if timed else "")))
     return table
+
+
+def tested(status: Status) -> tuple[Text, Text]:
+    """Return what the latest evaluation of the test split is called and what it came to, with what was evaluated beside it."""
+    (metric, value), *others = ((metric_named(name), value) for name, value in status.test.items())
+    beside = "".join(f" · {printable_line(other.label or other.title)} {loss(at, 4)}" for other, at in others)
+    about = (f"  with the weights of step {count(status.test_step)}{beside}", "dim")
+    return Text(printable_line(metric.description or metric.title)), Text.assemble(loss(value, 4), about)
 
 
 def _headline_names(family: Family | None, status: Status) -> list[str]:
@@ -274,8 +287,10 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "run": run.name,
         "path": str(run.path),
         "state": status.state.value,
+        "ended_by": status.ended_by,
         **{name: getattr(status, name) for name in STATUS_FIELDS},
         **latest_metrics(status, RunSnapshot.from_log(log, status).family),
+        "test": test_as_json(status),
         "references": log.facts.references,
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
@@ -291,6 +306,11 @@ def latest_metrics(status: Status, family: Family | None) -> dict[str, float | i
     if family.watched:
         found |= {f"best_{family.watched}": status.best, "best_step": status.best_step}
     return found
+
+
+def test_as_json(status: Status) -> dict[str, Any] | None:
+    """Return the latest evaluation of the test split; None where there was none."""
+    return {"step": status.test_step, **status.test} if status.test else None
 
 
 def _everything(log: RunLog, status: Status) -> dict[str, Any]:

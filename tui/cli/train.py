@@ -78,12 +78,8 @@ def resume(arguments: Sequence[str], *, detach: bool, changed_data: bool, as_jso
     if not paused and (refusal := snapshot.refusal(Action.RESUME)):
         raise UserError(refusal)
     edits = live_settings(snapshot.settings, given)
-    status = snapshot.status
-    if edits.get("training.max_steps", status.max_steps) <= status.step:
-        raise UsageError(
-            f"{run.name} has done {status.step:,} steps already: "
-            f"add --training.max_steps with more, such as {2 * max(1, status.step)}."
-        )
+    if why := snapshot.why_it_would_end(edits):
+        raise UsageError(why)
     if changed_data:
         run.accept_changed_data()
     worker: WarmWorker | None = None

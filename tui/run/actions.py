@@ -31,6 +31,8 @@ RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding
 SAVE, CANCEL = "Save all samples to a file in the run's folder", "Cancel the sample, or leave the prompt"
 BINDINGS: list[BindingType] = [
     *STEERING,
+    Binding("t", "test", "test", id="run.test", tooltip="Evaluate the test split with the best weights so far"),
+    Binding("t", "explain_no_test", show=False),
     Binding("c", "next_chart", "chart", id="run.next_chart", tooltip="Show the next chart of the run"),
     Binding("ctrl+y", "copy", "copy", id="run.copy", show=False, tooltip="Copy the latest sample"),
     Binding("w", "write", "save samples", show=False, id="run.write", tooltip=SAVE),

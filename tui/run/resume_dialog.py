@@ -1,6 +1,6 @@
-"""Asks up to which step a run is to be resumed."""
+"""Asks up to which step a run is to be resumed, and what becomes of the rule that ended it, if one did."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,13 +13,13 @@ from textual.widgets import Button, Input, Label, Static
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.stopping import LIFTS, MAX_STEPS
 from torchtty.engine.contract.settings.configuration import specs
+from torchtty.engine.contract.settings.fields import show
 
-MAX_STEPS = "training.max_steps"
 
-
-class ResumeDialog(ModalScreen[int | None]):
-    """Returns up to which step the run is to train, or None if it is not to be resumed."""
+class ResumeDialog(ModalScreen[dict[str, Any] | None]):
+    """Returns the settings that change when the run is resumed, by their paths, or None if it is not to be resumed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="resume.cancel", tooltip="Leave the run as it is")
@@ -30,8 +30,8 @@ class ResumeDialog(ModalScreen[int | None]):
         width: 58; max-width: 95%; height: auto; padding: 1 2; background: $surface; border: round $primary;
     }
     ResumeDialog #resume-title { text-style: bold; margin-bottom: 1; width: 100%; }
-    ResumeDialog #resume-row { height: 1; }
-    ResumeDialog #resume-row Label { margin-right: 2; }
+    ResumeDialog .resume-row { height: 1; }
+    ResumeDialog .resume-row Label { width: 18; margin-right: 2; }
     ResumeDialog Input { width: 16; background: $boost; }
     ResumeDialog #resume-help { color: $foreground 65%; height: auto; width: 100%; margin: 1 0; }
     ResumeDialog #resume-help.-problem { color: $text-error; }
@@ -43,22 +43,27 @@ class ResumeDialog(ModalScreen[int | None]):
         super().__init__()
         self._snapshot = snapshot
         status, settings = snapshot.status, snapshot.settings
-        self._spec = next(spec for spec in specs(settings["model"]["kind"], settings) if spec.path == MAX_STEPS)
+        declared = {spec.path: spec for spec in specs(settings["model"]["kind"], settings)}
+        self._specs = [declared[path] for path in (MAX_STEPS, snapshot.ended_by) if path]
         steps = status.max_steps or int(settings["training"]["max_steps"])
-        is_over = status.state is RunState.FINISHED or status.step >= steps
+        is_over = (status.state is RunState.FINISHED and not snapshot.ended_by) or status.step >= steps
         self._proposal = max(2 * steps, status.step + 1) if is_over else steps
 
     def compose(self) -> ComposeResult:
         start = self._snapshot.checkpoints[-1]
         with Vertical():
             yield Static(Content(f"Resume {self._snapshot.name} from step {start:,}"), id="resume-title")
-            with Horizontal(id="resume-row"):
+            with Horizontal(classes="resume-row"):
                 yield Label("train until step")
                 yield Input(str(self._proposal), compact=True, id="resume-steps", max_length=20)
-            yield Static(
-                "Training continues from the latest checkpoint, exactly as if it had not been interrupted.",
-                id="resume-help",
-            )
+            help = "Training continues from the latest checkpoint, exactly as if it had not been interrupted."
+            for rule in self._specs[1:]:
+                with Horizontal(classes="resume-row"):
+                    yield Label(rule.name)
+                    yield Input("none", compact=True, id="resume-rule", max_length=20)
+                ended = self._snapshot.settings["training"][rule.name]
+                help = f"It was ended by {rule.name} {show(ended)}: none lifts it, and so does {LIFTS[rule.path]}."
+            yield Static(help, id="resume-help")
             with Horizontal(id="resume-buttons"):
                 yield Button("Resume", variant="primary", id="resume-yes", compact=True)
                 yield Button("Cancel", id="resume-no", compact=True)
@@ -68,15 +73,20 @@ class ResumeDialog(ModalScreen[int | None]):
     def _resume(self) -> None:
         help, done = self.query_one("#resume-help", Static), self._snapshot.status.step
         try:
-            steps = self._spec.parse(self.query_one(Input).value)
-            if steps <= done:
+            inputs = self.query(Input)
+            edits = {spec.path: spec.parse(input.value) for spec, input in zip(self._specs, inputs, strict=True)}
+            if edits[MAX_STEPS] <= done:
                 raise UserError(f"The run has done {done:,} steps already: choose a larger number.")
+            if self._snapshot.why_it_would_end(edits):
+                rule = self._specs[-1]
+                raise UserError(f"{rule.name} would end it again at once: choose none or {LIFTS[rule.path]}.")
         except UserError as error:
             help.update(Content(str(error)))
             help.add_class("-problem")
-            self.query_one(Input).focus()
+            self.query(Input).first().focus()
         else:
-            self.dismiss(int(steps))
+            unchanged = edits[MAX_STEPS] == self._snapshot.status.max_steps
+            self.dismiss({path: value for path, value in edits.items() if not (path == MAX_STEPS and unchanged)})
 
     @on(Button.Pressed, "#resume-no")
     def action_cancel(self) -> None:

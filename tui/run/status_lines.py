@@ -4,9 +4,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.events import Tested
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, rate
+from torchtty.engine.contract.settings.families import metric_named
+from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, rate, state_words
 
 FULL, HALF = "━", "╸"
 ENDED_EARLY = (RunState.STOPPED, RunState.FAILED, RunState.LOST)
@@ -47,7 +49,7 @@ def headline(snapshot: RunSnapshot, pending: str) -> Content:
     """Write the headline of a run; `pending` is what was requested of it and has not happened yet."""
     status = snapshot.status
     look = STATE_LOOKS[status.state]
-    word = f"{look.word}, {pending}" if pending else look.word
+    word = f"{look.word}, {pending}" if pending else state_words(status)
     if status.waiting_for:
         word += f" behind {printable_line(status.waiting_for)}"
     facts = []
@@ -189,8 +191,7 @@ def progress(snapshot: RunSnapshot, width: int) -> Content:
     bar = max(0, min(60, width - len(text) - 2))
     if not status.max_steps or bar < 4:
         return Content(text)
-    share = min(1.0, max(0.0, status.step / status.max_steps))
-    halves = int(share * bar * 2)
+    halves = int(status.share_done * bar * 2)
     done = FULL * (halves // 2) + (HALF if halves % 2 else "")
     colours = {RunState.FINISHED: "$success", RunState.PAUSED: "$warning"}
     colours |= dict.fromkeys((RunState.FAILED, RunState.LOST), "$error")
@@ -203,9 +204,9 @@ def _progress_figures(snapshot: RunSnapshot) -> list[str]:
     status, summarised = snapshot.status, snapshot.summarised
     parts = [f"{status.step:,}/{status.max_steps:,}" if status.max_steps else f"step {status.step:,}"]
     running = status.state is RunState.RUNNING
-    if running and status.steps_per_second:
+    if running and (left := status.seconds_left) is not None:
         parts.append(rate(status.steps_per_second))
-        parts.append(f"ETA {duration(max(0, status.max_steps - status.step) / status.steps_per_second)}")
+        parts.append(f"ETA {duration(left)}")
     elif status.seconds:
         parts.append(f"{duration(status.seconds)} trained")
     if summarised:
@@ -213,4 +214,15 @@ def _progress_figures(snapshot: RunSnapshot) -> list[str]:
         watched = snapshot.family.watched if snapshot.family else None
         if summarised[0][0].name == watched and status.best is not None and status.best_step is not None:
             parts.append(f"(best {loss(status.best)} at {status.best_step:,})")
+    tested = snapshot.family.tested if snapshot.family else None
+    if tested in status.test:
+        parts.append(f"test {loss(status.test[tested])}")
     return parts
+
+
+def test_report(test: Tested) -> str:
+    """Write what an evaluation of the test split came to: `Test loss 2.051, validation loss 2.033, with the best weights (…)`."""
+    named = [(metric_named(name), value) for name, value in test.metrics.items()]
+    figures = ", ".join(f"{metric.description or metric.title} {loss(value)}" for metric, value in named)
+    weights = f"with the {test.weights} weights, those of step {test.weights_step:,}"
+    return f"{figures[:1].upper()}{figures[1:]}, {weights}."

@@ -21,10 +21,10 @@ from torchtty.tui.run.actions import BINDINGS
 from torchtty.tui.run.curves import Curves
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.prompt import PromptBar
-from torchtty.tui.run.resume_dialog import MAX_STEPS, ResumeDialog
+from torchtty.tui.run.resume_dialog import ResumeDialog
 from torchtty.tui.run.sample_layout import plain_text, write_samples
 from torchtty.tui.run.samples import SamplesPanel
-from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, headline, no_run, opening
+from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, headline, no_run, opening, test_report
 from torchtty.tui.run.watcher import News, RunWatcher
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class RunView(Vertical):
         self._watcher: RunWatcher | None = None
         self._pending = ""  # what was requested of the run and has not happened yet
         self._saving = ""  # the id of the latest request for a checkpoint
+        self._testing = False  # whether an evaluation of the test split was asked for here
         self._worker_call = actions.WorkerCall()
 
     def compose(self) -> ComposeResult:
@@ -159,7 +160,7 @@ class RunView(Vertical):
             self._watcher.stop()
         self._watcher = RunWatcher(run, lambda watcher: self.post_message(self._Arrived(watcher))) if run else None
         self.snapshot = None
-        self._pending = ""
+        self._pending, self._testing = "", False
         self._worker_call = actions.WorkerCall()
         self.curves.attach(self._watcher.follower if self._watcher else None)
         self.samples.clear()
@@ -210,6 +211,7 @@ class RunView(Vertical):
             self.pictures.take(snapshot.facts.images)
         self.query_one(ProgressLine).show(snapshot)
         self.query_one(Notice).show(snapshot, chart_is_empty=self.curves.is_empty)
+        self._report_test(before, snapshot)
         self._show_headline()
         self.post_message(self.Changed(snapshot))
 
@@ -285,13 +287,40 @@ class RunView(Vertical):
             self.report(refusal)
             return
 
-        def resume(answer: int | None) -> None:
-            if answer is not None and snapshot.run == self.run:
-                edits = {} if answer == snapshot.status.max_steps else {MAX_STEPS: answer}
+        def resume(edits: dict[str, Any] | None) -> None:
+            if edits is not None and snapshot.run == self.run:
                 self.post_message(self.ResumeRequested(snapshot.run, edits))
                 self._expect("resuming …")
 
         self.app.push_screen(ResumeDialog(snapshot), resume)
+
+    # -- the test split -------------------------------------------------------------------------------------------
+
+    def action_test(self) -> None:
+        """Evaluate the test split with the best weights so far."""
+        if self.snapshot is None:
+            return
+        if refusal := self.snapshot.refusal(Action.TEST):
+            self.report(refusal)
+        elif not (self._testing and self.snapshot.is_served) and self.send(requests.Test()):
+            self._testing = True
+            self.report("Evaluating the test split …")
+            if self._worker_call.is_due(self.snapshot):
+                self.post_message(self.NeedsWorker(self.snapshot.run))
+
+    action_explain_no_test = action_test
+
+    def _report_test(self, before: RunSnapshot | None, snapshot: RunSnapshot) -> None:
+        """Report what an evaluation of the test split that was asked for here came to, or why it failed."""
+        if not self._testing or before is None:
+            return
+        test, warnings = snapshot.facts.test, snapshot.facts.warnings
+        if test is not None and test != before.facts.test:
+            self._testing = False
+            self.report(test_report(test))
+        elif warnings != before.facts.warnings:
+            self._testing = False
+            self.report(warnings[-1])
 
     # -- samples and pictures -------------------------------------------------------------------------------------
 
@@ -388,10 +417,12 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "pause" | "continue" | "stop" | "resume" | "checkpoint":
+            case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures
+            case "explain_no_test":
+                return self.snapshot is not None and not self.snapshot.offers(Action.TEST)
             case "explain_no_prompt":
                 return self.run is None
             case "draw":

@@ -17,7 +17,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.settings.configuration import difference, to_toml
 from torchtty.engine.contract.settings.fields import show
-from torchtty.tui.format import duration, loss
+from torchtty.tui.format import duration, loss, state_words
 from torchtty.tui.runs.rows import RunRow
 
 
@@ -69,7 +69,7 @@ class Details(VerticalScroll, can_focus=True):
 def outcome(snapshot: RunSnapshot) -> Content:
     """Write a run's results, one figure a line, losses in nats, and the settings that were edited while it trained."""
     status, family = snapshot.status, snapshot.family
-    facts = [("state", status.state.value)]
+    facts = [("state", state_words(status))]
     if status.message:
         facts.append(("reason", status.message))
     if status.max_steps:
@@ -79,6 +79,9 @@ def outcome(snapshot: RunSnapshot) -> Content:
             has_best = name == family.watched and status.best is not None
             best = f", best {loss(status.best)} at step {status.best_step or 0:,}" if has_best else ""
             facts.append((family.metric(name).description or name, loss(status.metrics[name]) + best))
+    if status.test and family is not None and family.tested in status.test:
+        weights = f", with the weights of step {status.test_step or 0:,}"
+        facts.append((family.metric(family.tested).description, loss(status.test[family.tested]) + weights))
     if status.parameters is not None:
         facts.append(("parameters", f"{status.parameters:,}"))
     facts += [("edited", f"{path} {show(old)} → {show(new)}") for path, (old, new) in _edited(snapshot).items()]

@@ -61,11 +61,16 @@ def _loss(row: RunRow) -> str:
     return loss(row.status.metrics.get(family.watched or "") if family else None)
 
 
+def _tested(row: RunRow) -> float | None:
+    family = row.snapshot.family
+    return row.status.test.get(family.tested or "") if family else None
+
+
 def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRow], str]) -> Column:
     return Column(key, title.rjust(width), width, rank, _figure(write, width))
 
 
-NAME, VAL = "name", "val"
+NAME, VAL, BEST = "name", "val", "best"
 NAME_WIDTH = 18  # cells that names have in any case
 MORE_FOR_NAMES = 12  # and those that long ones get before other columns
 COLUMNS = (
@@ -76,12 +81,13 @@ COLUMNS = (
     _figures("parameters", "params", 7, 7, lambda row: short_count(row.status.parameters)),
     _figures("step", "step", 13, 2, _steps),
     _figures(VAL, "val", 6, 1, _loss),
-    _figures("best", "best", 6, 3, lambda row: loss(row.status.best)),
+    _figures(BEST, "best", 6, 3, lambda row: loss(row.status.best)),
     _figures("speed", "speed", 11, 8, _speed),
     _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
     _figures("started", "started", 10, 4, lambda row: moment(row.created)),
 )
 SEVERAL_LOSSES = _figures(VAL, "loss", 13, 1, _loss)  # where some run is summed up by more than one
+TESTED = _figures("test", "test", 6, 4, lambda row: loss(_tested(row)))  # where some run has evaluated its test split
 PADDING = 2  # cells the table adds to every column
 MARK_WIDTH = 1
 
@@ -90,6 +96,8 @@ def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
     """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
     several = any(len(row.snapshot.summarised) > 1 for row in rows)
     columns = [SEVERAL_LOSSES if several and column.key == VAL else column for column in COLUMNS]
+    if any(row.status.test for row in rows):
+        columns.insert(1 + [column.key for column in columns].index(BEST), TESTED)
     longest = max((len(row.key) for row in rows), default=0)
     left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
     chosen = set()

@@ -47,6 +47,7 @@ MOST_WANTED = (
     "runs.details",
     "runs.filter",
     "run.next_chart",
+    "run.test",
     "app.palette",
 )
 GAP = 2  # cells between two keys

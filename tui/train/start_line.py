@@ -1,5 +1,6 @@
 """The line under the form: what the settings amount to, as the warm worker tells, and the button that starts them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -91,8 +92,8 @@ class StartLine(Horizontal):
             elif fallback:
                 self.say(f"cannot be fetched here: train takes {fallback}")
             else:
-                steps = getattr(configuration.training, "max_steps", None)  # type: ignore[attr-defined]
-                self.say(estimate_line(answer, steps))
+                steps, seconds = (getattr(configuration.training, name, None) for name in ("max_steps", "max_seconds"))  # type: ignore[attr-defined]
+                self.say(estimate_line(answer, steps, seconds))
         self.post_message(self.Reported(draft, problems))
 
     def _say_wrong(self, number: int) -> None:
@@ -108,7 +109,7 @@ class StartLine(Horizontal):
         line.update(Content(text))
 
 
-def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
+def estimate_line(answer: Mapping[str, Any], max_steps: int | None, max_seconds: float | None = None) -> str:
     """Write the warm worker's estimate for a configuration: `48,637 params · 1 MB · ≈ 12 s`."""
     from torchtty.tui.format import parameter_count, rough_duration, size  # late: it brings pydantic
 
@@ -120,5 +121,5 @@ def estimate_line(answer: Mapping[str, Any], max_steps: int | None) -> str:
     if memory := answer.get("memory"):
         parts.append(size(max(1e6, round(memory, -6))))  # in whole megabytes: it is an estimate
     if (step := answer.get("seconds_per_step")) is not None and max_steps:
-        parts.append(f"≈ {rough_duration(step * max_steps)}")
+        parts.append(f"≈ {rough_duration(min(step * max_steps, max_seconds or math.inf))}")
     return " · ".join(parts)

@@ -110,12 +110,28 @@ class Warned(_Event):
 
 
 class Summary(_Event):
-    """What the run came to when it ended."""
+    """What the run came to when it ended.
+
+    Where a rule ended it before its last step, `ended_by` is the setting of that rule and `reason` says why in a sentence.
+    """
 
     event: Literal["summary"] = "summary"
     seconds: float = 0.0
     steps_per_second: float | None = None
     metrics: dict[str, float] = {}
+    reason: str = ""
+    ended_by: str = ""
+
+
+class Tested(_Event):
+    """The test split was evaluated, and the validation split the same way, with the `best` weights or the `latest`: those of
+    `weights_step`.
+    """
+
+    event: Literal["test"] = "test"
+    metrics: dict[str, float] = {}
+    weights: Literal["best", "latest"] = "best"
+    weights_step: int = 0
 
 
 class SampleStart(_Part):
@@ -186,7 +202,7 @@ class Cancelled(_RequestEvent):
 RequestEvent = Started | Progress | Answered | Failed | Cancelled
 Event = (
     StateChanged | Ready | Evaluated | Edited | CheckpointWritten | BackendChosen | Images | Warned | Summary
-    | Started | Progress | Answered | Failed | Cancelled
+    | Started | Progress | Answered | Failed | Cancelled | Tested
 )  # fmt: skip
 
 

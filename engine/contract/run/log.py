@@ -23,6 +23,7 @@ from torchtty.engine.contract.run.events import (
     Scalar,
     Started,
     Summary,
+    Tested,
     Warned,
     read_event,
 )
@@ -41,6 +42,7 @@ QUIET = (
     "pause",
     "continue",
     "stop",
+    "test",
 )  # requests whose failure is a warning: nobody waits for an answer
 
 
@@ -73,6 +75,7 @@ class Facts:
     checkpoint: int | None = None  # the step of the latest
     backend: BackendChosen | None = None
     summary: Summary | None = None
+    test: Tested | None = None  # the latest evaluation of the test split
 
     @property
     def references(self) -> dict[str, float]:
@@ -208,6 +211,8 @@ class RunLog:
                 self.facts = replace(facts, checkpoint=event.step)
             case Summary():
                 self.facts = replace(facts, summary=event)
+            case Tested():
+                self.facts = replace(facts, test=event)
 
     def _warn(self, message: str) -> None:
         self.facts = replace(self.facts, warnings=(*self.facts.warnings, message)[-STORED_WARNINGS:])

@@ -102,7 +102,13 @@ class Release(_Request):
     type: Literal["release"] = "release"
 
 
-Request = Pause | Continue | Stop | Checkpoint | Edit | Sample | Export | Lens | Cancel | Release
+class Test(_Request):
+    """Evaluate the test split with the best weights."""
+
+    type: Literal["test"] = "test"
+
+
+Request = Pause | Continue | Stop | Checkpoint | Edit | Sample | Export | Lens | Cancel | Release | Test
 _ORDER = itertools.count()
 
 

@@ -3,10 +3,13 @@
 What is possible with a run is decided here and nowhere else: keys, headline, dialogs, command line and the list of runs ask.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run import stopping
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.log import Facts, RunLog
 from torchtty.engine.contract.run.status import RunState, Status
@@ -30,6 +33,7 @@ class Action(StrEnum):
     RELEASE = "release"
     DELETE = "delete"
     REPLAY = "replay"
+    TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,13 @@ class RunSnapshot:
                 return f"{run} and has no model yet: try again once it trains."
             case Action.LENS if self.family is not None and not self.family.has_network:
                 return f"{self.family.title} counts and has no network that a lens could look into."
-            case Action.SAMPLE | Action.LENS | Action.EXPORT if not self.is_served and not self.checkpoints:
+            case Action.TEST if why := self._why_not_test():
+                return why
+            case Action.TEST if begins:
+                return f"{run} and has no model yet: try again once it trains."
+            case Action.SAMPLE | Action.LENS | Action.EXPORT | Action.TEST if (
+                not self.is_served and not self.checkpoints
+            ):
                 return f"{self.name} has no checkpoint, so there is no model to load."
             case Action.CHECKPOINT if begins:
                 return f"{run} and has no model yet: there is nothing to save."
@@ -164,6 +174,25 @@ class RunSnapshot:
         if self.family is not None and not self.family.trains_by_steps:
             return f"{self.name} is trained in one pass over the data: there is nothing to resume. Train a new run."
         return "" if self.checkpoints else f"{self.name} has no checkpoint to resume from. Train a new run."
+
+    def _why_not_test(self) -> str:
+        if self.family is not None and self.family.tested is None:
+            return f"{self.family.title} has no loss on a test split: none of its losses says how good it is."
+        if self.configuration is not None and not self.settings.get("data", {}).get("test_fraction"):
+            return (
+                f"{self.name} has no test split. Train a run with --data.test_fraction 0.1, and a tenth of the data is kept "
+                "aside for it."
+            )
+        return ""
+
+    def why_it_would_end(self, edits: Mapping[str, Any]) -> str:
+        """Say why the run would end at once if it was resumed with these edits of its settings; empty if it goes on."""
+        return stopping.why_it_would_end(self.name, self.status, self.settings, edits)
+
+    @property
+    def ended_by(self) -> str:
+        """The setting whose rule ended the run before its last step; empty where none did."""
+        return stopping.ended_by(self.status)
 
     def waits_for(self) -> str:
         """Say what a request that was just sent waits for."""

@@ -58,6 +58,10 @@ class Status(BaseModel):
     waiting_for: str = ""  # the run that holds the device, while this one is queued
     unreachable: bool = False  # it failed because something it needs cannot be fetched from here
     message: str = ""  # why the run failed, or what else a person should know
+    max_seconds: float | None = None  # of training, after which it ends
+    ended_by: str = ""  # the setting whose rule ended a finished run before its last step
+    test: dict[str, float] = {}  # the latest evaluation of the test split, and the step whose weights it is about
+    test_step: int | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +72,20 @@ class Status(BaseModel):
             known = {name: value for name, value in old.items() if value is not None}
             return content | {"metrics": known, "best": content.get("best", content.get("best_val_loss"))}
         return content
+
+    @property
+    def share_done(self) -> float:
+        """How much of the training is done, by steps or by seconds: whichever is further."""
+        steps = self.step / self.max_steps if self.max_steps else 0.0
+        return min(1.0, max(0.0, steps, self.seconds / self.max_seconds if self.max_seconds else 0.0))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest of the training takes at the present speed; None where there is none."""
+        if not self.steps_per_second:
+            return None
+        left = max(0, self.max_steps - self.step) / self.steps_per_second
+        return left if self.max_seconds is None else min(left, max(0.0, self.max_seconds - self.seconds))
 
     def observed(self, now: float | None = None) -> "Status":
         """Return the status as an observer sees it: a live run whose process is gone is lost, and nobody serves."""

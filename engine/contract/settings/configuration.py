@@ -57,6 +57,7 @@ def parse(tree: Mapping[str, Any]) -> Configuration:
         for name, section in configuration.sections().items()
         for field, message in section.check()
     ]
+    clashes += [Problem(path, message) for path, message in configuration.check()]
     if clashes:
         raise ConfigurationError(clashes)
     return configuration

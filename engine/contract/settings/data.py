@@ -32,6 +32,10 @@ class TextData(Section):
         step=1000,
     )
 
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.val_fraction + self.test_fraction >= 1:
+            yield "test_fraction", "leaves nothing to train on beside val_fraction"
+
 
 class CharacterTokens(Section):
     """Every character is a token; characters that the corpus lacks are left out of a prompt, and reported."""

@@ -3,7 +3,7 @@
 A module outside the package declares a family by a `FAMILY` (see `family.py`) and is named in `TORCHTTY_FAMILIES`, a list of
 modules separated by commas. It is imported by the app and by every worker, so it must not import torch itself; the task and the
 model that it names may. The sections of its configuration derive from `TrainingBase` (`EvaluatedTraining` where it is evaluated)
-and `PeriodicSampling`, whose intervals the loop reads.
+and `PeriodicSampling`, whose intervals and rules for stopping the loop reads.
 """
 
 import os

@@ -3,7 +3,7 @@
 Everything that differs between families is here: the app, the command line and the loop ask the declaration and name no family.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -34,6 +34,10 @@ class Configuration(BaseModel):
     def kind(self) -> str:
         """The model's family, such as `gpt`."""
         return self.model.kind
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """Yield (setting, message) for values of different sections that do not go together."""
+        yield from ()
 
     def sections(self) -> dict[str, Section]:
         return {name: getattr(self, name) for name in type(self).model_fields}
@@ -98,7 +102,7 @@ class Family:
     `start` is what differs from the sections' own defaults. `task` is the class that trains it and `model` the callable that
     builds its module, both as `package.module:name`, since the contract does not import torch. `charts` are ordered, the most
     important first. `headline` lists what a run is summed up by: the first group whose metrics are all known is shown. `watched`
-    is the metric whose lowest value marks the best checkpoint.
+    is the metric whose lowest value marks the best checkpoint, `tested` the one that a test split is measured by, if it can be.
     """
 
     kind: str
@@ -111,6 +115,7 @@ class Family:
     charts: tuple[MetricChart, ...]
     headline: tuple[tuple[str, ...], ...]
     watched: str | None = None
+    tested: str | None = None
     output: Output = Output.TEXT
     has_network: bool = True  # whether there are layers for lenses to look into
     exports: bool = False  # whether other programs read the form in which its weights are exported

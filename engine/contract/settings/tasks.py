@@ -1,5 +1,6 @@
 """What the families of one kind of task share: the sections of their configurations, their metrics and their charts."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -54,6 +55,20 @@ class LanguageConfiguration(Configuration):
     training: LanguageTraining = Field(default_factory=LanguageTraining)
     sampling: PeriodicTextSampling = Field(default_factory=PeriodicTextSampling)
 
+    def check(self) -> Iterator[tuple[str, str]]:
+        if self.data.val_fraction:
+            return
+        if self.training.patience is not None:
+            yield (
+                "training.patience",
+                "needs a validation split: data.val_fraction is 0, so there is nothing to improve on",
+            )
+        if self.training.target_loss is not None and self.training.target == VAL_LOSS.name:
+            yield (
+                "training.target_loss",
+                "needs a validation split, and data.val_fraction is 0: set target_metric to train_eval_loss",
+            )
+
 
 class PictureModel(ModelSection):
     """What every model that draws pictures from noise has: their size in pixels, their channels, and the numbers of noise."""
@@ -78,6 +93,7 @@ TRAIN_LOSS = Metric(
     "train_loss", "train", "nats", "train", "training loss", averaged=True, loss=True, smoothed=True, role="train"
 )
 VAL_LOSS = Metric("val_loss", "val", "nats", "val", "validation loss", loss=True, role="val")
+TEST_LOSS = Metric("test_loss", "test", "nats", "test", "test loss")
 
 _LANGUAGE_METRICS = (
     TRAIN_LOSS,
@@ -85,6 +101,7 @@ _LANGUAGE_METRICS = (
     Metric("train_eval_loss", "train, evaluated", "nats", loss=True, role="train"),
     Metric("objective", "what training lowers", smoothed=True),
     Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
+    TEST_LOSS,
 )
 _LOSS_CHART = MetricChart("loss", "loss", ("train_loss", "val_loss"))
 
@@ -115,6 +132,7 @@ def language_family(section: type[ModelSection], **declared: Any) -> Family:
         "charts": (_LOSS_CHART, RATE_CHART, GRADIENT_CHART, SPEED_CHART),
         "headline": ((VAL_LOSS.name,), (TRAIN_LOSS.name,)),
         "watched": VAL_LOSS.name,
+        "tested": TEST_LOSS.name,
     }
     return Family(**shared | declared)
 
@@ -125,7 +143,7 @@ def counting_family(section: type[ModelSection], **declared: Any) -> Family:
         section,
         configuration=with_model(CountingConfiguration, section),
         task="torchtty.engine.training.counting:CountingTask",
-        metrics=(*_LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True)),
+        metrics=(*_LANGUAGE_METRICS[:3], Metric("whole_loss", "whole text", "nats", loss=True), TEST_LOSS),
         charts=(_LOSS_CHART,),
         has_network=False,
         **declared,

@@ -21,6 +21,14 @@ class TrainingBase(Section):
     """How a model is trained by gradient descent, whatever it learns."""
 
     max_steps: int = setting(5000, "Steps until training ends.", ge=1, le=10**9, step=1000, unit="steps", live=True)
+    max_seconds: float | None = setting(
+        None,
+        "Seconds of training, pauses left out, after which it ends; none: no limit.",
+        gt=0,
+        step=60,
+        unit="seconds",
+        live=True,
+    )
     batch_size: int = setting(32, "Examples a step.", ge=1, le=65536, stepping=Stepping.POWERS)
     log_interval: int = setting(
         10, "Steps a point of the training curve is averaged over.", ge=1, step=10, unit="steps"
@@ -50,11 +58,40 @@ class EvaluatedTraining(TrainingBase):
 
     eval_interval: int = setting(250, "Steps between evaluations.", ge=1, step=50, unit="steps", live=True)
     eval_batches: int = setting(20, "Batches an evaluation on each split; 0 takes the whole split.", ge=0, step=10)
+    patience: int | None = setting(
+        None,
+        "Training ends after so many evaluations in a row without improvement on the validation split; none: it does not.",
+        ge=1,
+        unit="evaluations",
+        live=True,
+    )
+    min_delta: float = setting(
+        0.0, "The least that the loss must fall by to count as an improvement for patience.", ge=0, step=0.01, live=True
+    )
+    patience_smoothing: float = setting(
+        0.5,
+        "Weight of the past in the exponential mean of the evaluations that patience looks at; 0 takes each as it is.",
+        ge=0,
+        lt=1,
+        step=0.1,
+        live=True,
+    )
+    target_loss: float | None = setting(
+        None, "Training ends once the loss has fallen to this; none: it does not.", step=0.1, live=True
+    )
+
+    @property
+    def target(self) -> str | None:
+        """The metric that target_loss is about; none means the one that marks the best checkpoint."""
+        return None
 
 
 class LanguageTraining(EvaluatedTraining):
     """How a model of language is trained by gradient descent."""
 
+    target_metric: Literal["val_loss", "train_eval_loss"] = setting(
+        "val_loss", "What target_loss is held against: the loss on the validation or on the training split, evaluated."
+    )
     grad_clip: float = setting(
         1.0,
         "Largest gradient let through, measured as grad_clip_kind says; 0 lets all through.",
@@ -71,6 +108,10 @@ class LanguageTraining(EvaluatedTraining):
         "token; bce, each token as a yes or no, from sigmoids or (with-logits) in one stable step. The curves show "
         "cross-entropy whichever it is.",
     )
+
+    @property
+    def target(self) -> str:
+        return self.target_metric
 
 
 class AdversarialTraining(TrainingBase):

@@ -362,3 +362,19 @@ def test_the_losses_of_two_models_fit_into_their_column(write_run, loss_d, loss_
     row = replace(row, snapshot=replace(row.snapshot, status=Status(metrics={"loss_d": loss_d, "loss_g": loss_g})))
     (column,) = (column for column in fitting(200, [row]) if column.key == "val")
     assert cell_len(column.write(row).plain) <= column.width
+
+
+async def test_a_test_loss_has_a_column_where_there_is_one_and_the_details_say_why_a_run_stopped(three_runs):
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        assert "test" not in [column.key for column in fitting(200, list(app.table.shown.values()))]
+        early = {"ended_by": "training.patience", "message": "Stopped after 3 evaluations.", "max_steps": 1000}
+        three_runs[2].status(RunState.FINISHED, step=400, test={"test_loss": 2.0512}, test_step=300, **early)
+        await until(pilot, shows(app, "2.051"))
+        columns = [column.key for column in fitting(120, list(app.table.shown.values()))]
+        assert columns[columns.index("best") + 1] == "test"
+        await pilot.press("d")
+        await until(pilot, shows(app, "finished by patience"))
+        assert "Stopped after 3 evaluations." in screen_text(app)
+        assert "2.051, with the weights of step 300" in screen_text(app)

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from pydantic import Field
+
 from torchtty.engine.contract.settings.family import ModelSection
 from torchtty.engine.contract.settings.fields import setting
-from torchtty.engine.contract.settings.tasks import language_family
+from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family, with_model
+from torchtty.engine.contract.settings.training import LanguageTraining
 
 
 class RNNModel(ModelSection):
@@ -35,8 +38,31 @@ class RNNModel(ModelSection):
             yield "carry_state", "goes with predict = each only: turn it off, or predict each"
 
 
+class RecurrentTraining(LanguageTraining):
+    """How a recurrent network is trained by gradient descent."""
+
+    target_metric: Literal["val_loss", "train_eval_loss", "smoothed_sum"] = setting(  # type: ignore[assignment]
+        "val_loss",
+        "What target_loss is held against: the evaluated loss on either split, or, at every point of the curve, the training "
+        "loss summed over a window and smoothed, from chance on.",
+    )
+
+
+class RecurrentConfiguration(LanguageConfiguration):
+    """A run that learns to predict the next token with a state that goes from one to the next."""
+
+    training: RecurrentTraining = Field(default_factory=RecurrentTraining)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        yield from super().check()
+        assert isinstance(self.model, RNNModel)
+        if self.training.target == "smoothed_sum" and not self.model.carry_state:
+            yield "training.target_metric", "can be smoothed_sum only where the text is read in order: with carry_state"
+
+
 FAMILY = language_family(
     RNNModel,
+    configuration=with_model(RecurrentConfiguration, RNNModel),
     title="RNN",
     summary="Recurrent: reads one token at a time into a hidden state. Vanilla, LSTM or GRU.",
     task="torchtty.engine.training.recurrent:RecurrentTask",
