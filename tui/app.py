@@ -171,6 +171,13 @@ class TorchttyApp(App[int]):
         if isinstance(self.screen, TrainScreen):
             self.screen.compose_like(event.like)
 
+    def on_run_view_advice_wanted(self, event: "RunView.AdviceWanted") -> None:
+        from torchtty.tui.train.screen import TrainScreen
+
+        self.action_mode("train")
+        if isinstance(self.screen, TrainScreen):
+            self.screen.apply_advice(event.snapshot, event.finding)
+
     def on_lenses_screen_run_wanted(self, event: "LensesScreen.RunWanted") -> None:
         from torchtty.tui.train.screen import TrainScreen
 

@@ -33,6 +33,7 @@ from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
+from torchtty.engine.worker.notification import Notifier
 from torchtty.engine.worker.requests import Dispatcher
 
 IDLE_SECONDS = "600"  # how long a finished run's model stays in memory, unless TORCHTTY_IDLE_SECONDS says otherwise
@@ -93,6 +94,7 @@ class Session:
         self.writer = RunWriter(self.run, status)
         self.writer.start()
         self._began = time.monotonic()
+        self._notifier = Notifier(self.run, self.writer.warn)
         self.requests = Dispatcher(self.writer, self._acquire_device, self._release_device)
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
@@ -110,6 +112,7 @@ class Session:
                 self._device_lock.release()
             self.writer.close()
             self.lock.release(force=True)
+            self._notifier.wait()  # last: whoever wants the run or its device need not wait for a slow command
 
     def _failed(self, message: str) -> int:
         self.failure = message
@@ -124,6 +127,8 @@ class Session:
             self.loop.fail(message, weights_are_good=self._trains)
         else:
             self.writer.state(RunState.FAILED, message)
+        if self.mode is Mode.TRAIN or self._trains:
+            self._notifier.ended(self.writer.status)
         return 1
 
     def _put_back(self, message: str) -> None:
@@ -158,6 +163,7 @@ class Session:
         self._device_lock = DeviceLock(device)
         if self.mode is not Mode.SERVE and not self._acquire_device():
             self.writer.state(RunState.STOPPED)
+            self._notifier.ended(self.writer.status)
             return 0
         task = build_task(
             configuration,
@@ -188,8 +194,10 @@ class Session:
                     device=device,
                 )
             )
+            self._notifier.watch()
             self._train(self.loop)
             self._release_device()
+            self._notifier.ended(self.writer.status)
             if facts.parameters != task.facts.parameters:
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()

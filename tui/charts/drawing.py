@@ -94,7 +94,7 @@ class Drawing:
     def lines(self, *, labels_cursor: bool) -> list[Line]:
         """Draw everything below the legend; `labels_cursor` writes the cursor's step beneath it, on the x axis."""
         spec, area, style = self.spec, self.area, self.spec.style
-        styles = [style.axis, style.reference, style.mark, style.cursor]
+        styles = [style.axis, style.reference, style.mark, style.cursor, style.finding]
         canvas = Canvas(spec.width, spec.height - 1)
         if area.left:
             y_ticks = [(area.y.fraction(tick.position), tick.label) for tick in self.y_ticks]
@@ -137,12 +137,29 @@ class Drawing:
             title = printable_line(mark.title)
             if title and _is_free(cells, 0, column + 1, title):
                 cells.write(0, column + 1, title, 2)
+        self._draw_bands(cells)
         if spec.cursor is not None:
             cells.line_down(self._cursor_column(spec.cursor), 0, area.height, "│", 3)
         for row in rows.values():
             cells.line_across(row, area.left, area.width, "┈", 1)
         for row, column, text in labels:  # again, for the blanks beside them, through which lines were drawn
             cells.write(row, column, text, 1)
+
+    def _draw_bands(self, cells: Cells) -> None:
+        """Draw where something is wrong: a line down at its first step, and a bar along the bottom up to its last."""
+        area = self.area
+        for band in self.spec.bands:
+            first, last = (self.spec.x_fraction(step, area) for step in (band.first, band.last))
+            if not 0 <= first <= 1:
+                continue
+            begin = area.column(first)
+            title = printable_line(band.title)
+            for row in (0, 1):  # the second one where the title of a mark stands in the first
+                if title and _is_free(cells, row, begin + 1, title):
+                    cells.write(row, begin + 1, title, 4)
+                    break
+            cells.line_across(area.height - 1, begin, max(1, area.column(min(max(last, first), 1.0)) - begin), "▁", 4)
+            cells.line_down(begin, 0, area.height, "╎", 4)
 
     def _label(self, cells: Cells, row: int, title: str) -> tuple[int, int, str] | None:
         """Return (row, column, text) for a reference's label, at the right or else the left end; None without room."""

@@ -178,6 +178,14 @@ def show(run: Run, as_json: AsJson = False) -> int:
 
 
 @app.command(rich_help_panel=INSPECT)
+def diagnose(run: Run, as_json: AsJson = False) -> int:
+    """Say what is wrong with a run, what shows it, and which change to try."""
+    from torchtty.tui.cli.diagnose import diagnose
+
+    return diagnose(run, as_json=as_json)
+
+
+@app.command(rich_help_panel=INSPECT)
 def lens(
     lens: Annotated[
         Given, typer.Argument(metavar="[LENS]", help="What to look at; without one they are listed.")
