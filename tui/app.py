@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.screen import RunsScreen
+    from torchtty.tui.shell.notification import Announcements
     from torchtty.tui.workers import WorkerPool
 
 
@@ -79,6 +80,8 @@ class TorchttyApp(App[int]):
         self._pool = pool
         self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
         self._leaving = False
+        self._announcements: Announcements | None = None
+        self._tells_focus = False  # whether the terminal says when it is left
 
     @property
     def pool(self) -> "WorkerPool":
@@ -203,6 +206,38 @@ class TorchttyApp(App[int]):
             self.pool.hand_over(run, mode, edits)
         except UserError as error:
             self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+
+    # Notifying whoever has left the terminal.
+
+    def on_app_blur(self) -> None:
+        self._tells_focus = True
+
+    def on_app_focus(self) -> None:
+        self._tells_focus = True
+
+    def on_run_view_changed(self, event: "RunView.Changed") -> None:
+        if event.snapshot is not None:
+            self._announce(self.announcements.of_state(event.snapshot))
+
+    def on_run_view_diagnosed(self, event: "RunView.Diagnosed") -> None:
+        self._announce(self.announcements.of_findings(event.snapshot, event.findings))
+
+    @property
+    def announcements(self) -> "Announcements":
+        """What is worth a notification; made on first use, which is not before something is on the screen."""
+        if self._announcements is None:
+            from torchtty.tui.shell.notification import Announcements
+
+            self._announcements = Announcements()
+        return self._announcements
+
+    def _announce(self, text: str) -> None:
+        """Have the terminal notify, unless it is known to be looked at."""
+        from torchtty.tui.shell.notification import sequence
+
+        looked_at = self._tells_focus and self.app_focus
+        if text and not looked_at and self._driver is not None and (written := sequence(text)):
+            self._driver.write(written)
 
     # Help, palette, leaving.
 

@@ -67,8 +67,9 @@ class Case:
         return self.training.start[0] <= max(1, self.value("training.log_interval") or 1)
 
     @property
-    def ended(self) -> bool:
-        return not self.status.state.is_live
+    def sees_context(self) -> bool:
+        """Whether the model sees more than the token before, so that it can do better than counting pairs."""
+        return not self.family.sees_one_token and (self.value("model.block_size") or 0) > 1
 
     @property
     def failed(self) -> bool:

@@ -8,7 +8,7 @@ from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES, family_of
-from torchtty.engine.contract.settings.family import GRADIENT_NORM, LEARNING_RATE
+from torchtty.engine.contract.settings.family import GRADIENT_NORM
 
 RULES: tuple[Callable[[Case], Finding | None], ...] = (
     learning.out_of_memory,
@@ -44,4 +44,4 @@ class Diagnosis:
 def _followed() -> set[str]:
     """Return the metrics that the rules look at, of whichever family."""
     losses = {metric.name for family in FAMILIES.values() for metric in family.metrics if metric.loss}
-    return losses | {GRADIENT_NORM.name, LEARNING_RATE.name}
+    return losses | {GRADIENT_NORM.name}

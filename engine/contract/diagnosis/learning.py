@@ -18,7 +18,9 @@ NO_GRADIENT = 1e-3  # the norm of a network's gradient at chance is 0.1 to 10
 HARDLY_ANY = 0.05  # of one that is sure and wrong 3 to 30
 PATIENCE = 300  # steps behind the warm-up in which every recipe has left chance behind
 BARELY = 0.25  # of the way from chance to counting single tokens, which a network goes in its first hundred steps
-STUCK = 0.1  # of that way: what comes down by less in the second half of so long a run is stuck
+STUCK = (
+    0.04  # of that way: what comes down by less from the second quarter of a run to its last is stuck; a recipe by 0.07
+)
 FLAT = 0.03  # of what was learnt: less than that in the second half of a run is standing still
 FLAT_STEPS = 10_000  # before so many, a loss that stands still may only rest
 
@@ -154,21 +156,21 @@ def learns_too_slowly(case: Case) -> Finding | None:
 def steps_too_far(case: Case) -> Finding | None:
     """The loss came down at once to what counting comes to, and stays: the steps are too large to learn more."""
     trend, chance = case.training, case.chance
-    known = case.bigram if (case.value("model.block_size") or 0) > 1 else None
+    known = case.bigram if case.sees_context else None
     if known is None or chance is None or not case.is_judged or not case.begins_untrained:
         return None
     if trend.start[1] > SURE_AND_WRONG * chance:
         return None  # what it began with holds it back
     half, recent = trend.last / 2, trend.recent(case.recent_rows)
-    early, later = trend.between(half - half / 4, half), trend.between(half)
-    if early is None or later is None or recent is None:
+    early, late = trend.between(half / 2, half), trend.between(half * 1.5)
+    if early is None or late is None or recent is None:
         return None
     if trend.last < case.warm_up + 2 * PATIENCE or half < case.edited():
         return None
     learnt = chance - known
     if learnt < LEARNT * chance or not known < recent.mean < chance - BARELY * learnt:
         return None
-    if early.mean - recent.mean > STUCK * learnt:
+    if early.mean - late.mean > STUCK * learnt:
         return None  # it still comes down
     sentence = (
         f"Since step {half:,.0f} the loss stands at {recent.mean:.3f}, and counting pairs of tokens comes to {known:.3f}: the "
@@ -182,11 +184,11 @@ def steps_too_far(case: Case) -> Finding | None:
 
 def has_plateaued(case: Case) -> Finding | None:
     """Neither loss has moved in the second half of a long run whose rate does not fall by itself."""
-    trend, rates, val = case.training, case.trend("learning_rate"), case.validation
+    trend, val = case.training, case.validation
     half = trend.last / 2
     if trend.last < FLAT_STEPS or not case.is_judged or case.edited() > half or len(val.stretches) < 8:
         return None
-    if case.value("schedule.kind") != "constant" or not rates.stretches:
+    if case.value("schedule.kind") != "constant" or not case.sees_context:
         return None
     early, late = trend.between(half, half * 1.25), trend.between(trend.last - half / 4)
     val_early, val_late = val.between(half / 2, half), val.between(half)

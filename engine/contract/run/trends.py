@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from math import inf, isfinite, nan
+from operator import lt
 from statistics import median
 from typing import NamedTuple
 
@@ -63,6 +64,9 @@ class Trend:
 
     def extend(self, steps: Sequence[float], values: Sequence[float]) -> None:
         """Add points. A step that is not beyond the last first removes what was there from that step on."""
+        if all(map(lt, steps, steps[1:])):
+            self._extend(steps, values)
+            return
         begin = 0
         for at, (one, other) in enumerate(pairwise(steps), 1):
             if other <= one:
