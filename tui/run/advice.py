@@ -28,6 +28,6 @@ def proposal(findings: Sequence[Finding]) -> str:
 
 
 def bands(findings: Sequence[Finding], chart: MetricChart) -> list[Band]:
-    """Return where a chart shows what is wrong: each finding on the chart that draws its metric."""
-    shown = [finding for finding in findings if finding.evidence.metric in chart.metrics]
+    """Return where a chart shows what is wrong: each finding that has a beginning, on the chart that draws its metric."""
+    shown = [one for one in findings if one.evidence.metric in chart.metrics and one.evidence.first > 1]
     return [Band(one.evidence.first, one.evidence.last, one.name) for one in shown]

@@ -13,7 +13,7 @@ FEW = 500  # tokens of a validation split: a loss of 2 ± 1 nats a token is then
 D_WON = 0.01  # the discriminator's loss: right with 99.5 % on real and on drawn pictures alike
 G_LOST = 6.0  # the generator's loss: its pictures are held to be real with 0.25 %
 GAME = 0.2  # of the steps for which that has been so
-SHORTEST_GAME = 100  # steps at least: the recipe on digits has 0.02 and 5 around step 100, and recovers
+SHORTEST_GAME = 200  # steps at least: many games begin like that, and turn within their first 200 steps
 
 
 def overfits(case: Case) -> Finding | None:
