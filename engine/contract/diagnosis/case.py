@@ -98,6 +98,10 @@ class Case:
         return self.facts.ready.tokens if self.facts.ready else {}
 
     @property
+    def parameters(self) -> int:
+        return (self.facts.ready.parameters if self.facts.ready else None) or 0
+
+    @property
     def epochs(self) -> float:
         """How often each token was seen; 0 if that is not known."""
         tokens = self.tokens.get("train", 0)

@@ -6,7 +6,7 @@ from torchtty.engine.contract.diagnosis.finding import Change, Evidence, Finding
 RISEN = 0.02  # of the best validation loss: less may come from the weights' own jitter
 EVALUATIONS = 3  # behind the best one that all have to lie above it
 STARVED = 30  # times that every token was seen by then
-GAP = 0.2  # of the validation loss: how much lower the training loss is where the text is known by heart
+FEW_TO_A_WEIGHT = 4  # weights to a token from which the text can be known by heart
 DECAY = "optimizer.weight_decay"
 FIRST_DECAY = 1e-3  # where none is usual: an MLP on 1,000 names came from 2.72 to 2.58 by it after 8,000 steps of SGD
 FEW = 500  # tokens of a validation split: a loss of 2 ± 1 nats a token is then known to 0.05 at best
@@ -28,7 +28,12 @@ def overfits(case: Case) -> Finding | None:
     last = later[-EVALUATIONS:]
     now, limit = sum(part.mean for part in last) / len(last), best.mean + max(RISEN * best.mean, 3 * val.jitter())
     before, recent = trend.between(best.first - _width(case), best.last + _width(case)), trend.recent(case.recent_rows)
-    if before is None or recent is None or min(part.mean for part in last) < limit or recent.mean >= before.mean:
+    if (
+        before is None
+        or recent is None
+        or min(part.mean for part in last) < limit
+        or recent.mean >= min(before.mean, best.mean)
+    ):
         return None
     start = int(best.first)
     shown = (
@@ -44,10 +49,12 @@ def overfits(case: Case) -> Finding | None:
     )
     since = f" since step {start:,}" if start else ""
     change = _regularised(case)
-    if case.epochs < STARVED or now - recent.mean <= GAP * now:
+    tokens = case.tokens.get("train", 0)
+    if case.epochs < STARVED or FEW_TO_A_WEIGHT * tokens > case.parameters:
         sentence = f"{course}: what it learns now holds for the training data alone."
         return Finding("overfits", f"overfits{since}", sentence, evidence, change, start)
-    sentence = f"{course}: {case.tokens['train']:,} tokens are few, and each was seen {case.epochs:,.0f} times."
+    few = f"{tokens:,} tokens are few for {case.parameters:,} weights, and each was seen {case.epochs:,.0f} times"
+    sentence = f"{course}: {few}."
     more = case.change("data.limit", None, "all of the data are harder to learn by heart")
     # More data make another run of it, which cannot go on from a checkpoint.
     return Finding("starves", f"starves on data{since}", sentence, evidence, more or change, None if more else start)

@@ -43,16 +43,16 @@ SGD = {"optimizer.kind": "sgd", "training.grad_clip": "0"}
 RUNS: dict[str, tuple[str, dict[str, str]]] = {
     "good": ("mlp", MLP | {"training.max_steps": "1500"}),
     "nan": ("gpt", GPT | SGD | {"optimizer.learning_rate": "10", "training.max_steps": "400", "training.log_interval": "1"}),
-    "hot": ("mlp", MLP | {"optimizer.learning_rate": "5", "training.max_steps": "600"}),
+    "hot": ("mlp", MLP | {"optimizer.learning_rate": "5", "schedule.kind": "constant", "training.max_steps": "600"}),
     "unscaled": ("mlp", MLP | {"model.initialisation": "unscaled", "training.max_steps": "100"}),
     "dead": ("mlp", MLP | {"model.initialisation": "unscaled", "training.loss": "mse", "training.max_steps": "400"}),
     "slow": ("mlp", MLP | {"optimizer.learning_rate": "1e-5", "training.max_steps": "500"}),
-    "coarse": ("mlp", MLP | {"optimizer.kind": "adam", "optimizer.learning_rate": "0.3", "schedule.kind": "constant"}
-        | {"training.max_steps": "1500"}),
+    "coarse": ("gpt", GPT | {"optimizer.learning_rate": "0.1", "schedule.kind": "constant", "training.max_steps": "700"}
+        | {"training.batch_size": "32", "model.block_size": "16"}),
     "flat": ("mlp", MLP | {"optimizer.learning_rate": "0.7", "schedule.kind": "constant", "training.max_steps": "14000"}
         | {"training.log_interval": "20", "training.eval_interval": "500", "model.n_hidden": "20"}),
-    "overfitting": ("gpt", GPT | {"data.limit": "1200", "optimizer.learning_rate": "1e-2", "training.max_steps": "900"}
-        | {"model.n_embd": "64", "training.eval_interval": "50"}),
+    "overfitting": ("mlp", MLP | {"data.limit": "1000", "training.max_steps": "7000", "model.n_hidden": "200"}
+        | {"schedule.kind": "constant", "training.eval_interval": "500"}),
     "starving": ("mlp", MLP | {"data.limit": "300", "training.max_steps": "2500", "model.n_hidden": "200"}),
 }  # fmt: skip
 
@@ -91,9 +91,9 @@ def findings(run: RunDirectory) -> tuple[Finding, ...]:
         ("unscaled", ["saturated"], ("model.initialisation", "fan-in")),
         ("dead", ["saturated", "saturated"], ("training.loss", "cross-entropy")),
         ("slow", ["slow"], ("optimizer.learning_rate", 1e-4)),
-        ("coarse", ["coarse"], ("optimizer.learning_rate", 0.02)),
+        ("coarse", ["coarse"], ("optimizer.learning_rate", 0.01)),
         ("flat", ["plateau"], ("optimizer.learning_rate", 0.2)),
-        ("overfitting", ["overfits"], ("model.dropout", 0.2)),
+        ("overfitting", ["overfits"], ("optimizer.weight_decay", 1e-3)),
         ("starving", ["starves", "few"], ("data.limit", None)),
     ],
 )
