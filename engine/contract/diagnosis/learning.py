@@ -18,9 +18,7 @@ NO_GRADIENT = 1e-3  # the norm of a network's gradient at chance is 0.1 to 10
 HARDLY_ANY = 0.05  # of one that is sure and wrong 3 to 30
 PATIENCE = 300  # steps behind the warm-up in which every recipe has left chance behind
 BARELY = 0.25  # of the way from chance to counting single tokens, which a network goes in its first hundred steps
-STUCK = (
-    0.04  # of that way: what comes down by less from the second quarter of a run to its last is stuck; a recipe by 0.07
-)
+STUCK = 0.05  # of that way: what comes down by less from a run's second quarter to its last is stuck; a recipe by 0.07
 FLAT = 0.03  # of what was learnt: less than that in the second half of a run is standing still
 FLAT_STEPS = 10_000  # before so many, a loss that stands still may only rest
 
@@ -42,20 +40,12 @@ def out_of_memory(case: Case) -> Finding | None:
 
 def diverges(case: Case) -> Finding | None:
     """A loss left the numbers, or rose again by much of what had been learnt."""
-    change = case.stepped(RATE, -2, "smaller steps do not overshoot")
     for name in case.losses:
-        at = case.trend(name).broken
-        if at is not None:
-            title = case.family.metric(name).description or case.family.metric(name).title
-            sentence = f"The {title} stopped being a finite number at step {at:,.0f}: the steps are too large."
-            return Finding(
-                "diverges",
-                f"diverges at step {at:,.0f}",
-                sentence,
-                Evidence(name, int(at), int(at)),
-                change,
-                int(at) - 1,
-            )
+        if (broken := case.trend(name).broken) is not None:
+            at, title = int(broken), case.family.metric(name).description or case.family.metric(name).title
+            sentence = f"The {title} stopped being a finite number at step {at:,}: the steps are too large."
+            evidence = Evidence(name, at, at)
+            return Finding("diverges", f"diverges at step {at:,}", sentence, evidence, _smaller_steps(case), at - 1)
     trend = case.training
     recent, best = trend.recent(case.recent_rows), trend.lowest(case.recent_rows)
     if not case.is_judged or recent is None or best is None or recent.last < case.warm_up:
@@ -77,7 +67,12 @@ def diverges(case: Case) -> Finding | None:
     )
     sentence = f"The training loss rose from {was} to {recent.mean:.3f}, and stays up: the steps are too large."
     evidence = Evidence(case.losses[0], int(since), int(recent.last), (("before", before.mean), ("now", recent.mean)))
-    return Finding("diverges", f"diverges since step {since:,.0f}", sentence, evidence, change, int(before.last))
+    what, change = f"diverges since step {since:,.0f}", _smaller_steps(case)
+    return Finding("diverges", what, sentence, evidence, change, int(before.last))
+
+
+def _smaller_steps(case: Case) -> Change | None:
+    return case.stepped(RATE, -2, "smaller steps do not overshoot")
 
 
 def is_sure_and_wrong(case: Case) -> Finding | None:

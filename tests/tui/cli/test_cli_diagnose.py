@@ -37,8 +37,8 @@ def test_findings_are_printed_with_their_evidence_and_a_command(write_run: Calla
     assert answer.code == 0
     for part in (
         "⚠ diverges since step 210",
-        "The training loss rose from 2.073 around step 190 to 9.000",
-        "train_loss · steps 210 to 690 · before 2.0725 · now 9.0000",
+        "The training loss rose from 2.275 around step 190 to 9.000",
+        "train_loss · steps 210 to 690 · before 2.2750 · now 9.0000",
         "try       learning_rate 0.02: smaller steps do not overshoot",
         "torchtty fork hot --step 180 --optimizer.learning_rate 0.02",
     ):
