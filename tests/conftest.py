@@ -15,6 +15,7 @@ for _name in ("RUNS", "STATE", "DATA", "CONFIG"):
 os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
 os.environ["TORCHTTY_IMAGES"] = "blocks"  # whichever terminal the tests run in
 os.environ.pop("TORCHTTY_MIRROR", None)
+os.environ.pop("TORCHTTY_NOTIFY", None)
 os.environ.pop("NO_COLOR", None)
 
 from torchtty.engine.contract.client.workers import Mode, WarmWorker  # noqa: E402

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.screen import RunsScreen
+    from torchtty.tui.shell.notification import Announcements
     from torchtty.tui.workers import WorkerPool
 
 
@@ -81,6 +82,8 @@ class TorchttyApp(App[int]):
         self._pool = pool
         self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
         self._leaving = False
+        self._announcements: Announcements | None = None
+        self._tells_focus = False  # whether the terminal says when it is left
 
     @property
     def pool(self) -> "WorkerPool":
@@ -162,6 +165,13 @@ class TorchttyApp(App[int]):
         if isinstance(self.screen, TrainScreen):
             self.screen.compose_like(event.like)
 
+    def on_run_view_advice_wanted(self, event: "RunView.AdviceWanted") -> None:
+        from torchtty.tui.train.screen import TrainScreen
+
+        self.action_mode("train")
+        if isinstance(self.screen, TrainScreen):
+            self.screen.apply_advice(event.snapshot, event.finding)
+
     def on_lenses_screen_run_wanted(self, event: "LensesScreen.RunWanted") -> None:
         trained = [screen for screen in self.get_screen_stack("train") if isinstance(screen, TrainScreen)]
         event.by.look_into(next((screen.view.run for screen in trained if screen.is_furnished), None))
@@ -209,6 +219,38 @@ class TorchttyApp(App[int]):
         for view in self.screen.query(RunView):
             if view.run == run:
                 view.report(sentence)
+
+    # Notifying whoever has left the terminal.
+
+    def on_app_blur(self) -> None:
+        self._tells_focus = True
+
+    def on_app_focus(self) -> None:
+        self._tells_focus = True
+
+    def on_run_view_changed(self, event: "RunView.Changed") -> None:
+        if event.snapshot is not None:
+            self._announce(self.announcements.of_state(event.snapshot))
+
+    def on_run_view_diagnosed(self, event: "RunView.Diagnosed") -> None:
+        self._announce(self.announcements.of_findings(event.snapshot, event.findings))
+
+    @property
+    def announcements(self) -> "Announcements":
+        """What is worth a notification; made on first use, which is not before something is on the screen."""
+        if self._announcements is None:
+            from torchtty.tui.shell.notification import Announcements
+
+            self._announcements = Announcements()
+        return self._announcements
+
+    def _announce(self, text: str) -> None:
+        """Have the terminal notify, unless it is known to be looked at."""
+        from torchtty.tui.shell.notification import sequence
+
+        looked_at = self._tells_focus and self.app_focus
+        if text and not looked_at and self._driver is not None and (written := sequence(text)):
+            self._driver.write(written)
 
     # Help, palette, leaving.
 

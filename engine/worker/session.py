@@ -34,6 +34,7 @@ from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
+from torchtty.engine.worker.notification import Notifier
 from torchtty.engine.worker.replayer import Replayer
 from torchtty.engine.worker.requests import Dispatcher
 
@@ -95,6 +96,7 @@ class Session:
         self.writer = RunWriter(self.run, status)
         self.writer.start()
         self._began = time.monotonic()
+        self._notifier = Notifier(self.run, self.writer.warn)
         self.requests = Dispatcher(self.writer, self._acquire_device, self._release_device)
         self._replay: Replay | None = None
         signal.signal(signal.SIGTERM, self._on_signal)
@@ -113,6 +115,7 @@ class Session:
                 self._device_lock.release()
             self.writer.close()
             self.lock.release(force=True)
+            self._notifier.wait()  # last: whoever wants the run or its device need not wait for a slow command
 
     def _failed(self, message: str) -> int:
         self.failure = message
@@ -127,6 +130,8 @@ class Session:
             self.loop.fail(message, weights_are_good=self._trains)
         else:
             self.writer.state(RunState.FAILED, message)
+        if self.mode is Mode.TRAIN or self._trains:
+            self._notifier.ended(self.writer.status)
         return 1
 
     def _put_back(self, message: str) -> None:
@@ -166,6 +171,7 @@ class Session:
         self._device_lock = DeviceLock(device)
         if self.mode is not Mode.SERVE and not self._acquire_device():
             self.writer.state(RunState.STOPPED)
+            self._notifier.ended(self.writer.status)
             return 0
         task = build_task(
             configuration,
@@ -196,8 +202,10 @@ class Session:
                     device=device,
                 )
             )
+            self._notifier.watch()
             self._train(self.loop)
             self._release_device()
+            self._notifier.ended(self.writer.status)
             if facts.parameters != task.facts.parameters:
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()

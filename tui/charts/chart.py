@@ -15,7 +15,7 @@ from textual.widget import Widget
 from torchtty.tui.charts.frame import Frame, FrameBuilder
 from torchtty.tui.charts.painting import WIRE, Pace, Painting, frames_per_second, render
 from torchtty.tui.charts.series import Series
-from torchtty.tui.charts.spec import ChartSpec, Mark, Reference, next_smoothing
+from torchtty.tui.charts.spec import Band, ChartSpec, Mark, Reference, next_smoothing
 from torchtty.tui.charts.style import STYLED_PARTS, colour, style_of
 
 EARLIER = "Move the cursor to an earlier step; the legend shows the values there"
@@ -50,6 +50,7 @@ class Chart(Widget, can_focus=True):
     Chart > .chart--reference { color: $foreground 45%; }
     Chart > .chart--mark { color: $foreground 60%; }
     Chart > .chart--cursor { color: $foreground; text-style: bold; }
+    Chart > .chart--finding { color: $text-warning; }
     Chart:focus > .chart--title { color: $accent; }
     """
     BINDING_GROUP_TITLE = "Chart"
@@ -134,6 +135,10 @@ class Chart(Widget, can_focus=True):
         gone = set(old)
         self._change(marks=(*(mark for mark in self.spec.marks if mark not in gone), *new))
 
+    def set_bands(self, bands: Iterable[Band]) -> None:
+        """Draw where something is wrong, in place of what was drawn of that before."""
+        self._change(bands=tuple(bands))
+
     def set_x_max(self, x_max: float | None) -> None:
         """Let the x axis end at a step, or follow the data (None)."""
         self._change(x_max=x_max)
@@ -143,7 +148,7 @@ class Chart(Widget, can_focus=True):
         for series in self._series.values():
             series.clear()
         self._builder = FrameBuilder()
-        self._change(marks=(), cursor=None)
+        self._change(marks=(), bands=(), cursor=None)
 
     def _change(self, *, at_once: bool = False, **changes: object) -> None:
         changed = replace(self.spec, **changes)  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ class Drawing:
     def lines(self, *, labels_cursor: bool) -> list[Line]:
         """Draw everything below the legend; `labels_cursor` writes the cursor's step beneath it, on the x axis."""
         spec, area, style = self.spec, self.area, self.spec.style
-        styles = [style.axis, style.reference, style.mark, style.cursor]
+        styles = [style.axis, style.reference, style.mark, style.cursor, style.finding]
         canvas = Canvas(spec.width, spec.height - 1)
         if area.left:
             y_ticks = [(area.y.fraction(tick.position), tick.label) for tick in self.y_ticks]
@@ -137,6 +137,7 @@ class Drawing:
                 mark_labels.append(label)
         for _, column in marks:
             cells.line(range(area.height), (column,), "┊", 2)
+        self._draw_bands(cells)
         if spec.cursor is not None:
             cells.line(range(area.height), (self._cursor_column(spec.cursor),), "│", 3)
         for row in rows.values():
@@ -154,6 +155,23 @@ class Drawing:
                     if start >= self.area.left and _is_free(cells, row, start, title):
                         return row, start, title
         return None
+
+    def _draw_bands(self, cells: Cells) -> None:
+        """Draw where something is wrong: a line down at its first step, and a bar along the bottom up to its last."""
+        area = self.area
+        for band in self.spec.bands:
+            first, last = (self.spec.x_fraction(step, area) for step in (band.first, band.last))
+            if not 0 <= first <= 1:
+                continue
+            begin = area.column(first)
+            title = printable_line(band.title)
+            for row in (0, 1):  # the second one where the title of a mark stands in the first
+                if title and _is_free(cells, row, begin + 1, title):
+                    cells.write(row, begin + 1, title, 4)
+                    break
+            end = max(begin + 1, area.column(min(max(last, first), 1.0)))
+            cells.line((area.height - 1,), range(begin, end), "▁", 4)
+            cells.line(range(area.height), (begin,), "╎", 4)
 
     def _label(self, cells: Cells, row: int, title: str) -> tuple[int, int, str] | None:
         """Return (row, column, text) for a reference's label, at the right or else the left end; None without room."""

@@ -36,6 +36,15 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Steps between which something is wrong: a vertical line at the first, and a bar along the bottom up to the last."""
+
+    first: float
+    last: float
+    title: str = ""
+
+
+@dataclass(frozen=True)
 class ChartSpec:
     """The specification of a frame. Its series may grow while a frame is drawn; everything else is immutable."""
 
@@ -45,6 +54,7 @@ class ChartSpec:
     series: tuple[Series, ...] = ()
     references: tuple[Reference, ...] = ()
     marks: tuple[Mark, ...] = ()
+    bands: tuple[Band, ...] = ()
     coordinate: str = STEP
     x_max: float | None = None  # the step at which the x axis ends; None, and every other coordinate, follows the data
     log_y: bool = False

@@ -32,7 +32,8 @@ MARKERS: tuple[str, ...] = ("braille", "•", "×", "○", "+", "▪", "◇", "�
 ASCII_MARKERS: tuple[str, ...] = ("*", "o", "+", "x", "#", "@", "%", "=")
 """The markers of a terminal that shows ASCII only."""
 
-STYLED_PARTS = ("title", "label", "axis", "reference", "mark", "cursor")  # the style sheet has a class for each
+STYLED_PARTS = ("title", "label", "axis", "reference", "mark", "cursor", "finding")
+"""What the style sheet has a class for each of."""
 FADED = 0.7  # how far the colour of raw points lies towards that behind them
 BOLD, DIM = Style(bold=True), Style(dim=True)
 
@@ -55,6 +56,7 @@ class ChartStyle:
     reference: Style = DIM
     mark: Style = DIM
     cursor: Style = BOLD
+    finding: Style = BOLD
     backdrop: str | None = None
     """The colour behind the chart, which raw points fade towards; None dims them with the terminal's own attribute."""
     colour: bool = True
@@ -114,7 +116,7 @@ def terminal_shows_unicode() -> bool:
 
 
 _TO_ASCII = str.maketrans(
-    {**dict.fromkeys("─━┈┄╌", "-"), **dict.fromkeys("│┃┊┆╎", "|"), **dict.fromkeys("┤├┼└┘┌┐┬┴", "+")}
+    {**dict.fromkeys("─━┈┄╌", "-"), **dict.fromkeys("│┃┊┆╎", "|"), **dict.fromkeys("┤├┼└┘┌┐┬┴", "+"), "▁": "_"}
 )
 
 

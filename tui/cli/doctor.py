@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -14,13 +15,17 @@ from typing import Any
 
 from rich.text import Text
 
+from torchtty.engine.contract.client.notification import VARIABLE as NOTIFY
+from torchtty.engine.contract.client.notification import is_found, notify_command
 from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import config_folder, data_folder, runs_folder, state_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.cli.console import Exit, UsageError, grid, messages, output, print_json, speaks_unicode
 from torchtty.tui.format import size
 from torchtty.tui.guide import PAGES, read_page
 from torchtty.tui.images.protocol import Protocol, chosen
+from torchtty.tui.shell.notification import chosen as ways_to_notify
 
 PATIENCE = 90.0  # seconds that a worker gets to import torch, from a cold disk at worst
 PACKAGES = ("torchtty", "textual", "rich", "plotext", "pydantic", "textual-image", "tiktoken", "safetensors")
@@ -30,7 +35,13 @@ def doctor(*, as_json: bool) -> int:
     """Look at terminal, Python, torch and folders; return 1 if training could not work here."""
     places = {"runs": runs_folder(), "data": data_folder(), "state": state_folder(), "config": config_folder()}
     folders = {name: _folder(path) for name, path in places.items()}
-    found = {"terminal": _terminal(), "python": _python(), "folders": folders, "torch": _torch(quiet=as_json)}
+    found = {
+        "terminal": _terminal(),
+        "python": _python(),
+        "folders": folders,
+        "notifications": _notifications(),
+        "torch": _torch(quiet=as_json),
+    }
     complaints = [
         f"The {name} folder {folder['path']} cannot be written: set TORCHTTY_{name.upper()} to one that can be."
         for name, folder in folders.items()
@@ -130,6 +141,24 @@ def _folder(path: Path) -> dict[str, Any]:
     return {"path": str(path), "exists": path.exists(), "writable": writable, "free_bytes": free}
 
 
+def _notifications() -> dict[str, Any]:
+    """Return how an app notifies in this terminal, and what a worker would run."""
+    try:
+        command, error = notify_command(), ""
+    except UserError as problem:
+        command, error = [], str(problem)
+    found = is_found(command) if command else None
+    return {"terminal": ways_to_notify().value, "command": shlex.join(command), "found": found, "error": error}
+
+
+def _notified_by(found: dict[str, Any]) -> str:
+    if found["error"]:
+        return str(found["error"])
+    if not found["command"]:
+        return f"none ({NOTIFY} sets a command that runs when a run ends)"
+    return f"{found['command']} ({'found' if found['found'] else 'not found: there is no such program'})"
+
+
 def _torch(*, quiet: bool) -> dict[str, Any]:
     """Ask a worker what it finds: torch is never imported here."""
     began = time.monotonic()
@@ -171,6 +200,8 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("colours", terminal["colours"] + (" (NO_COLOR is set)" if terminal["no_color"] else "")),
         ("UTF-8", "yes" if terminal["utf8"] else "no: charts are drawn in ASCII"),
         ("pictures", f"{terminal['images']} (TORCHTTY_IMAGES chooses another way)"),
+        ("bell", f"{found['notifications']['terminal']} (TORCHTTY_BELL chooses another way)"),
+        ("notify", _notified_by(found["notifications"])),
         ("Python", f"{python['version']}, {python['executable']}"),
         ("system", f"{python['system']}, {python['cores']} cores"),
         ("packages", ", ".join(f"{name} {version or 'missing'}" for name, version in python["packages"].items())),

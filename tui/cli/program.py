@@ -219,6 +219,14 @@ def test(run: Run, as_json: AsJson = False) -> int:  # noqa: PT028 - a command
 
 
 @app.command(rich_help_panel=INSPECT)
+def diagnose(run: Run, as_json: AsJson = False) -> int:
+    """Say what is wrong with a run, what shows it, and which change to try."""
+    from torchtty.tui.cli.diagnose import diagnose
+
+    return diagnose(run, as_json=as_json)
+
+
+@app.command(rich_help_panel=INSPECT)
 def lens(
     lens: Annotated[Given, _place("[LENS]", "What to look at; without one they are listed.")] = None,
     run: Annotated[Given, _place("[RUN]", "A run's name, the beginning of one, or latest.")] = None,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchtty.engine.contract.diagnosis.diagnosis import Diagnosis
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import Edited, SampleDrawn
@@ -27,6 +28,7 @@ from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
+from torchtty.tui.cli.diagnose import as_values, findings_of, print_findings
 from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate, state_words
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
@@ -39,12 +41,15 @@ def show(name: str, *, as_json: bool) -> int:
     """Show a run; return the exit code."""
     run = find_run(name)
     log, status = RunLog(run), run.status()
+    diagnosis = Diagnosis(log)
     log.read()
+    findings = findings_of(diagnosis, status)
     if as_json:
-        print_json(_everything(log, status))
+        print_json(_everything(log, status) | {"findings": as_values(run, findings)})
         return Exit.DONE
     console = output()
     snapshot = _print_results(console, log, status, other_lines=12, sample_lines=SHOWN_LINES)
+    print_findings(console, run, findings)
     _print_settings(console, snapshot)
     _print_provenance(console, run)
     return Exit.DONE

@@ -25,6 +25,7 @@ STEERING: list[BindingType] = [
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run after writing a checkpoint"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
     Binding("k", "checkpoint", "save", id="run.checkpoint", show=False, tooltip="Save a checkpoint of the run now"),
+    Binding("a", "advice", "advice", id="run.advice", show=False, tooltip="Try the change that the diagnosis proposes"),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 

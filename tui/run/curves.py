@@ -1,5 +1,6 @@
 """The charts of a run, one at a time behind tabs: those that the run's family declares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -9,6 +10,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
+from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
@@ -18,6 +20,7 @@ from torchtty.engine.contract.settings.family import MetricChart
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.spec import Mark
 from torchtty.tui.format import edit_texts
+from torchtty.tui.run.advice import bands
 from torchtty.tui.run.status_lines import empty_chart
 from torchtty.tui.run.watcher import RunFollower
 
@@ -155,6 +158,11 @@ class Curves(Vertical):
         for id in DECLARED if marks != self._marks else ():
             self.chart(id).replace_marks(self._marks, marks)
         self._marks = marks
+
+    def show_findings(self, findings: Sequence[Finding]) -> None:
+        """Show what is wrong with the run where the charts show it."""
+        for chart in self.offered:
+            self.chart(chart.id).set_bands(bands(findings, chart))
 
     def points_changed(self) -> None:
         """Have grown curves drawn."""

@@ -3,12 +3,15 @@
 from textual.content import Content
 from textual.widgets import Static
 
+from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.events import Tested
+from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, rate, state_words
+from torchtty.tui.run.advice import proposal, quiet_line
 
 FULL, HALF = "━", "╸"
 ENDED_EARLY = (RunState.STOPPED, RunState.FAILED, RunState.LOST)
@@ -68,7 +71,7 @@ def headline(snapshot: RunSnapshot, pending: str) -> Content:
 
 
 class Notice(Static):
-    """The one thing to know now: what was just done, else why the run is in its state, else a warning, else its notes."""
+    """The one thing to know now: what was just done, else why the run is in its state, what is wrong, a warning, or notes."""
 
     DEFAULT_CSS = """
     Notice { height: auto; max-height: 3; color: $text-accent; display: none; }
@@ -82,7 +85,13 @@ class Notice(Static):
         self._snapshot: RunSnapshot | None = None
         self._chart_is_empty = False
         self._message = ""
+        self._findings: tuple[Finding, ...] = ()
         self._shown = ("", "message")
+
+    def diagnose(self, findings: tuple[Finding, ...]) -> None:
+        """Show what is wrong with the run, until something else is found."""
+        self._findings = findings
+        self._choose()
 
     def show(self, snapshot: RunSnapshot | None, *, chart_is_empty: bool = False) -> None:
         """Show what there is to know of a run, or nothing; a message stays until the state changes.
@@ -115,10 +124,16 @@ class Notice(Static):
             return snapshot.problem, "problem"
         is_explained = self._chart_is_empty and snapshot.state in (RunState.QUEUED, *ENDED_EARLY)
         if not is_explained and (reason := explanation(snapshot)):
-            return reason, "problem" if snapshot.state in (RunState.FAILED, RunState.LOST) else "message"
-        if warnings := snapshot.facts.warnings:
-            return warnings[-1], "warning"
-        return " ".join(snapshot.facts.notes), "note"
+            failed = snapshot.state in (RunState.FAILED, RunState.LOST)
+            found = proposal(self._findings) if failed else quiet_line(self._findings)  # a failure has its reason
+            return " · ".join(filter(None, (reason, found))), "problem" if failed else "message"
+        return (quiet_line(self._findings), "warning") if self._findings else _remark(snapshot.facts)
+
+
+def _remark(facts: Facts) -> tuple[str, str]:
+    if facts.warnings:
+        return facts.warnings[-1], "warning"
+    return " ".join(facts.notes), "note"
 
 
 def explanation(snapshot: RunSnapshot) -> str:

@@ -9,6 +9,7 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 
+from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -18,6 +19,7 @@ from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.run import actions
 from torchtty.tui.run.actions import BINDINGS
+from torchtty.tui.run.advice import advised
 from torchtty.tui.run.curves import Curves
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.prompt import PromptBar
@@ -73,6 +75,20 @@ class RunView(Vertical):
         edits: dict[str, Any]
 
     @dataclass
+    class Diagnosed(Message):
+        """What is wrong with the run is another than before."""
+
+        snapshot: RunSnapshot
+        findings: tuple[Finding, ...]
+
+    @dataclass
+    class AdviceWanted(Message):
+        """The change that a finding proposes is to be tried."""
+
+        snapshot: RunSnapshot
+        finding: Finding
+
+    @dataclass
     class _Arrived(Message, bubble=False):
         """The watcher's thread has news."""
 
@@ -87,6 +103,7 @@ class RunView(Vertical):
         self._how_to_start = how_to_start
         self.run: RunDirectory | None = None
         self.snapshot: RunSnapshot | None = None
+        self.findings: tuple[Finding, ...] = ()
         self._latest: RunSnapshot | None = None
         self._watcher: RunWatcher | None = None
         self._pending = ""  # what was requested of the run and has not happened yet
@@ -160,6 +177,7 @@ class RunView(Vertical):
             self._watcher.stop()
         self._watcher = RunWatcher(run, lambda watcher: self.post_message(self._Arrived(watcher))) if run else None
         self.snapshot = None
+        self.findings = ()
         self._pending, self._testing = "", False
         self._worker_call = actions.WorkerCall()
         self.curves.attach(self._watcher.follower if self._watcher else None)
@@ -168,6 +186,7 @@ class RunView(Vertical):
         self.pictures.attach(None)
         self.query_one("#run-body").disabled = run is None  # tab stays in the form while there is nothing to steer
         self.query_one(ProgressLine).show(None)
+        self.query_one(Notice).diagnose(())
         self.query_one(Notice).show(None)
         self.query_one(Headline).show(opening(run.name) if run else no_run(self._latest))
         if self._watcher:
@@ -183,6 +202,8 @@ class RunView(Vertical):
     def _show_news(self, news: News) -> None:
         if news.snapshot:
             self._show_state(news.snapshot)
+        if news.findings is not None:
+            self._show_findings(news.findings)
         if news.metrics:
             self.curves.points_changed()
         if news.restarted:
@@ -214,6 +235,15 @@ class RunView(Vertical):
         self._report_test(before, snapshot)
         self._show_headline()
         self.post_message(self.Changed(snapshot))
+
+    def _show_findings(self, findings: tuple[Finding, ...]) -> None:
+        before, self.findings = self.findings, findings
+        self.query_one(Notice).diagnose(findings)
+        self.curves.show_findings(findings)
+        if bool(advised(before)) != bool(advised(findings)):
+            self.refresh_bindings()
+        if self.snapshot is not None:
+            self.post_message(self.Diagnosed(self.snapshot, findings))
 
     def _show_headline(self) -> None:
         if self.snapshot:
@@ -322,6 +352,11 @@ class RunView(Vertical):
             self._testing = False
             self.report(warnings[-1])
 
+    def action_advice(self) -> None:
+        """Have the change tried that the diagnosis proposes."""
+        if self.snapshot is not None and (finding := advised(self.findings)) is not None:
+            self.post_message(self.AdviceWanted(self.snapshot, finding))
+
     # -- samples and pictures -------------------------------------------------------------------------------------
 
     def action_prompt(self) -> None:
@@ -425,6 +460,8 @@ class RunView(Vertical):
                 return self.snapshot is not None and not self.snapshot.offers(Action.TEST)
             case "explain_no_prompt":
                 return self.run is None
+            case "advice":
+                return self.snapshot is not None and advised(self.findings) is not None
             case "draw":
                 return self.draws_pictures
             case "next_chart":

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from torchtty.engine.contract.diagnosis.diagnosis import Diagnosis
+from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Answered, Failed
@@ -21,6 +23,7 @@ from torchtty.tui.charts.style import TRAIN, VALID
 CHECK_PROCESS_EVERY = 1.0  # seconds between two checks whether the worker still exists
 LOCAL, REMOTE = 0.1, 0.25  # seconds between two polls while something happens
 PAUSED, SERVING, OVER = 0.25, 0.5, 1.0  # and while nothing does
+DIAGNOSE_EVERY = 3.0  # seconds between two diagnoses of a run that trains
 ATTENTION = 10.0  # seconds after a request in which its effect is expected
 COLOURS = {"train": TRAIN, "val": VALID, "": None}
 
@@ -36,9 +39,11 @@ class News:
     samples: list[SampleRecord] = field(default_factory=list)
     restarted: bool = False  # the events were replaced: the samples shown so far are void
     saved: list[Answered | Failed] = field(default_factory=list)  # what became of requests for a checkpoint
+    findings: tuple[Finding, ...] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.snapshot or self.metrics or self.samples or self.restarted or self.saved)
+        anything = self.snapshot or self.metrics or self.samples or self.restarted or self.saved
+        return bool(anything or self.findings is not None)
 
 
 class RunFollower:
@@ -47,11 +52,15 @@ class RunFollower:
     `poll` may be called from one thread, `series` and `take` from one other.
     """
 
-    def __init__(self, run: RunDirectory, wanted: Iterable[str] = ()) -> None:
+    def __init__(self, run: RunDirectory, wanted: Iterable[str] = (), *, diagnoses: bool = False) -> None:
         self.run = run
         self.status = Status()
         self.series: dict[str, Series] = {}
         self._log = RunLog(run)
+        self._diagnosis = Diagnosis(self._log) if diagnoses else None
+        self._findings: tuple[Finding, ...] = ()
+        self._undiagnosed = True  # whether something was read since the last diagnosis
+        self._diagnosed = 0.0
         self._wanted: frozenset[str] = frozenset()
         self.want(wanted)
         self._configuration: Configuration | None = None
@@ -102,11 +111,22 @@ class RunFollower:
         ]
         if status_changed or changes.facts or self._configured_with is None:
             news.snapshot = self._snapshot(look_for_checkpoints=changes.facts or not self.status.state.is_live)
+        self._undiagnosed |= changes.metrics or changes.facts or status_changed
+        news.findings = self._diagnose()
         if news:
             with self._lock:
                 assert self._waiting is None, "news is taken before the next poll"
                 self._waiting = news
         return bool(news)
+
+    def _diagnose(self) -> tuple[Finding, ...] | None:
+        """Return what is wrong with the run, where that is due and another than before."""
+        due = not self.status.state.is_live or time.monotonic() - self._diagnosed >= DIAGNOSE_EVERY
+        if self._diagnosis is None or self._problem or not self._undiagnosed or not due:
+            return None
+        self._undiagnosed, self._diagnosed = False, time.monotonic()
+        before, self._findings = self._findings, self._diagnosis.findings(self.status)
+        return self._findings if self._findings != before else None
 
     def _draw(self, name: str) -> bool:
         batches = self._log.metrics.pop(name)
@@ -159,7 +179,7 @@ class RunWatcher:
     """
 
     def __init__(self, run: RunDirectory, notify: Callable[["RunWatcher"], object], wanted: Iterable[str] = ()) -> None:
-        self.follower = RunFollower(run, wanted)
+        self.follower = RunFollower(run, wanted, diagnoses=True)
         self._notify = notify
         self._wake = threading.Event()
         self._ended = False

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -17,8 +17,9 @@ from torchtty.tui.shell.key_bar import KeyBar
 from torchtty.tui.train.start_line import WARMING_UP, StartLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from torchtty.engine.contract.diagnosis.finding import Finding
     from torchtty.engine.contract.run.directory import RunDirectory
     from torchtty.engine.contract.run.snapshot import RunSnapshot
     from torchtty.engine.contract.run.status import RunState
@@ -192,8 +193,24 @@ class TrainScreen(Screen[None]):
         elif runs := list_runs():
             self.app.call_from_thread(self.view.name_latest, RunSnapshot.of(runs[0]))
 
-    def compose_like(self, run: "RunSnapshot") -> None:
-        """Fill the form with the settings of an earlier run, marked where they differ from its recipe or the defaults."""
+    def apply_advice(self, run: "RunSnapshot", finding: "Finding") -> None:
+        """Offer a run with the change that a diagnosis proposes: the settings of this one with that one changed."""
+        from torchtty.engine.contract.settings.fields import show
+
+        change = finding.change
+        if change is not None and self.is_furnished:
+            self.compose_like(run, {change.path: change.value})
+            self.form.row(change.path).focus_editor()
+            self.notify(
+                f"{run.name} with {change.path} {show(change.value)}: {change.reason}. ctrl+t starts it.", markup=False
+            )
+
+    def compose_like(self, run: "RunSnapshot", changes: "Mapping[str, Any] | None" = None) -> None:
+        """Fill the form with the settings of an earlier run, marked where they differ from its recipe or the defaults.
+
+        `changes` are settings that the new run is to have instead.
+        """
+        from torchtty.engine.contract.settings.configuration import with_value
         from torchtty.tui.form.draft import Draft
 
         if not self.is_furnished or run.configuration is None:
@@ -204,11 +221,14 @@ class TrainScreen(Screen[None]):
         else:
             draft = Draft.from_family(family)
         draft.tree = deepcopy(run.settings)
+        for path, value in (changes or {}).items():
+            draft.tree = with_value(draft.tree, path, value)
         self._show_form()
         self.form.start_from(draft)
         self.form.visible_rows()[0].focus_editor()
         self.refresh_bindings()
-        self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
+        if not changes:
+            self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
 
     def on_run_view_changed(self) -> None:
         snapshot = self.view.snapshot
@@ -268,6 +288,9 @@ class TrainScreen(Screen[None]):
 
     def action_checkpoint(self) -> None:
         self.view.action_checkpoint()
+
+    def action_advice(self) -> None:
+        self.view.action_advice()
 
     def action_prompt(self) -> None:
         self.view.action_prompt()

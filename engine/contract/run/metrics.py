@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
+from torchtty.engine.contract.run.trends import Trend
+
 Row = dict[str, Any]
 COORDINATES = {"seconds": "time", "tokens": "tokens"}
 """What a metric can be looked at against besides the step, and the column that holds it."""
@@ -28,6 +30,13 @@ class MetricColumns:
 
     def __init__(self) -> None:
         self._batches: dict[str, list[Batch]] = {}
+        self.trends: dict[str, Trend] = {}  # of the metrics that are followed
+        self.tokens = 0.0  # seen in training, as the latest line has it
+
+    def follow(self, names: Iterable[str]) -> None:
+        """Have the trends of metrics taken from now on, whoever takes their points."""
+        for name in names:
+            self.trends.setdefault(name, Trend())
 
     @property
     def names(self) -> set[str]:
@@ -37,6 +46,9 @@ class MetricColumns:
     def clear(self) -> None:
         """Forget every point."""
         self._batches.clear()
+        self.tokens = 0.0
+        for trend in self.trends.values():
+            trend.clear()
 
     def pop(self, name: str) -> list[Batch]:
         """Take a metric's points out, as few batches as their coordinates allow."""
@@ -61,6 +73,8 @@ class MetricColumns:
         for row in rows:
             shapes.setdefault(tuple(row), []).append(row)
         shapes = {shape: group for shape, group in shapes.items() if "step" in shape}
+        seen = [group[-1].get("tokens") for group in shapes.values()]
+        self.tokens = max((float(tokens) for tokens in seen if tokens and is_number(tokens)), default=self.tokens)
         holders: dict[str, list[tuple[str, ...]]] = {}
         for shape in shapes:
             for name in shape:
@@ -72,6 +86,8 @@ class MetricColumns:
             batch = batch or _picked(name, [row for shape in having for row in shapes[shape]])
             if len(batch.steps):
                 self._batches.setdefault(name, []).append(batch)
+                if name in self.trends:
+                    self.trends[name].extend(batch.steps, batch.values)
         return bool(holders)
 
 

@@ -117,6 +117,7 @@ class Family:
     watched: str | None = None
     tested: str | None = None
     output: Output = Output.TEXT
+    sees_one_token: bool = False  # whether it predicts from the token before alone, so that counting pairs does as well
     has_network: bool = True  # whether there are layers for lenses to look into
     exports: bool = False  # whether other programs read the form in which its weights are exported
     start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -19,6 +19,7 @@ FAMILY = language_family(
     title="bigram table",
     summary="A table of pairs learnt by gradient descent: where counting arrives at once, step by step.",
     model="torchtty.engine.models.bigram:Bigram",
+    sees_one_token=True,
     start={
         "optimizer": {"kind": "adamw", "learning_rate": 1e-2, "weight_decay": 0.0},
         "schedule": {"kind": "constant"},
