@@ -208,3 +208,8 @@ def seconds_label(value: float, step: float) -> str:
 def _decimals(step: float) -> int:
     """Return the decimals that a multiple of a step needs."""
     return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+def branch(depth: int) -> str:
+    """Write what stands before the name of a fork in a list: its parent's lies above, with `depth` ancestors in all."""
+    return "  " * (depth - 1) + "└ " if depth else ""

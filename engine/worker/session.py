@@ -21,17 +21,19 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
 from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.lineage import Parent, parent_of
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
 from torchtty.engine.devices import check_precision, choose_device
-from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
+from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
+from torchtty.engine.training.inheritance import about_data, inherited, misfits
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
-from torchtty.engine.training.task import build_task
+from torchtty.engine.training.task import Task, build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
 from torchtty.engine.worker.requests import Dispatcher
 
@@ -73,6 +75,7 @@ class Session:
         self.lock = run_lock(run.path)
         self.signalled = False
         self.failure = ""  # why it failed, if it did
+        self._begins_from: Parent | None = None  # where it trains on from the checkpoint of its parent
         self._trains = False  # whether training has begun or gone on
         self._device_lock: DeviceLock | None = None
 
@@ -147,11 +150,7 @@ class Session:
         for path, value in moved.items():
             tree = with_value(tree, path, value)
         configuration = self._fitted_to_machine(parse(tree))
-        if self.mode is not Mode.TRAIN:
-            step = latest_step(self.run, resumable=self.mode is Mode.RESUME)
-            saved = read_checkpoint(self.run, step, with_training=self.mode is Mode.RESUME)
-        else:
-            saved = None
+        saved = self._checkpoint() if self.mode is not Mode.TRAIN else None
         training = configuration.sections()["training"]
         device = str(choose_device(training.device if isinstance(training, TrainingBase) else "cpu"))
         self.writer.note(device=device)
@@ -165,11 +164,16 @@ class Session:
             saved.architecture if saved else None,
             data_may_be_gone=self.mode is Mode.SERVE,
         )
+        notes: tuple[str, ...] = ()
+        if saved is not None and self._begins_from is not None:
+            saved, notes = self._inherited(saved, self._begins_from, task, configuration)
         self._complete_meta(device, self._checked(task.facts.data_sha256))
         max_steps = steps_of(configuration)
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
+        for note in notes:
+            self.writer.warn(note)
         for path, value in moved.items():
             self.writer.event(Edited(path=path, value=value, old=old[path]))
         self.requests.attach(self.loop)
@@ -195,10 +199,33 @@ class Session:
         self._serve()
         return 0 if self.writer.status.state is not RunState.FAILED else 1
 
+    def _checkpoint(self) -> Saved:
+        """Read the checkpoint to go on from: the latest, which of a fork that has none of its own yet is its parent's."""
+        run, parent = self.run, parent_of(self.run.meta())
+        trains = self.mode is not Mode.SERVE
+        if parent is None or parent.step not in run.checkpoints():
+            return read_checkpoint(run, latest_step(run, resumable=trains), with_training=trains)
+        resumable = [step for step in run.checkpoints() if is_resumable(run, step)]
+        step = max([parent.step, *resumable]) if trains else run.checkpoints()[-1]
+        if trains and step == parent.step:
+            self._begins_from = parent
+        return read_checkpoint(run, step, with_training=trains and step in resumable)
+
+    def _inherited(
+        self, saved: Saved, parent: Parent, task: Task, configuration: Configuration
+    ) -> tuple[Saved, tuple[str, ...]]:
+        """Return what a fork goes on with, and what there is to say about it; raise `ConfigurationError` if it does not fit."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in saved.weights.items()}
+        if problems := misfits(task, shapes, parent):
+            raise ConfigurationError(problems)
+        about = about_data(task, parent, configuration)
+        saved, notes = inherited(saved, parent, configuration, self.run.checkpoints())
+        return saved, (*notes, about) if about else notes
+
     def _fitted_to_machine(self, configuration: Configuration) -> Configuration:
         """Return the configuration to work with: a model that is only asked does without the device it was trained on."""
         training = configuration.sections()["training"]
-        if self.mode is Mode.TRAIN or not isinstance(training, TrainingBase):
+        if self.mode in (Mode.TRAIN, Mode.FORK) or not isinstance(training, TrainingBase):
             return configuration
         try:
             check_precision(training.precision, choose_device(training.device))
@@ -222,7 +249,7 @@ class Session:
         except Diverged as error:
             loop.fail(str(error))
 
-    def _restore(self, saved: Any) -> None:
+    def _restore(self, saved: Saved) -> None:
         assert self.loop is not None
         if saved.training is None:
             self.loop.restore(saved, None)

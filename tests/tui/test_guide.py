@@ -40,7 +40,7 @@ async def test_a_page_is_chosen_with_the_mouse_and_scrolled(torchtty: Any) -> No
         row, line = next(
             (row, strip.text)
             for row, strip in enumerate(app.screen._compositor.render_strips())
-            if "8 Experiments" in strip.text
+            if f"{list(PAGES).index('experiments') + 2} Experiments" in strip.text
         )
         await pilot.click(offset=(line.index("Experiments") + 1, row))
         await pilot.pause()

@@ -15,7 +15,9 @@ from rich.text import Text
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import Edited
+from torchtty.engine.contract.run.lineage import Parent, curves_before, parent_of
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
+from torchtty.engine.contract.run.pins import pinned_steps
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
@@ -93,6 +95,10 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     if status.steps_per_second:
         parts.append(Text(rate(status.steps_per_second)))
     console.print(Text("  ").join(parts))
+    if snapshot.parent is not None:
+        changes = snapshot.parent.changes()
+        about = f"F{snapshot.parent.title[1:]}" + (f": {changes}" if changes else ", with its settings")
+        console.print(Text(printable_line(about), "dim"))
     if status.message:
         console.print(Text(printable(status.message), "red" if status.state is RunState.FAILED else ""))
     if snapshot.state in (RunState.STOPPED, RunState.LOST) and snapshot.can_resume:
@@ -140,9 +146,10 @@ def _print_chart(console: Console, log: RunLog, family: Family | None, height: i
     if family is None or console.width < 30:
         return
     chart, curves = family.charts[0], []
+    before = curves_before(log.run)
     steps: set[float] = set()
     for metric in map(family.metric, chart.metrics):
-        points = log.metrics.points(metric.name)
+        points = before.points(metric.name) + log.metrics.points(metric.name)
         steps.update(step for step, value in points if isfinite(value))
         curve = Series(metric.name, metric.title, ROLE_COLOURS.get(metric.role), smooth=metric.smoothed)
         curve.extend([step for step, _ in points], [value for _, value in points])
@@ -247,7 +254,7 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
         "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
         "recipe": meta.get("recipe"),
         "commit": meta.get("commit"),
-        "parent": _parent(meta.get("parent")),
+        "fork of": _fork_of(parent_of(meta)),
         "instead of": _instead_of(meta.get("instead_of")),
         "checkpoints": _checkpoints(run),
     }
@@ -262,10 +269,16 @@ def _print_provenance(console: Console, run: RunDirectory) -> None:
     console.print(table)
 
 
-def _parent(parent: Any) -> str | None:
-    if not isinstance(parent, dict):
+def _fork_of(parent: Parent | None) -> str | None:
+    return f"{parent.run} at step {count(parent.step)}" if parent is not None else None
+
+
+def parent_as_json(parent: Parent | None) -> dict[str, Any] | None:
+    """Return where a fork began, as JSON values."""
+    if parent is None:
         return None
-    return " at step ".join(str(parent[key]) for key in ("run", "step") if key in parent) or None
+    changed = {path: {"old": old, "value": new} for path, (old, new) in parent.changed.items()}
+    return {"run": parent.run, "step": parent.step, "changed": changed}
 
 
 def _instead_of(missing: Any) -> str | None:
@@ -273,8 +286,11 @@ def _instead_of(missing: Any) -> str | None:
 
 
 def _checkpoints(run: RunDirectory) -> str:
-    best = run.best_step()
-    steps = [f"{count(step)}{' (best)' if step == best else ''}" for step in run.checkpoints()]
+    best, pinned = run.best_step(), pinned_steps(run)
+    steps = []
+    for step in run.checkpoints():
+        marks = [mark for mark, has in (("best", step == best), ("pinned", step in pinned)) if has]
+        steps.append(count(step) + (f" ({', '.join(marks)})" if marks else ""))
     return "steps " + ", ".join(steps) if steps else "none"
 
 
@@ -300,6 +316,7 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
         "samples": [{"text": text, "known": known} for text, known in _texts(sample)] if sample else [],
+        "parent": parent_as_json(parent_of(run.meta())),
     }
 
 
@@ -324,5 +341,6 @@ def _everything(log: RunLog, status: Status) -> dict[str, Any]:
         "provenance": run.meta(),
         "checkpoints": snapshot.checkpoints,
         "best_checkpoint": run.best_step(),
+        "pinned": sorted(pinned_steps(run)),
         "curves": {name: log.metrics.points(name) for name in shown},
     }

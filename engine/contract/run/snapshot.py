@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.lineage import Parent, parent_of
 from torchtty.engine.contract.run.log import Facts, RunLog
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -29,6 +30,8 @@ class Action(StrEnum):
     EXPORT = "export"
     RELEASE = "release"
     DELETE = "delete"
+    FORK = "fork"
+    PIN = "pin"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class RunSnapshot:
     facts: Facts = field(default_factory=Facts)
     checkpoints: tuple[int, ...] = ()
     problem: str = ""
+    parent: Parent | None = None  # of a fork
 
     @classmethod
     def of(cls, run: RunDirectory) -> "RunSnapshot":
@@ -59,7 +63,8 @@ class RunSnapshot:
             configuration, problem = parse(log.settings()), ""
         except UserError as error:
             configuration, problem = None, str(error)
-        return cls(log.run, status, configuration, log.facts, tuple(log.run.checkpoints()), problem)
+        parent = parent_of(log.run.meta())
+        return cls(log.run, status, configuration, log.facts, tuple(log.run.checkpoints()), problem, parent)
 
     @property
     def name(self) -> str:
@@ -145,6 +150,10 @@ class RunSnapshot:
                 return f"{run}, and its model is not in memory."
             case Action.DELETE if live:
                 return f"{run}: stop it before you delete it."
+            case Action.FORK:
+                return self._why_not_fork()
+            case Action.PIN if not self.checkpoints:
+                return f"{self.name} has no checkpoint to pin."
         return ""
 
     def _why_not_resume(self) -> str:
@@ -155,6 +164,13 @@ class RunSnapshot:
         if self.family is not None and not self.family.trains_by_steps:
             return f"{self.name} is trained in one pass over the data: there is nothing to resume. Train a new run."
         return "" if self.checkpoints else f"{self.name} has no checkpoint to resume from. Train a new run."
+
+    def _why_not_fork(self) -> str:
+        if self.configuration is None:
+            return f"The configuration of {self.name} cannot be read: {self.problem}"
+        if self.family is not None and not self.family.trains_by_steps:
+            return f"{self.name} is trained in one pass over the data: there is nothing to fork. Train a new run."
+        return "" if self.checkpoints else f"{self.name} has no checkpoint to fork from yet."
 
     def waits_for(self) -> str:
         """Say what a request that was just sent waits for."""
