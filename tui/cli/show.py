@@ -25,7 +25,7 @@ from torchtty.engine.contract.settings.family import Family
 from torchtty.engine.contract.settings.fields import show as shown_value
 from torchtty.tui.charts.frame import FrameBuilder
 from torchtty.tui.charts.series import Series
-from torchtty.tui.charts.spec import ChartSpec
+from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
 from torchtty.tui.format import STATE_LOOKS, ago, count, duration, loss, number, rate
@@ -159,7 +159,9 @@ def _print_chart(console: Console, log: RunLog, family: Family | None, height: i
     units = {family.metric(name).unit for name in chart.metrics} - {""}
     title = f"{chart.title} in {units.pop()}" if len(units) == 1 else chart.title
     style = ChartStyle(colour=console.color_system is not None, unicode=speaks_unicode(sys.stdout))
-    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), x_max=max(steps), style=style)
+    parent = parent_of(log.run.meta())
+    marks = (Mark(parent.step, "fork"),) if parent is not None else ()
+    spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), x_max=max(steps), marks=marks, style=style)
     console.print()
     console.print(FrameBuilder().build(replace(spec, smoothing=spec.time_constant(SMOOTHING))), end="")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from torchtty.engine.contract.client.fork import ForkPoint, refused
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
@@ -30,6 +31,7 @@ class Draft:
         self.base = deepcopy(base)  # live edits change it, and a recipe's tree is shared
         self.recipe = recipe
         self.tree: Tree = deepcopy(base)
+        self.fork: ForkPoint | None = None  # the checkpoint that the run is to begin from
         self._invalid: dict[str, tuple[str, str]] = {}  # path -> (text, message)
         self._edited: list[str] = []  # paths in the order of their last change
         self._reported: dict[str, str] = {}  # problems that only the worker can detect, such as a missing file
@@ -45,6 +47,13 @@ class Draft:
         draft = cls(starting_tree(family))
         if before is not None and before.reads_text == draft.reads_text:
             draft.set("data.dataset", before.value("data.dataset"))
+        return draft
+
+    @classmethod
+    def from_checkpoint(cls, point: ForkPoint, recipe: str | None = None) -> "Draft":
+        """Start a fork from the settings that its parent had at the checkpoint."""
+        draft = cls(point.settings, recipe)
+        draft.fork = point
         return draft
 
     @property
@@ -140,7 +149,9 @@ class Draft:
         """
         found = {path: message for path, (_, message) in self._invalid.items()}
         try:
-            parse(self.tree)
+            configuration = parse(self.tree)
+            if self.fork is not None:
+                found |= {problem.path: problem.message for problem in refused(self.fork, configuration)}
         except ConfigurationError as error:
             for problem in error.problems:
                 found.setdefault(*self._at_edited(problem.path, problem.message))

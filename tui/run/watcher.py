@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.lineage import Parent, curves_before, parent_of
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
+from torchtty.engine.contract.run.metrics import MetricColumns
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -45,8 +47,13 @@ class RunFollower:
     `poll` may be called from one thread, `series` and `take` from one other.
     """
 
-    def __init__(self, run: RunDirectory, wanted: Iterable[str] = ()) -> None:
+    def __init__(self, run: RunDirectory, wanted: Iterable[str] = (), *, from_ancestors: bool = False) -> None:
+        """Follow a run; `from_ancestors` has the curves of a fork begin with those of the runs that it comes from."""
         self.run = run
+        self._from_ancestors = from_ancestors
+        self._inherited: MetricColumns | None = None  # what its ancestors logged; none before it was read
+        self._begun: set[str] = set()  # metrics whose curves have what the ancestors logged
+        self._parent: Parent | None = None
         self.status = Status()
         self.series: dict[str, Series] = {}
         self._log = RunLog(run)
@@ -91,6 +98,8 @@ class RunFollower:
         if changes.metrics_restarted:
             for series in self.series.values():
                 series.clear()
+            self._inherited = None
+            self._begun.clear()
         drawn = [self._draw(name) for name in self._wanted]
         news.metrics = changes.metrics_restarted or any(drawn)
         news.restarted = changes.events_restarted
@@ -105,6 +114,11 @@ class RunFollower:
 
     def _draw(self, name: str) -> bool:
         batches = self._log.metrics.pop(name)
+        if self._from_ancestors and name not in self._begun:
+            self._begun.add(name)
+            if self._inherited is None:
+                self._inherited = curves_before(self.run)
+            batches = self._inherited.pop(name) + batches
         for batch in batches:
             self.series[name].extend(*batch)
         return bool(batches)
@@ -119,8 +133,9 @@ class RunFollower:
                 self._configuration, self._problem = None, str(error)
         if look_for_checkpoints or not self._checkpoints:
             self._checkpoints = tuple(self.run.checkpoints())
+        self._parent = self._parent or parent_of(self.run.meta())
         return RunSnapshot(
-            self.run, self.status, self._configuration, self._log.facts, self._checkpoints, self._problem
+            self.run, self.status, self._configuration, self._log.facts, self._checkpoints, self._problem, self._parent
         )
 
     def _read_status(self) -> bool:
@@ -155,7 +170,7 @@ class RunWatcher:
     """
 
     def __init__(self, run: RunDirectory, notify: Callable[["RunWatcher"], object], wanted: Iterable[str] = ()) -> None:
-        self.follower = RunFollower(run, wanted)
+        self.follower = RunFollower(run, wanted, from_ancestors=True)
         self._notify = notify
         self._wake = threading.Event()
         self._ended = False

@@ -70,7 +70,7 @@ NAME_WIDTH = 18  # cells that names have in any case
 MORE_FOR_NAMES = 12  # and those that long ones get before other columns
 COLUMNS = (
     Column("state", "state", 10, 0, _state),
-    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.key)),
+    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.title)),
     Column("model", "model", 12, 5, lambda row: _text(row.model)),
     Column("dataset", "dataset", 14, 6, lambda row: _text(row.snapshot.dataset)),
     _figures("parameters", "params", 7, 7, lambda row: short_count(row.status.parameters)),
@@ -90,7 +90,7 @@ def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
     """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
     several = any(len(row.snapshot.summarised) > 1 for row in rows)
     columns = [SEVERAL_LOSSES if several and column.key == VAL else column for column in COLUMNS]
-    longest = max((len(row.key) for row in rows), default=0)
+    longest = max((len(row.title) for row in rows), default=0)
     left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
     chosen = set()
     for column in sorted(columns, key=lambda column: column.rank):
@@ -150,7 +150,7 @@ class RunsTable(DataTable[Content]):
         """Show these rows in this order, changing no more than differs."""
         keys = [row.key for row in rows]
         columns = fitting(self.size.width, rows)
-        width = name_width(columns, self.size.width, keys)
+        width = name_width(columns, self.size.width, [row.title for row in rows])
         if columns != self._laid_out or width != self._name_width or keys != list(self.shown):
             self._fill(rows, columns, width)
             return

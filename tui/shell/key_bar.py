@@ -32,6 +32,7 @@ MOST_WANTED = (
     "runs.open",
     "runs.back",
     "train.start",
+    "train.drop_fork",
     "app.help",
     "run.prompt",
     "run.draw",
@@ -46,6 +47,8 @@ MOST_WANTED = (
     "runs.overlay",
     "runs.details",
     "runs.filter",
+    "run.fork",
+    "runs.fork",
     "run.next_chart",
     "app.palette",
 )
