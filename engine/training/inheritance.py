@@ -7,17 +7,47 @@ from typing import Any
 
 import torch
 
-from torchtty.engine.contract.run.lineage import Parent
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.lineage import Parent, parent_of
 from torchtty.engine.contract.settings.configuration import ConfigurationError, Problem, parse, specs, with_value
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.devices import random_state_kept
-from torchtty.engine.training.checkpoint import Saved
+from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step
 from torchtty.engine.training.neural import NeuralTask
 from torchtty.engine.training.task import HasVocabulary, Task
 
 OPTIMIZERS = ("optimizer", "optimizers")  # parts of a training state that belong to optimizers; all others are draws
 Shapes = Mapping[str, tuple[int, ...]]
+
+
+def first_step_of(run: RunDirectory) -> tuple[int, Parent | None]:
+    """Return the checkpoint that a run trains on from, and the parent whose it is: that of a fork without any of its own.
+
+    Raises `UserError` if there is none.
+    """
+    parent, steps = parent_of(run.meta()), run.checkpoints()
+    if (
+        parent is None
+        or parent.step not in steps
+        or any(step > parent.step and is_resumable(run, step) for step in steps)
+    ):
+        return latest_step(run, resumable=True), None
+    return parent.step, parent
+
+
+def taken_over(
+    saved: Saved, parent: Parent, task: Task, configuration: Configuration, checkpoints: Iterable[int]
+) -> tuple[Saved, tuple[str, ...]]:
+    """Return what a fork goes on with of its parent's checkpoint, and what there is to say about it.
+
+    `checkpoints` are the steps that the fork has. Raises `ConfigurationError` if the checkpoint does not fit.
+    """
+    if problems := misfits(task, {name: tuple(tensor.shape) for name, tensor in saved.weights.items()}, parent):
+        raise ConfigurationError(problems)
+    about = about_data(task, parent, configuration)
+    saved, notes = inherited(saved, parent, configuration, checkpoints)
+    return saved, (*notes, about) if about else notes
 
 
 def inherited(

@@ -21,7 +21,7 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.contract.run.lineage import Parent, parent_of
+from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
@@ -29,11 +29,11 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
 from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
-from torchtty.engine.training.inheritance import about_data, inherited, misfits
+from torchtty.engine.training.inheritance import first_step_of, taken_over
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
-from torchtty.engine.training.task import Task, build_task
+from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
 from torchtty.engine.worker.requests import Dispatcher
 
@@ -166,7 +166,7 @@ class Session:
         )
         notes: tuple[str, ...] = ()
         if saved is not None and self._begins_from is not None:
-            saved, notes = self._inherited(saved, self._begins_from, task, configuration)
+            saved, notes = taken_over(saved, self._begins_from, task, configuration, self.run.checkpoints())
         self._complete_meta(device, self._checked(task.facts.data_sha256))
         max_steps = steps_of(configuration)
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
@@ -200,27 +200,11 @@ class Session:
         return 0 if self.writer.status.state is not RunState.FAILED else 1
 
     def _checkpoint(self) -> Saved:
-        """Read the checkpoint to go on from: the latest, which of a fork that has none of its own yet is its parent's."""
-        run, parent = self.run, parent_of(self.run.meta())
-        trains = self.mode is not Mode.SERVE
-        if parent is None or parent.step not in run.checkpoints():
-            return read_checkpoint(run, latest_step(run, resumable=trains), with_training=trains)
-        resumable = [step for step in run.checkpoints() if is_resumable(run, step)]
-        step = max([parent.step, *resumable]) if trains else run.checkpoints()[-1]
-        if trains and step == parent.step:
-            self._begins_from = parent
-        return read_checkpoint(run, step, with_training=trains and step in resumable)
-
-    def _inherited(
-        self, saved: Saved, parent: Parent, task: Task, configuration: Configuration
-    ) -> tuple[Saved, tuple[str, ...]]:
-        """Return what a fork goes on with, and what there is to say about it; raise `ConfigurationError` if it does not fit."""
-        shapes = {name: tuple(tensor.shape) for name, tensor in saved.weights.items()}
-        if problems := misfits(task, shapes, parent):
-            raise ConfigurationError(problems)
-        about = about_data(task, parent, configuration)
-        saved, notes = inherited(saved, parent, configuration, self.run.checkpoints())
-        return saved, (*notes, about) if about else notes
+        """Read the checkpoint to go on from, or to serve samples from; note where a fork begins with that of its parent."""
+        if self.mode is Mode.SERVE:
+            return read_checkpoint(self.run, latest_step(self.run, resumable=False), with_training=False)
+        step, self._begins_from = first_step_of(self.run)
+        return read_checkpoint(self.run, step, with_training=is_resumable(self.run, step))
 
     def _fitted_to_machine(self, configuration: Configuration) -> Configuration:
         """Return the configuration to work with: a model that is only asked does without the device it was trained on."""

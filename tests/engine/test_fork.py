@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -20,6 +21,7 @@ from torchtty.engine.contract.run.lineage import curves_before, parent_of
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import ConfigurationError, starting_tree, with_flags
+from torchtty.engine.training.checkpoint import read_checkpoint, write_checkpoint
 from torchtty.engine.worker.estimate import problems_of_fork
 from torchtty.engine.worker.session import Session
 
@@ -181,6 +183,19 @@ def test_a_checkpoint_of_weights_alone_can_be_forked_resumed_and_says_what_it_la
     assert (status.state, status.step) == (RunState.FINISHED, END)
     assert "holds weights only" in warnings(fork)
     assert [row["step"] for row in rows(fork, 0) if "train_loss" in row] == [30, 40, 45]
+
+
+def test_a_run_of_a_gpu_is_forked_on_a_cpu_and_draws_other_batches(names: Path) -> None:
+    parent = trained("gpt", names)
+    saved = read_checkpoint(parent, AT, with_training=True)
+    assert saved.training is not None
+    saved.training["task"] |= dict.fromkeys(("batches", "cuda"), torch.arange(16, dtype=torch.uint8))
+    write_checkpoint(parent, saved)
+    parent.config_path.write_text(parent.config_path.read_text().replace('device = "cpu"', 'device = "cuda"'))
+    parent.write_status(parent.written_status().model_copy(update={"device": "cuda:0"}))
+    fork = forked(parent, training__device="cpu")
+    assert "trained on cuda:0 and continues on cpu, which draws other batches" in warnings(fork)
+    assert rows(fork, 0)[-1]["step"] == END
 
 
 def test_what_does_not_fit_is_refused_by_its_setting_and_shapes(names: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeGuard
 
 from torchtty.engine.contract.client.fork import ForkPoint, refused
 from torchtty.engine.contract.errors import UserError
@@ -50,9 +50,16 @@ class Draft:
         return draft
 
     @classmethod
-    def from_checkpoint(cls, point: ForkPoint, recipe: str | None = None) -> "Draft":
-        """Start a fork from the settings that its parent had at the checkpoint."""
-        draft = cls(point.settings, recipe)
+    def like(cls, tree: Tree, origin: Recipe | None) -> "Draft":
+        """Start with the settings of a run, marked where they differ from its recipe, or from the model's defaults."""
+        draft = cls.from_recipe(origin) if _is_of(origin, tree) else cls.from_family(tree["model"]["kind"])
+        draft.tree = deepcopy(tree)
+        return draft
+
+    @classmethod
+    def from_checkpoint(cls, point: ForkPoint, origin: Recipe | None = None) -> "Draft":
+        """Start a fork with the settings that its parent had at the checkpoint; `origin` is the parent's recipe."""
+        draft = cls(point.settings, origin.name if origin is not None and _is_of(origin, point.settings) else None)
         draft.fork = point
         return draft
 
@@ -197,6 +204,11 @@ class Draft:
             self.tree[section] = {"kind": kind}
             defaults = {spec.name: spec.default for spec in specs(self.family, self.tree) if spec.section == section}
             self.tree[section] |= defaults
+
+
+def _is_of(recipe: Recipe | None, tree: Tree) -> TypeGuard[Recipe]:
+    """Whether a recipe is still one for the model that a run has."""
+    return recipe is not None and bool(recipe.tree["model"]["kind"] == tree["model"]["kind"])
 
 
 def sentence(path: str, message: str) -> str:

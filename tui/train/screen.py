@@ -1,6 +1,5 @@
 """The Train mode: the form on the left, the run on the right, and what connects them."""
 
-from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from torchtty.engine.contract.run.directory import RunDirectory
     from torchtty.engine.contract.run.snapshot import RunSnapshot
     from torchtty.engine.contract.run.status import RunState
+    from torchtty.engine.contract.settings.recipes import Recipe
     from torchtty.tui.form.draft import Draft
     from torchtty.tui.form.form import Form
     from torchtty.tui.run.view import RunView
@@ -206,12 +206,7 @@ class TrainScreen(Screen[None]):
 
         if not self.is_furnished or run.configuration is None:
             return
-        family, origin = run.configuration.kind, self.form.recipes.get(str(run.run.meta().get("recipe")))
-        if origin is not None and origin.tree["model"]["kind"] == family:
-            draft = Draft.from_recipe(origin)
-        else:
-            draft = Draft.from_family(family)
-        draft.tree = deepcopy(run.settings)
+        draft = Draft.like(run.settings, self._recipe_of(run.run))
         self._show_form()
         self.form.start_from(draft)
         self.form.visible_rows()[0].focus_editor()
@@ -224,14 +219,15 @@ class TrainScreen(Screen[None]):
 
         if not self.is_furnished:
             return
-        recipe = self.form.recipes.get(str(point.run.meta().get("recipe")))
-        known = recipe is not None and recipe.tree["model"]["kind"] == point.settings["model"]["kind"]
         if self.form.draft.fork is None:
             self._before_fork = self.form.draft
         self._show_form()
-        self.form.start_from(Draft.from_checkpoint(point, recipe.name if recipe is not None and known else None))
+        self.form.start_from(Draft.from_checkpoint(point, self._recipe_of(point.run)))
         self.refresh_bindings()
         self.call_after_refresh(self._enter_fork)  # once its rows have their places, so that they can be scrolled to
+
+    def _recipe_of(self, run: "RunDirectory") -> "Recipe | None":
+        return self.form.recipes.get(str(run.meta().get("recipe")))
 
     def _enter_fork(self) -> None:
         """Go to the setting that a fork is most often made for, or to what is wrong."""

@@ -125,9 +125,8 @@ def _take_over(point: ForkPoint, configuration: Configuration, made: RunDirector
             _copy(point, best["step"], made)
         write_atomically(made.steps / "best.json", json.dumps(best), durable=True)
     max_steps = configuration.tree()["training"].get("max_steps", 0)
-    made.write_status(
-        Status(state=RunState.STARTING, step=point.step, max_steps=max_steps, heartbeat=time.time()),
-    )
+    about = {"step": point.step, "max_steps": max_steps, "device": run.written_status().device}
+    made.write_status(Status(state=RunState.STARTING, heartbeat=time.time(), **about))
 
 
 def _best(run: RunDirectory) -> Mapping[str, Any] | None:
