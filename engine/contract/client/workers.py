@@ -1,6 +1,6 @@
 """Starting workers: a warm one that imports torch while a person still chooses, and the hand-over of a run to it.
 
-A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path}` any number of times, then one
+A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path, "fork": …}` any number of times, then one
 `{"run": path, "mode": mode}` or `{"series": [path, …]}`, after which stdin is closed. The worker is its own session and has
 no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log` from the hand-over on.
 """
