@@ -165,6 +165,13 @@ class TorchttyApp(App[int]):
         if isinstance(self.screen, TrainScreen):
             self.screen.compose_like(event.like)
 
+    def on_run_view_fork_wanted(self, event: "RunView.ForkWanted") -> None:
+        from torchtty.tui.train.screen import TrainScreen
+
+        self.action_mode("train")
+        if isinstance(self.screen, TrainScreen):
+            self.screen.compose_fork(event.point)
+
     def on_run_view_advice_wanted(self, event: "RunView.AdviceWanted") -> None:
         from torchtty.tui.train.screen import TrainScreen
 

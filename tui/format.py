@@ -224,3 +224,8 @@ def edit_texts(edit: Edited) -> tuple[str, str]:
     """Write a live edit, and in short: `learning_rate 1e-3 → 8e-3` and `learning_rate 8e-3`."""
     name, value = edit.path.rpartition(".")[2], show(edit.value)
     return printable_line(f"{name} {show(edit.old)} → {value}"), printable_line(f"{name} {value}")
+
+
+def branch(depth: int) -> str:
+    """Write what stands before the name of a fork in a list: its parent's lies above, with `depth` ancestors in all."""
+    return "  " * (depth - 1) + "└ " if depth else ""

@@ -7,6 +7,7 @@ PAGES = {
     "lenses": "Lenses",
     "data": "Data",
     "runs": "Runs",
+    "steering": "Steering",
     "diagnosis": "Diagnosis",
     "command-line": "Commands",
     "settings-and-variables": "Settings",

@@ -60,14 +60,16 @@ class WorkerPool:
         worker = self.ensure()
         return self._await(worker, worker.hello, given_up)
 
-    def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool]) -> dict[str, Any] | None:
-        """Return what a configuration amounts to (see `WarmWorker.answer`); None if given up.
+    def prepare(
+        self, tree: Mapping[str, Any], given_up: Callable[[], bool], fork: tuple[RunDirectory, int] | None = None
+    ) -> dict[str, Any] | None:
+        """Return what a configuration amounts to (see `WarmWorker.prepare` and `answer`); None if given up.
 
         A worker that is handed a run meanwhile does not answer any more: the next one does, once `ensure` has spawned it.
         """
         worker = self.ensure()
         while True:
-            request = worker.prepare(tree)
+            request = worker.prepare(tree, fork)
             answer = self._await(worker, partial(worker.answer, request), given_up)
             while answer is None and self._worker is None and not (given_up() or self._closed):
                 time.sleep(LOOK_EVERY)

@@ -65,6 +65,11 @@ class PreparedText:
         text = "\n".join(self.corpus.items) if self.corpus.unit == "items" else self.corpus.text
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def unknown_symbols(self) -> set[str]:
+        """Return what of the corpus the tokenizer has no token for, which is left out or becomes the unknown token."""
+        corpus = self.corpus
+        return self.tokenizer.unknown("".join(corpus.items) if corpus.unit == "items" else corpus.text)
+
     def _newline(self) -> int:
         newline = self.tokenizer.encode("\n")
         if len(newline) == 1 and not self.tokenizer.unknown("\n"):

@@ -192,10 +192,11 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        restore_generator(self._batches, state["batches"])
-        restore_generator(self._noise, state["noise"])
+        for name, of_optimizer in state.get("optimizers", {}).items():
+            self.optimizers[name].load_state_dict(of_optimizer)
+        for name, generator in (("batches", self._batches), ("noise", self._noise)):
+            if name in state:
+                restore_generator(generator, state[name])
 
 
 def _held(logits: Tensor, *, real: bool) -> Tensor:

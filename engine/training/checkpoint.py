@@ -19,13 +19,14 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.pins import pinned_steps
 
 KEEP_LATEST = 2
 UNREADABLE = (
@@ -93,18 +94,23 @@ def mark_best(run: RunDirectory, step: int, val_loss: float) -> None:
 
 
 def prune(run: RunDirectory) -> None:
-    """Remove all checkpoints but the latest two that training can go on from, and the best.
+    """Remove all checkpoints but the latest two that training can go on from, the best, and those that are pinned.
 
-    Each is renamed before its files go one by one; what a killed worker left of that, or of writing, is removed too.
+    Each is renamed before its files go one by one; what a killed worker left of that, or of writing, is removed too. One that
+    is pinned between the look at the pins and its renaming gets its name back: see `pin`, which looks after it has pinned.
     """
     steps = run.checkpoints()
-    resumable = [step for step in steps if (run.checkpoint_path(step) / "training.pt").is_file()]
-    keep = {*resumable[-KEEP_LATEST:], run.best_step()}
+    resumable = [step for step in steps if is_resumable(run, step)]
+    keep = {*resumable[-KEEP_LATEST:], run.best_step(), *pinned_steps(run)}
     for step in steps:
         if step not in keep:
             target = run.checkpoint_path(step)
             with suppress(OSError):  # it stays, and the next time tries again
                 target.rename(target.with_name(f".{target.name}.pruned"))
+    for step in pinned_steps(run):
+        target = run.checkpoint_path(step)
+        with suppress(OSError):  # mostly it never lost its name
+            target.with_name(f".{target.name}.pruned").rename(target)
     for left in run.steps.glob(".*"):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
@@ -113,10 +119,15 @@ def prune(run: RunDirectory) -> None:
                 left.unlink()
 
 
+def is_resumable(run: RunDirectory, step: int) -> bool:
+    """Whether a checkpoint holds all that training goes on from: the best one may hold its weights only."""
+    return (run.checkpoint_path(step) / "training.pt").is_file()
+
+
 def latest_step(run: RunDirectory, *, resumable: bool) -> int:
     """Return the step of the newest checkpoint; raise `UserError` if there is none."""
     for step in reversed(run.checkpoints()):
-        if not resumable or (run.checkpoint_path(step) / "training.pt").is_file():
+        if not resumable or is_resumable(run, step):
             return step
     raise UserError(
         f"{run.name} has no checkpoint {'to go on from' if resumable else 'to load'}: it ended before its first one."
@@ -140,6 +151,20 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
     except UNREADABLE as error:
         raise _broken(run, step, error) from None
     return Saved(step, weights, tokenizer, training, about.get("losses", {}), architecture)
+
+
+def read_shapes(run: RunDirectory, step: int) -> tuple[dict[str, tuple[int, ...]], Any, Any]:
+    """Return the shapes of a checkpoint's weights by their names, its tokenizer and its architecture, as a checkpoint has them.
+
+    The weights themselves are not read. Raises `UserError` as `read_checkpoint` does.
+    """
+    folder = run.checkpoint_path(step)
+    try:
+        with safe_open(folder / "model.safetensors", framework="pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in list(file.keys())}
+        return shapes, _json_if_there(folder / "tokenizer.json"), _json_if_there(folder / "architecture.json")
+    except UNREADABLE as error:
+        raise _broken(run, step, error) from None
 
 
 def _check_tokenizer(path: Path, sha256: str | None) -> None:

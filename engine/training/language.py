@@ -195,6 +195,9 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     def tokenizer_json(self) -> dict[str, Any]:
         return self.data.tokenizer.to_json()
 
+    def unknown_symbols(self) -> set[str]:
+        return self.data.unknown_symbols()
+
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
@@ -211,10 +214,13 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         return state
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        assert self._batches is not None
-        self._batches.load_state(state["batches"], state.get("batches_taken", 0))
-        torch.set_rng_state(state["torch"])
+        if "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
+        if "batches" in state:
+            assert self._batches is not None
+            self._batches.load_state(state["batches"], state.get("batches_taken", 0))
+        if "torch" in state:
+            torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
 

@@ -32,6 +32,7 @@ class MetricLog:
         self.step = 0  # the last one collected
         self.losses: dict[str, float] = {}  # the latest of each name
         self.row: dict[str, float] = {}  # the latest point of the curve that was written
+        self._counted = (0, 0)  # a step, and the tokens seen up to it
         self._window: list[dict[str, Tensor | float]] = []  # steps since the last logged one
         self._restored = False  # whether the window came from a checkpoint
         self._unfetched: list[tuple[dict[str, float | int], dict[str, Tensor | float]]] = []
@@ -104,7 +105,13 @@ class MetricLog:
         self._unfetched.append((self._stamp(), logged))
 
     def _stamp(self) -> dict[str, float | int]:
-        return {"step": self.step, "time": self.seconds, "tokens": self.step * self.tokens_per_step}
+        return {"step": self.step, "time": self.seconds, "tokens": self.tokens}
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been learnt from, by a fork's parent too, which may have taken others a step."""
+        step, tokens = self._counted
+        return tokens + (self.step - step) * self.tokens_per_step
 
     def fetch(self) -> None:
         """Bring the waiting rows over in one transfer and write them; raise `Diverged` if a loss is no number any more."""
@@ -168,11 +175,13 @@ class MetricLog:
             {name: value.detach().cpu() if isinstance(value, Tensor) else value for name, value in entry.items()}
             for entry in self._window
         ]
-        return {"step": self.step, "seconds": self.seconds, "losses": self.losses, "window": window}
+        counted = {"step": self.step, "seconds": self.seconds, "tokens": self.tokens}
+        return counted | {"losses": self.losses, "window": window}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.step, self._seconds = state["step"], state["seconds"]
+        self._counted = (self.step, state.get("tokens", self.step * self.tokens_per_step))
         self.losses, self._window = state["losses"], state["window"]
         self._restored = True
 

@@ -132,13 +132,25 @@ class RecurrentTask(LanguageTask):
             "position": self._position,
             "state": None if self._state is None else list(self._state),
             "smoothed": self._smoothed,
+            "rows": self._rows_read,
         }
         return super().training_state() | {"reading": reading}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         super().load_training_state(state)
-        reading = state["reading"]
+        reading = state.get("reading")
+        if reading is None:
+            return
+        read = reading.get("rows", self._rows_read)
+        if read[-1] == self._width:
+            self._smoothed = reading["smoothed"].to(self.device)
+        if read != self._rows_read:
+            return  # other rows are read from their beginning, from an empty state
         self._position = reading["position"]
         parts = reading["state"]
         self._state = None if parts is None else tuple(part.to(self.device) for part in parts)
-        self._smoothed = reading["smoothed"].to(self.device)
+
+    @property
+    def _rows_read(self) -> list[int]:
+        """How the text is read: rows, tokens of a row, and tokens a step."""
+        return [self._rows["train"].count, self._rows["train"].length, self._width]

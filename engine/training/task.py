@@ -53,7 +53,7 @@ class Task(Protocol):
         """Return all else that an exact continuation needs: optimizer and generators, of types `weights_only` loads."""
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        """Take over what `training_state` returned."""
+        """Take over what `training_state` returned, or parts of it: what a fork leaves out begins anew."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,14 @@ class WritesText(Protocol):
 
     def tokenizer_json(self) -> dict[str, Any]:
         """Return the tokenizer that travels with the weights."""
+
+
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """What a task offers whose data may hold what its vocabulary lacks."""
+
+    def unknown_symbols(self) -> set[str]:
+        """Return the symbols of its data, characters or words, that have no token of their own."""
 
 
 @runtime_checkable

@@ -41,7 +41,7 @@ def main(folder: Path) -> int:
         print(_why_it_cannot_start(error), file=sys.stderr)
         return 1
     _reply(folder / "hello.json", hello)
-    from torchtty.engine.worker.estimate import prepare
+    from torchtty.engine.worker.estimate import prepare, problems_of_fork
 
     for line in sys.stdin.buffer:
         try:
@@ -49,7 +49,10 @@ def main(folder: Path) -> int:
         except ValueError:
             continue
         if "prepare" in request:
-            _reply(folder / Path(str(request["reply"])).name, prepare(request["prepare"]))
+            answer = problems_of_fork(request["prepare"], request["fork"]) if "fork" in request else {}
+            if not (answer or request.get("only_fits")):
+                answer = prepare(request["prepare"])
+            _reply(folder / Path(str(request["reply"])).name, answer)
         elif "run" in request:
             return _take_over(
                 RunDirectory(Path(request["run"])), Mode(request["mode"]), request.get("edits", {}), folder

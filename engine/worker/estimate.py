@@ -1,16 +1,22 @@
 """Answering what a configuration amounts to, before it is run."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from torchtty.engine.contract.client.fork import ForkPoint, fork_point, refused
 from torchtty.engine.contract.errors import UnreachableError, UserError
-from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.lineage import Parent
+from torchtty.engine.contract.settings.configuration import ConfigurationError, Problem, difference, parse
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
 from torchtty.engine.devices import out_of_memory_means, synchronise
-from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task, task_class
+from torchtty.engine.training.checkpoint import read_shapes
+from torchtty.engine.training.inheritance import about_data, misfits
+from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task, build_task, task_class
 
 TIMING = 0.15  # seconds spent on measuring a step
 
@@ -30,6 +36,37 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
     except (RuntimeError, MemoryError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return {"problems": [["model", f"The model cannot be built here: {reason}"]]}
+
+
+def problems_of_fork(tree: dict[str, Any], fork: dict[str, Any]) -> dict[str, Any]:
+    """Return the problems of a fork with these settings from `step` of the run at `path`; nothing if it fits.
+
+    Only shapes are looked at, on the CPU: no weights are read, and no device is touched.
+    """
+    try:
+        point, configuration = fork_point(RunDirectory(Path(fork["path"])), int(fork["step"])), parse(tree)
+        found = refused(point, configuration) or _misfits(point, configuration)
+    except ConfigurationError as error:
+        found = error.problems
+    except UserError as error:
+        found = [Problem(_path_in(str(error), tree), str(error))]
+    except (RuntimeError, MemoryError, OSError) as error:
+        found = [Problem("model", f"The model cannot be built here: {(str(error).splitlines() or [''])[0]}")]
+    return {"problems": [[problem.path, problem.message] for problem in found]} if found else {}
+
+
+def _misfits(point: ForkPoint, configuration: Configuration) -> list[Problem]:
+    changed = difference(point.settings, configuration.tree())
+    sha256 = str(point.run.meta().get("data_sha256") or "")
+    parent = Parent(point.run.name, point.step, changed=changed, data_sha256=sha256)
+    tree = configuration.tree()
+    on_cpu = parse(tree | {"training": tree["training"] | {"device": "cpu", "precision": "float32"}})
+    shapes, tokenizer, architecture = read_shapes(point.run, point.step)
+    task = build_task(on_cpu, tokenizer, architecture, data_may_be_gone=True)
+    problems = misfits(task, shapes, parent)
+    if not problems:
+        about_data(task, parent, configuration)
+    return problems
 
 
 def _estimate(configuration: Configuration) -> dict[str, Any]:

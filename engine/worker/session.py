@@ -22,13 +22,15 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
 from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
 from torchtty.engine.devices import check_precision, choose_device
-from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
+from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
+from torchtty.engine.training.inheritance import first_step_of, taken_over
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
@@ -76,6 +78,7 @@ class Session:
         self.lock = run_lock(run.path)
         self.signalled = False
         self.failure = ""  # why it failed, if it did
+        self._begins_from: Parent | None = None  # where it trains on from the checkpoint of its parent
         self._trains = False  # whether training has begun or gone on
         self._device_lock: DeviceLock | None = None
 
@@ -160,11 +163,7 @@ class Session:
         for path, value in moved.items():
             tree = with_value(tree, path, value)
         configuration = self._fitted_to_machine(parse(tree))
-        if self.mode is not Mode.TRAIN:
-            step = latest_step(self.run, resumable=self.mode is Mode.RESUME)
-            saved = read_checkpoint(self.run, step, with_training=self.mode is Mode.RESUME)
-        else:
-            saved = None
+        saved = self._checkpoint() if self.mode is not Mode.TRAIN else None
         training = configuration.sections()["training"]
         device = str(choose_device(training.device if isinstance(training, TrainingBase) else "cpu"))
         self.writer.note(device=device)
@@ -179,11 +178,16 @@ class Session:
             saved.architecture if saved else None,
             data_may_be_gone=self.mode is Mode.SERVE,
         )
+        notes: tuple[str, ...] = ()
+        if saved is not None and self._begins_from is not None:
+            saved, notes = taken_over(saved, self._begins_from, task, configuration, self.run.checkpoints())
         self._complete_meta(device, self._checked(task.facts.data_sha256))
         max_steps = steps_of(configuration)
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
+        for note in notes:
+            self.writer.warn(note)
         for path, value in moved.items():
             self.writer.event(Edited(path=path, value=value, old=old[path]))
         self.requests.attach(self.loop)
@@ -211,10 +215,17 @@ class Session:
         self._serve()
         return 0 if self.writer.status.state is not RunState.FAILED else 1
 
+    def _checkpoint(self) -> Saved:
+        """Read the checkpoint to go on from, or to serve samples from; note where a fork begins with that of its parent."""
+        if self.mode is Mode.SERVE:
+            return read_checkpoint(self.run, latest_step(self.run, resumable=False), with_training=False)
+        step, self._begins_from = first_step_of(self.run)
+        return read_checkpoint(self.run, step, with_training=is_resumable(self.run, step))
+
     def _fitted_to_machine(self, configuration: Configuration) -> Configuration:
         """Return the configuration to work with: a model that is only asked does without the device it was trained on."""
         training = configuration.sections()["training"]
-        if self.mode is Mode.TRAIN or not isinstance(training, TrainingBase):
+        if self.mode in (Mode.TRAIN, Mode.FORK) or not isinstance(training, TrainingBase):
             return configuration
         try:
             check_precision(training.precision, choose_device(training.device))
@@ -238,7 +249,7 @@ class Session:
         except Diverged as error:
             loop.fail(str(error))
 
-    def _restore(self, saved: Any) -> None:
+    def _restore(self, saved: Saved) -> None:
         assert self.loop is not None
         if saved.training is None:
             self.loop.restore(saved, None)

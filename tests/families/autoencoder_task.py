@@ -119,5 +119,7 @@ class AutoencoderTask(NeuralTask[AutoencoderConfiguration]):
         return {"optimizer": self.optimizer.state_dict(), "batches": self._batches.get_state()}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self._batches.set_state(state["batches"])
+        if "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
+        if "batches" in state:
+            self._batches.set_state(state["batches"])

@@ -37,7 +37,7 @@ class ColdPool(WorkerPool):
     def ensure(self) -> Any:
         return None
 
-    def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool]) -> dict[str, Any] | None:
+    def prepare(self, tree: Mapping[str, Any], given_up: Callable[[], bool], *fork: Any) -> dict[str, Any] | None:
         while not (given_up() or self._closed):
             time.sleep(0.01)
         return None

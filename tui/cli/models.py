@@ -135,6 +135,17 @@ def _settings_table() -> Table:
     return table
 
 
+def print_fork_help(console: Console) -> None:
+    """Print how to fork a run."""
+    about = Text(
+        "Begin a new run at a checkpoint of another, the latest or that of --step, with changed settings. Steps are counted on "
+        "from there; with nothing changed the fork repeats what its parent did next. Every setting of the run can be changed "
+        "as long as the weights fit: 'torchtty models MODEL' lists them. RUN is a name, the beginning of one, or latest."
+    )
+    options = "[--step N] [--name NAME] [--section.field VALUE …] [--detach] [--json]"
+    _print(console, f"torchtty fork RUN {options}", about)
+
+
 def print_resume_help(console: Console) -> None:
     """Print how to resume a run, and which settings can change then."""
     about = Text(

@@ -101,6 +101,34 @@ def resume(
     return resume(arguments or [], detach=detach, changed_data=changed_data, as_json=as_json)
 
 
+@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
+def fork(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,
+    step: Annotated[
+        int | None, typer.Option("--step", metavar="N", help="The checkpoint to begin at; the latest if left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The new run's name.")] = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> int:
+    """Begin a new run at a checkpoint of another, with changed settings, and follow it."""
+    from torchtty.tui.cli.fork import fork
+
+    return fork(arguments or [], step, name, detach=detach, as_json=as_json)
+
+
+@app.command(rich_help_panel=TRAIN)
+def pin(
+    run: Run,
+    step: Annotated[int, typer.Argument(metavar="STEP", help="The step of a checkpoint that the run has.")],
+    off: Annotated[bool, typer.Option("--off", help="Let it go again: retention may remove it.")] = False,
+) -> int:
+    """Keep the checkpoint of a step, whatever comes after it."""
+    from torchtty.tui.cli.fork import pin
+
+    return pin(run, step, off=off)
+
+
 @app.command(rich_help_panel=TRAIN)
 def stop(run: Run) -> int:
     """Stop a run with a checkpoint."""

@@ -12,13 +12,14 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.run.lineage import as_tree, created, parent_of
 from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Metric
 from torchtty.tui.cli.console import Exit, notify, output, print_json
-from torchtty.tui.cli.show import edits_as_json, latest_metrics, test_as_json
-from torchtty.tui.format import MISSING, STATE_LOOKS, ago, count, loss, measures, state_words
+from torchtty.tui.cli.show import edits_as_json, latest_metrics, parent_as_json, test_as_json
+from torchtty.tui.format import MISSING, STATE_LOOKS, ago, branch, count, loss, measures, state_words
 
 Summarised = Sequence[tuple[Metric, float]]
 
@@ -45,23 +46,25 @@ def runs(*, as_json: bool) -> int:
 
 def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
     """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
-    statuses = [(run, run.status(), *_subject(run)) for run in found]
+    metas = {run: run.meta() for run in found}
+    tree = as_tree(found, lambda run: created(metas[run]), lambda run: parent_of(metas[run]))
+    statuses = [(run, run.status(), *_subject(run)) for run, _ in tree]
     summaries = [
         FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
     ]
     heading = _common_heading(summaries)
     rows = [
         {
-            "run": Text(printable_line(run.name), "bold"),
+            "run": Text.assemble((branch(depth), "dim"), (printable_line(run.name), "bold")),
             "state": Text(state_words(status), STATE_LOOKS[status.state].style),
             "model": Text(model),
             "data": Text(dataset),
             "step": Text(_steps(status)),
             heading or "latest": Text(_latest(summarised, labelled=not heading)),
             "best": Text(loss(status.best, 4)),
-            "started": Text(ago(_created(run)), "dim"),
+            "started": Text(ago(created(metas[run])), "dim"),
         }
-        for (run, status, model, dataset), summarised in zip(statuses, summaries, strict=True)
+        for (_, depth), (run, status, model, dataset), summarised in zip(tree, statuses, summaries, strict=True)
     ]
     wide = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in rows[0]}
     # A pipe has no width unless one is asked for: what reads it wants every column.
@@ -117,13 +120,8 @@ def _subject(run: RunDirectory) -> tuple[str, str]:
     return str(tree["model"]["kind"]), printable_line(Path(dataset).name)
 
 
-def _created(run: RunDirectory) -> float | None:
-    created = run.meta().get("created")
-    return float(created) if isinstance(created, int | float) else None
-
-
 def _entry(run: RunDirectory) -> dict[str, Any]:
-    status, edits = run.status(), edits_of(run)
+    status, edits, meta = run.status(), edits_of(run), run.meta()
     model, dataset = _subject(run)
     return {
         "run": run.name,
@@ -133,8 +131,9 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "ended_by": status.ended_by,
         "model": model,
         "dataset": dataset,
-        "recipe": run.meta().get("recipe"),
-        "created": _created(run),
+        "recipe": meta.get("recipe"),
+        "parent": parent_as_json(parent_of(meta)),
+        "created": created(meta),
         "step": status.step,
         "max_steps": status.max_steps,
         "parameters": status.parameters,

@@ -16,7 +16,9 @@ from torchtty.engine.contract.diagnosis.diagnosis import Diagnosis
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import Edited, SampleDrawn
+from torchtty.engine.contract.run.lineage import Parent, curves_before, parent_of
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
+from torchtty.engine.contract.run.pins import pinned_steps
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
@@ -98,6 +100,10 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
     if status.steps_per_second:
         parts.append(Text(rate(status.steps_per_second)))
     console.print(Text("  ").join(parts))
+    if snapshot.parent is not None:
+        changes = snapshot.parent.changes()
+        about = f"F{snapshot.parent.title[1:]}" + (f": {changes}" if changes else ", with its settings")
+        console.print(Text(printable_line(about), "dim"))
     if status.message:
         console.print(Text(printable(status.message), "red" if status.state is RunState.FAILED else ""))
     if snapshot.state in (RunState.STOPPED, RunState.LOST) and snapshot.can_resume:
@@ -152,9 +158,10 @@ def _print_chart(console: Console, log: RunLog, family: Family | None, height: i
     if family is None or console.width < 30:
         return
     chart, curves = family.charts[0], []
+    before = curves_before(log.run)
     steps: set[float] = set()
     for metric in map(family.metric, chart.metrics):
-        points = log.metrics.points(metric.name)
+        points = before.points(metric.name) + log.metrics.points(metric.name)
         steps.update(step for step, value in points if isfinite(value))
         curve = Series(metric.name, metric.title, ROLE_COLOURS.get(metric.role), smooth=metric.smoothed)
         curve.extend([step for step, _ in points], [value for _, value in points])
@@ -164,7 +171,9 @@ def _print_chart(console: Console, log: RunLog, family: Family | None, height: i
     units = {family.metric(name).unit for name in chart.metrics} - {""}
     title = f"{chart.title} in {units.pop()}" if len(units) == 1 else chart.title
     style = ChartStyle(colour=console.color_system is not None, unicode=speaks_unicode(sys.stdout))
+    parent = parent_of(log.run.meta())
     marks = tuple(Mark(edit.step, *edit_texts(edit)) for edit in log.facts.edits if edit.value != edit.old)
+    marks += (Mark(parent.step, "fork"),) if parent is not None else ()
     spec = ChartSpec(min(console.width, 120), height, title, tuple(curves), marks=marks, x_max=max(steps), style=style)
     console.print()
     console.print(FrameBuilder().build(replace(spec, smoothing=spec.time_constant(SMOOTHING))), end="")
@@ -250,15 +259,14 @@ def _written(value: Any) -> str:
 
 def _print_provenance(console: Console, run: RunDirectory) -> None:
     meta = run.meta()
-    created, argv, parent, missing = (meta.get(key) for key in ("created", "argv", "parent", "instead_of"))
-    origin = [str(parent[key]) for key in ("run", "step") if key in parent] if isinstance(parent, dict) else []
+    created, argv, missing = (meta.get(key) for key in ("created", "argv", "instead_of"))
     rows: dict[str, Any] = {
         "stored in": str(run.path),
         "started": ago(created) if isinstance(created, int | float) else None,
         "command": shlex.join(map(str, argv)) if isinstance(argv, list) else None,
         "recipe": meta.get("recipe"),
         "commit": meta.get("commit"),
-        "parent": " at step ".join(origin),
+        "fork of": _fork_of(parent_of(meta)),
         "replay of": _replay_of(meta.get("replay")),
         "instead of": f"{missing.get('recipe')}: {missing.get('reason')}" if isinstance(missing, dict) else None,
         "checkpoints": _checkpoints(run),
@@ -276,9 +284,24 @@ def _replay_of(replay: Any) -> str | None:
     return f"{replay.get('run')} up to step {count(to)}"
 
 
+def _fork_of(parent: Parent | None) -> str | None:
+    return f"{parent.run} at step {count(parent.step)}" if parent is not None else None
+
+
+def parent_as_json(parent: Parent | None) -> dict[str, Any] | None:
+    """Return where a fork began, as JSON values."""
+    if parent is None:
+        return None
+    changed = {path: {"old": old, "value": new} for path, (old, new) in parent.changed.items()}
+    return {"run": parent.run, "step": parent.step, "changed": changed}
+
+
 def _checkpoints(run: RunDirectory) -> str:
-    best = run.best_step()
-    steps = [f"{count(step)}{' (best)' if step == best else ''}" for step in run.checkpoints()]
+    best, pinned = run.best_step(), pinned_steps(run)
+    steps = []
+    for step in run.checkpoints():
+        marks = [mark for mark, has in (("best", step == best), ("pinned", step in pinned)) if has]
+        steps.append(count(step) + (f" ({', '.join(marks)})" if marks else ""))
     return "steps " + ", ".join(steps) if steps else "none"
 
 
@@ -300,6 +323,7 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
         "samples": samples_as_json(sample) if sample else [],
+        "parent": parent_as_json(parent_of(run.meta())),
     }
 
 
@@ -329,5 +353,6 @@ def _everything(log: RunLog, status: Status) -> dict[str, Any]:
         "provenance": run.meta(),
         "checkpoints": snapshot.checkpoints,
         "best_checkpoint": run.best_step(),
+        "pinned": sorted(pinned_steps(run)),
         "curves": {name: log.metrics.points(name) for name in shown},
     }

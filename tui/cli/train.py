@@ -8,6 +8,7 @@ from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_run
+from torchtty.engine.contract.run.lineage import parent_of
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Continue, Edit
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
@@ -27,7 +28,7 @@ from torchtty.tui.cli.arguments import (
 from torchtty.tui.cli.console import Exit, UsageError, notify, output, print_json, report_error
 from torchtty.tui.cli.follow import Interruptions, Outcome, counting_interrupts, describe, display, follow
 from torchtty.tui.cli.models import print_resume_help, print_settings, print_train_help
-from torchtty.tui.cli.show import numbers, print_summary
+from torchtty.tui.cli.show import numbers, parent_as_json, print_summary
 
 
 def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:
@@ -129,7 +130,9 @@ def _announce(run: RunDirectory, status: Status, *, as_json: bool) -> None:
     """Report that a run trains in the background, or will once the device is free."""
     if as_json:
         found = {"run": run.name, "path": str(run.path), "state": status.state.value}
-        print_json(found | {"instead_of": run.meta().get("instead_of")})
+        print_json(
+            found | {"instead_of": run.meta().get("instead_of"), "parent": parent_as_json(parent_of(run.meta()))}
+        )
         return
     sys.stdout.write(f"{printable_line(run.name)}\n")
     if status.state is RunState.QUEUED:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeGuard
 
+from torchtty.engine.contract.client.fork import ForkPoint, refused
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
@@ -30,6 +31,7 @@ class Draft:
         self.base = deepcopy(base)  # live edits change it, and a recipe's tree is shared
         self.recipe = recipe
         self.tree: Tree = deepcopy(base)
+        self.fork: ForkPoint | None = None  # the checkpoint that the run is to begin from
         self._invalid: dict[str, tuple[str, str]] = {}  # path -> (text, message)
         self._edited: list[str] = []  # paths in the order of their last change
         self._reported: dict[str, str] = {}  # problems that only the worker can detect, such as a missing file
@@ -45,6 +47,20 @@ class Draft:
         draft = cls(starting_tree(family))
         if before is not None and before.reads_text == draft.reads_text:
             draft.set("data.dataset", before.value("data.dataset"))
+        return draft
+
+    @classmethod
+    def like(cls, tree: Tree, origin: Recipe | None) -> "Draft":
+        """Start with the settings of a run, marked where they differ from its recipe, or from the model's defaults."""
+        draft = cls.from_recipe(origin) if _is_of(origin, tree) else cls.from_family(tree["model"]["kind"])
+        draft.tree = deepcopy(tree)
+        return draft
+
+    @classmethod
+    def from_checkpoint(cls, point: ForkPoint, origin: Recipe | None = None) -> "Draft":
+        """Start a fork with the settings that its parent had at the checkpoint; `origin` is the parent's recipe."""
+        draft = cls(point.settings, origin.name if origin is not None and _is_of(origin, point.settings) else None)
+        draft.fork = point
         return draft
 
     @property
@@ -139,7 +155,9 @@ class Draft:
         """
         found = {path: message for path, (_, message) in self._invalid.items()}
         try:
-            parse(self.tree)
+            configuration = parse(self.tree)
+            if self.fork is not None:
+                found |= {problem.path: problem.message for problem in refused(self.fork, configuration)}
         except ConfigurationError as error:
             for problem in error.problems:
                 found.setdefault(*self._at_edited(problem.path, problem.message))
@@ -185,6 +203,11 @@ class Draft:
             self.tree[section] = {"kind": kind}
             defaults = {spec.name: spec.default for spec in specs(self.family, self.tree) if spec.section == section}
             self.tree[section] |= defaults
+
+
+def _is_of(recipe: Recipe | None, tree: Tree) -> TypeGuard[Recipe]:
+    """Whether a recipe is still one for the model that a run has."""
+    return recipe is not None and bool(recipe.tree["model"]["kind"] == tree["model"]["kind"])
 
 
 def sentence(path: str, message: str) -> str:

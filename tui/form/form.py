@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
+from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
@@ -69,6 +70,7 @@ class Form(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Pickers(self.recipes, self.draft)
+        yield Static(id="fork-title")
         yield Static(id="live-title")
         yield VerticalScroll(*self._sections.values(), can_focus=False)
         yield HelpLine()
@@ -116,6 +118,7 @@ class Form(Vertical):
         """Replace the draft, such as by the settings of an earlier run."""
         self.draft = draft
         self.show_next()
+        self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
         self.post_message(self.Changed(draft))
 
     def choose_model(self, family: str) -> None:
@@ -270,9 +273,17 @@ class Form(Vertical):
                 self.rows[spec].show_text(draft.text(spec.path))
             self.pickers.display = self.live is None
             self.query_one("#live-title").display = self.live is not None
+            self._title_fork()
             if self.live is None and self.pickers.is_mounted and self.pickers.children:
                 self.pickers.show(self.draft)
             self.mark()
+
+    def _title_fork(self) -> None:
+        fork = self.draft.fork if self.live is None else None
+        title = self.query_one("#fork-title", Static)
+        title.display = fork is not None
+        if fork is not None:
+            title.update(Content(printable_line(fork.title)))
 
     def _build(self, name: str, specs: Iterable[FieldSpec]) -> None:
         box = self._sections.get(name)

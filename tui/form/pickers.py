@@ -186,7 +186,8 @@ class HelpLine(Widget):
         if live:
             facts.append("enter applies it")
         else:
-            facts.append(f"{'recipe' if draft.recipe else 'default'} {show(start) if start != '' else 'empty'}")
+            origin = "parent" if draft.fork else "recipe" if draft.recipe else "default"
+            facts.append(f"{origin} {show(start) if start != '' else 'empty'}")
             facts.append("can change while it trains" if spec.live else "")
         name = spec.name if spec.name != "kind" else spec.section
         self._show(name, f"{draft.help(spec)}\n", " · ".join(filter(None, facts)))

@@ -26,6 +26,8 @@ STEERING: list[BindingType] = [
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
     Binding("k", "checkpoint", "save", id="run.checkpoint", show=False, tooltip="Save a checkpoint of the run now"),
     Binding("a", "advice", "advice", id="run.advice", show=False, tooltip="Try the change that the diagnosis proposes"),
+    Binding("b", "fork", "fork", id="run.fork", tooltip="Fork the run at the checkpoint nearest to the cursor"),
+    Binding("p", "pin", "pin", id="run.pin", tooltip="Pin the checkpoint nearest to the cursor, or let it go again"),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
@@ -80,6 +82,23 @@ def checkpoint(snapshot: "RunSnapshot") -> Effect:
     if refusal := snapshot.refusal(Action.CHECKPOINT):
         return Effect(sentence=refusal)
     return Effect(requests.Checkpoint(), "saving …")
+
+
+def pin_or_let_go(snapshot: "RunSnapshot", step: float | None) -> str:
+    """Pin the checkpoint nearest to a step, or let it go if it is pinned; return a sentence about it. Raises `UserError`."""
+    from torchtty.engine.contract.client.fork import nearest
+    from torchtty.engine.contract.errors import UserError
+    from torchtty.engine.contract.run.pins import pin, pinned_steps
+    from torchtty.engine.contract.run.snapshot import Action
+
+    if refusal := snapshot.refusal(Action.PIN):
+        raise UserError(refusal)
+    at = nearest(snapshot.run.checkpoints(), step)
+    if at is None:
+        raise UserError(f"{snapshot.name} has no checkpoint any more.")
+    keep = at not in pinned_steps(snapshot.run)
+    pin(snapshot.run, at, keep=keep)
+    return f"The checkpoint at step {at:,} is {'pinned: it is kept' if keep else 'no longer pinned'}."
 
 
 class WorkerCall:

@@ -141,6 +141,11 @@ class Curves(Vertical):
         if before is None or steps != before.status.max_steps:
             for id in DECLARED:
                 self.chart(id).set_x_max(float(steps) if steps else None)
+        if before is None and snapshot.parent is not None:
+            for id in DECLARED:
+                self.chart(id).mark(
+                    snapshot.parent.step, printable_line(f"fork of {snapshot.parent.run}").replace(" ", "\u00a0")
+                )
         if before is None or snapshot.facts is not before.facts:
             self._show_facts(snapshot.facts)
         self._explain_emptiness()
@@ -169,6 +174,11 @@ class Curves(Vertical):
         for id in DECLARED:
             self.chart(id).points_changed()
         self._explain_emptiness()
+
+    @property
+    def cursor(self) -> float | None:
+        """The step at which the cursor of the chart in view stands."""
+        return self.chart(self.current.id).spec.cursor
 
     @property
     def is_empty(self) -> bool:

@@ -9,6 +9,7 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 
+from torchtty.engine.contract.client.fork import ForkPoint, nearest_fork_point
 from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run import requests
@@ -87,6 +88,12 @@ class RunView(Vertical):
 
         snapshot: RunSnapshot
         finding: Finding
+
+    @dataclass
+    class ForkWanted(Message):
+        """A fork is to be composed that begins at this checkpoint."""
+
+        point: ForkPoint
 
     @dataclass
     class _Arrived(Message, bubble=False):
@@ -357,6 +364,22 @@ class RunView(Vertical):
         if self.snapshot is not None and (finding := advised(self.findings)) is not None:
             self.post_message(self.AdviceWanted(self.snapshot, finding))
 
+    def action_fork(self) -> None:
+        """Have a fork composed from the checkpoint nearest to the cursor of the chart, or from the latest."""
+        if self.snapshot is not None:
+            try:
+                self.post_message(self.ForkWanted(nearest_fork_point(self.snapshot, self.curves.cursor)))
+            except UserError as error:
+                self.notify(str(error), severity="warning", markup=False)
+
+    def action_pin(self) -> None:
+        """Pin the checkpoint nearest to the cursor of the chart, or the latest; let it go if it is pinned."""
+        if self.snapshot is not None:
+            try:
+                self.notify(actions.pin_or_let_go(self.snapshot, self.curves.cursor), markup=False)
+            except UserError as error:
+                self.notify(str(error), severity="warning", markup=False)
+
     # -- samples and pictures -------------------------------------------------------------------------------------
 
     def action_prompt(self) -> None:
@@ -452,7 +475,7 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test":
+            case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test" | "fork" | "pin":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures

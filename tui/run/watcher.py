@@ -11,7 +11,9 @@ from torchtty.engine.contract.diagnosis.finding import Finding
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Answered, Failed
+from torchtty.engine.contract.run.lineage import Parent, curves_before, parent_of
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
+from torchtty.engine.contract.run.metrics import MetricColumns
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -52,8 +54,15 @@ class RunFollower:
     `poll` may be called from one thread, `series` and `take` from one other.
     """
 
-    def __init__(self, run: RunDirectory, wanted: Iterable[str] = (), *, diagnoses: bool = False) -> None:
+    def __init__(
+        self, run: RunDirectory, wanted: Iterable[str] = (), *, diagnoses: bool = False, from_ancestors: bool = False
+    ) -> None:
+        """Follow a run; `from_ancestors` has the curves of a fork begin with those of the runs that it comes from."""
         self.run = run
+        self._from_ancestors = from_ancestors
+        self._inherited: MetricColumns | None = None  # what its ancestors logged; none before it was read
+        self._begun: set[str] = set()  # metrics whose curves have what the ancestors logged
+        self._parent: Parent | None = None
         self.status = Status()
         self.series: dict[str, Series] = {}
         self._log = RunLog(run)
@@ -102,6 +111,8 @@ class RunFollower:
         if changes.metrics_restarted:
             for series in self.series.values():
                 series.clear()
+            self._inherited = None
+            self._begun.clear()
         drawn = [self._draw(name) for name in self._wanted]
         news.metrics = changes.metrics_restarted or any(drawn)
         news.restarted = changes.events_restarted
@@ -130,6 +141,11 @@ class RunFollower:
 
     def _draw(self, name: str) -> bool:
         batches = self._log.metrics.pop(name)
+        if self._from_ancestors and name not in self._begun:
+            self._begun.add(name)
+            if self._inherited is None:
+                self._inherited = curves_before(self.run)
+            batches = self._inherited.pop(name) + batches
         for batch in batches:
             self.series[name].extend(*batch)
         return bool(batches)
@@ -145,7 +161,10 @@ class RunFollower:
         if look_for_checkpoints or not self._checkpoints:
             self._checkpoints = tuple(self.run.checkpoints())
         log, configuration = self._log, self._configuration
-        return RunSnapshot(self.run, self.status, configuration, log.facts, self._checkpoints, self._problem)
+        self._parent = self._parent or parent_of(self.run.meta())
+        return RunSnapshot(
+            self.run, self.status, configuration, log.facts, self._checkpoints, self._problem, self._parent
+        )
 
     def _read_status(self) -> bool:
         """Read the status; return whether it is another than before. Heartbeats alone change nothing that can be seen."""
@@ -179,7 +198,7 @@ class RunWatcher:
     """
 
     def __init__(self, run: RunDirectory, notify: Callable[["RunWatcher"], object], wanted: Iterable[str] = ()) -> None:
-        self.follower = RunFollower(run, wanted, diagnoses=True)
+        self.follower = RunFollower(run, wanted, diagnoses=True, from_ancestors=True)
         self._notify = notify
         self._wake = threading.Event()
         self._ended = False

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.pins import pinned_steps
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.settings.configuration import difference, to_toml
 from torchtty.engine.contract.settings.fields import show
@@ -72,6 +73,9 @@ def outcome(snapshot: RunSnapshot) -> Content:
     facts = [("state", state_words(status))]
     if status.message:
         facts.append(("reason", status.message))
+    if snapshot.parent is not None:
+        changes = snapshot.parent.changes()
+        facts.append(("origin", snapshot.parent.title + (f": {changes}" if changes else ", with its settings")))
     if status.max_steps:
         facts.append(("step", f"{status.step:,} of {status.max_steps:,}, in {duration(status.seconds)}"))
     for name in dict.fromkeys(itertools.chain(*family.headline)) if family else ():
@@ -108,7 +112,7 @@ def provenance(meta: dict[str, Any], run: RunDirectory) -> Content:
     """Write where a run comes from, one fact a line."""
     facts: list[tuple[str, str]] = []
     for key, value in meta.items():
-        if value is None or value in ("", [], {}):
+        if key == "parent" or value is None or value in ("", [], {}):
             continue
         if key == "created" and isinstance(value, int | float):
             value = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
@@ -118,5 +122,7 @@ def provenance(meta: dict[str, Any], run: RunDirectory) -> Content:
             value = ", ".join(f"{name} {item}" for name, item in value.items())
         facts.append((str(key), str(value)))
     facts.append(("files", str(run.path)))
-    facts.append(("checkpoints", ", ".join(f"{step:,}" for step in run.checkpoints()) or "none"))
+    pinned = pinned_steps(run)
+    steps = [f"{step:,}{' (pinned)' if step in pinned else ''}" for step in run.checkpoints()]
+    facts.append(("checkpoints", ", ".join(steps) or "none"))
     return listed(facts)

@@ -3,14 +3,17 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
+from torchtty.engine.contract.run.lineage import as_tree, created, parent_of
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
+from torchtty.tui.format import branch
 
 INTERVAL = 1.0  # seconds between two looks at the runs folder
 
@@ -21,6 +24,7 @@ class RunRow:
 
     snapshot: RunSnapshot
     created: float = 0.0  # seconds since the epoch
+    depth: int = 0  # how many of its ancestors stand above it in the table
 
     @property
     def run(self) -> RunDirectory:
@@ -29,6 +33,11 @@ class RunRow:
     @property
     def key(self) -> str:
         return self.snapshot.name
+
+    @property
+    def title(self) -> str:
+        """The name as the table shows it, a fork's behind a branch."""
+        return branch(self.depth) + self.key
 
     @property
     def status(self) -> Status:
@@ -62,7 +71,7 @@ class RowReader:
         row = self._known.get(run.name)
         seen = _change_mark(run)
         if row is None or seen != self._seen.get(run.name) or row.status.state.is_live or row.status.serving:
-            row = self._reread(run, row or RunRow(RunSnapshot(run, Status(state=RunState.LOST)), _created(run)))
+            row = self._reread(run, row or _new_row(run))
         self._known[run.name], self._seen[run.name] = row, seen
         return row
 
@@ -82,12 +91,18 @@ class RowReader:
         return row if snapshot is row.snapshot else replace(row, snapshot=snapshot)
 
 
-def _created(run: RunDirectory) -> float:
-    created = run.meta().get("created")
-    try:
-        return float(created) if isinstance(created, int | float) else run.config_path.stat().st_mtime
-    except OSError:
-        return 0.0
+def _new_row(run: RunDirectory) -> RunRow:
+    meta = run.meta()
+    moment = created(meta)
+    with suppress(OSError):
+        moment = run.config_path.stat().st_mtime if moment is None else moment
+    return RunRow(RunSnapshot(run, Status(state=RunState.LOST), parent=parent_of(meta)), moment or 0.0)
+
+
+def in_families(rows: list[RunRow]) -> list[RunRow]:
+    """Put forks below their parents, as far as these are among the rows."""
+    tree = as_tree(rows, lambda row: row.created, lambda row: row.snapshot.parent)
+    return [row if row.depth == depth else replace(row, depth=depth) for row, depth in tree]
 
 
 def _change_mark(run: RunDirectory) -> tuple[int, int] | None:

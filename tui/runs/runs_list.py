@@ -10,7 +10,7 @@ from textual.widgets import DataTable, Input, Static
 
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.runs.rows import RunRow
+from torchtty.tui.runs.rows import RunRow, in_families
 from torchtty.tui.runs.table import RunsTable
 
 
@@ -55,7 +55,7 @@ class RunsList(Vertical):
         if self.rows is None:
             return
         text = self.query_one("#runs-filter", Input).value
-        fitting = [row for row in self.rows if row.contains(text)]
+        fitting = in_families([row for row in self.rows if row.contains(text)])
         self.table.show(fitting)
         self.set_class(not fitting, "-empty")
         if not self.rows:

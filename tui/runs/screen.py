@@ -1,6 +1,6 @@
 """The Runs screen: a table of all runs, and beside or over it one run, its details, or a comparison."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, DataTable
 
 from torchtty.engine.contract.client.deletion import delete
+from torchtty.engine.contract.client.fork import nearest_fork_point
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
@@ -52,6 +53,7 @@ class RunsScreen(Screen[None]):
         Binding("d", "details", "details", id="runs.details", tooltip=SHOW_DETAILS),
         Binding("o", "overlay", "overlay", id="runs.overlay", tooltip=OVERLAY),
         Binding("n", "new_like", "new run like this", id="runs.new_like", tooltip=NEW_LIKE),
+        Binding("b", "fork", "fork", id="runs.fork", tooltip="Begin a new run at the run's latest checkpoint"),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Remove all marks"),
         Binding(
             "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
@@ -225,6 +227,16 @@ class RunsScreen(Screen[None]):
             self.post_message(self.NewRunWanted(row.snapshot))
         elif row is not None:
             self.notify(f"The settings of {row.key} cannot be read.", severity="warning", markup=False)
+
+    def action_fork(self) -> None:
+        """Ask for a fork of the run under the cursor, from its latest checkpoint."""
+        if (row := self.runs_list.table.current) is None:
+            return
+        try:
+            snapshot = replace(row.snapshot, checkpoints=tuple(row.run.checkpoints()))
+            self.post_message(RunView.ForkWanted(nearest_fork_point(snapshot, None)))
+        except UserError as error:
+            self.notify(str(error), severity="warning", markup=False)
 
     # -- filter, marks, deletion --------------------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ NAME_WIDTH = 18  # cells that names have in any case
 MORE_FOR_NAMES = 12  # and those that long ones get before other columns
 COLUMNS = (
     Column("state", "state", 10, 0, _state),
-    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.key)),
+    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.title)),
     Column("model", "model", 12, 5, lambda row: _text(row.model)),
     Column("dataset", "dataset", 14, 6, lambda row: _text(row.snapshot.dataset)),
     _figures("parameters", "params", 7, 7, lambda row: short_count(row.status.parameters)),
@@ -98,7 +98,7 @@ def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
     columns = [SEVERAL_LOSSES if several and column.key == VAL else column for column in COLUMNS]
     if any(row.status.test for row in rows):
         columns.insert(1 + [column.key for column in columns].index(BEST), TESTED)
-    longest = max((len(row.key) for row in rows), default=0)
+    longest = max((len(row.title) for row in rows), default=0)
     left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
     chosen = set()
     for column in sorted(columns, key=lambda column: column.rank):
@@ -154,7 +154,7 @@ class RunsTable(DataTable[Content]):
         """Show these rows in this order, changing no more than differs."""
         keys = [row.key for row in rows]
         columns = fitting(self.size.width, rows)
-        width = name_width(columns, self.size.width, keys)
+        width = name_width(columns, self.size.width, [row.title for row in rows])
         if columns != self._laid_out or width != self._name_width or keys != list(self.shown):
             self._fill(rows, columns, width)
             return

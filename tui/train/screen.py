@@ -1,6 +1,5 @@
 """The Train mode: the form on the left, the run on the right, and what connects them."""
 
-from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,10 +18,12 @@ from torchtty.tui.train.start_line import WARMING_UP, StartLine
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from torchtty.engine.contract.client.fork import ForkPoint
     from torchtty.engine.contract.diagnosis.finding import Finding
     from torchtty.engine.contract.run.directory import RunDirectory
     from torchtty.engine.contract.run.snapshot import RunSnapshot
     from torchtty.engine.contract.run.status import RunState
+    from torchtty.engine.contract.settings.recipes import Recipe
     from torchtty.tui.form.draft import Draft
     from torchtty.tui.form.form import Form
     from torchtty.tui.run.view import RunView
@@ -45,6 +46,7 @@ class TrainScreen(Screen[None]):
         Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
         Binding("ctrl+o", "settings", "form", id="train.settings", tooltip="Show or hide the settings"),
         Binding("escape", "leave_field", "run", id="train.leave", tooltip="Go to the run"),
+        Binding("escape", "drop_fork", "drop fork", id="train.drop_fork", tooltip="Drop the fork: compose a new run"),
     ]
 
     def __init__(self, pool: "Callable[[], WorkerPool]") -> None:
@@ -55,6 +57,7 @@ class TrainScreen(Screen[None]):
         self._start_requested = False
         self._shown_state: RunState | None = None
         self._started: RunDirectory | None = None  # the latest run that was started here
+        self._before_fork: Draft | None = None  # what the form held
 
     def compose(self) -> ComposeResult:
         yield Header("train")
@@ -119,6 +122,7 @@ class TrainScreen(Screen[None]):
             return
         if self._starting:
             return
+        from torchtty.engine.contract.client.fork import create_fork
         from torchtty.engine.contract.run.directory import create
         from torchtty.tui.form.draft import sentence
 
@@ -128,7 +132,10 @@ class TrainScreen(Screen[None]):
             return
         draft = self.form.draft
         self._starting = True
-        self._launch(partial(create, draft.configuration(), recipe=draft.recipe))
+        if draft.fork is not None:
+            self._launch(partial(create_fork, draft.fork, draft.configuration()), is_fork=True)
+        else:
+            self._launch(partial(create, draft.configuration(), recipe=draft.recipe))
 
     def action_invalid(self) -> None:
         """Go to the first invalid setting of the form, if there is one."""
@@ -146,15 +153,16 @@ class TrainScreen(Screen[None]):
             self.action_start()
 
     @work(thread=True, group="start")
-    def _launch(self, create: "Callable[[], RunDirectory]") -> None:
+    def _launch(self, create: "Callable[[], RunDirectory]", *, is_fork: bool = False) -> None:
         from torchtty.engine.contract.client.workers import Mode
         from torchtty.engine.contract.errors import UserError
         from torchtty.engine.contract.run.status import RunState, Status
 
         run = None
         try:
-            run = self._started = create()
-            self._pool().hand_over(run, Mode.TRAIN)
+            run = create()
+            self._started = None if is_fork else run  # what a fork goes on from has no fallback
+            self._pool().hand_over(run, Mode.FORK if is_fork else Mode.TRAIN)
         except UserError as error:
             if run is not None:
                 run.write_status(Status(state=RunState.FAILED, message=str(error)))
@@ -215,12 +223,7 @@ class TrainScreen(Screen[None]):
 
         if not self.is_furnished or run.configuration is None:
             return
-        family, origin = run.configuration.kind, self.form.recipes.get(str(run.run.meta().get("recipe")))
-        if origin is not None and origin.tree["model"]["kind"] == family:
-            draft = Draft.from_recipe(origin)
-        else:
-            draft = Draft.from_family(family)
-        draft.tree = deepcopy(run.settings)
+        draft = Draft.like(run.settings, self._recipe_of(run.run))
         for path, value in (changes or {}).items():
             draft.tree = with_value(draft.tree, path, value)
         self._show_form()
@@ -229,6 +232,35 @@ class TrainScreen(Screen[None]):
         self.refresh_bindings()
         if not changes:
             self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
+
+    def compose_fork(self, point: "ForkPoint") -> None:
+        """Fill the form with the settings that a run had at a checkpoint, for a fork that begins there."""
+        from torchtty.tui.form.draft import Draft
+
+        if not self.is_furnished:
+            return
+        if self.form.draft.fork is None:
+            self._before_fork = self.form.draft
+        self._show_form()
+        self.form.start_from(Draft.from_checkpoint(point, self._recipe_of(point.run)))
+        self.refresh_bindings()
+        self.call_after_refresh(self._enter_fork)  # once its rows have their places, so that they can be scrolled to
+
+    def _recipe_of(self, run: "RunDirectory") -> "Recipe | None":
+        return self.form.recipes.get(str(run.meta().get("recipe")))
+
+    def _enter_fork(self) -> None:
+        """Go to the setting that a fork is most often made for, or to what is wrong."""
+        rows = self.form.visible_rows()
+        if self.form.first_problem() is None:
+            next((row for row in rows if row.spec.live), rows[0]).focus_editor()
+
+    def action_drop_fork(self) -> None:
+        """Put back what the form held before the fork."""
+        if self._before_fork is not None and self.form.draft.fork is not None:
+            self.query_one("#start").focus()
+            self.form.start_from(self._before_fork)
+            self.refresh_bindings()
 
     def on_run_view_changed(self) -> None:
         snapshot = self.view.snapshot
@@ -258,7 +290,7 @@ class TrainScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in RUN_ACTIONS:
             return self.is_furnished and self.view.check_action(action, parameters)
-        if action in ("edit_live", "edit_next", "leave_field"):
+        if action in ("edit_live", "edit_next", "leave_field", "drop_fork"):
             return self.is_furnished and self._check_form_action(action)
         return True
 
@@ -266,9 +298,10 @@ class TrainScreen(Screen[None]):
         from torchtty.engine.contract.run.snapshot import Action
 
         view, editing = self.view, self.form.live is not None
-        if action == "leave_field":
+        if action in ("leave_field", "drop_fork"):
             in_form = self.focused is not None and view not in self.focused.ancestors_with_self
-            return in_form and (editing or view.run is not None)
+            forks = self.form.draft.fork is not None and not editing
+            return in_form and (forks if action == "drop_fork" else not forks and (editing or view.run is not None))
         if action == "edit_next":
             return editing
         return not editing and view.snapshot is not None and view.snapshot.offers(Action.EDIT)
@@ -291,6 +324,12 @@ class TrainScreen(Screen[None]):
 
     def action_advice(self) -> None:
         self.view.action_advice()
+
+    def action_fork(self) -> None:
+        self.view.action_fork()
+
+    def action_pin(self) -> None:
+        self.view.action_pin()
 
     def action_prompt(self) -> None:
         self.view.action_prompt()

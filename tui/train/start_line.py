@@ -49,6 +49,7 @@ class StartLine(Horizontal):
 
     def ask_soon(self, draft: "Draft", fallback: str) -> None:
         """Ask about a draft unless it changes again at once; a fallback is what its recipe has without a network, or nothing."""
+        self.query_one("#start", Button).label = "Fork ^t" if draft.fork is not None else "Train ^t"
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(ASK_AFTER, lambda: self.ask(draft, fallback))
@@ -73,7 +74,8 @@ class StartLine(Horizontal):
 
         worker = get_current_worker()
         try:
-            answer = self._pool().prepare(configuration.tree(), lambda: worker.is_cancelled)
+            fork = ((draft.fork.run, draft.fork.step),) if draft.fork is not None else ()
+            answer = self._pool().prepare(configuration.tree(), lambda: worker.is_cancelled, *fork)
         except UserError as error:
             if not worker.is_cancelled:
                 self.app.call_from_thread(self.say, "no estimate", wrong=True)
@@ -93,7 +95,8 @@ class StartLine(Horizontal):
                 self.say(f"cannot be fetched here: train takes {fallback}")
             else:
                 steps, seconds = (getattr(configuration.training, name, None) for name in ("max_steps", "max_seconds"))  # type: ignore[attr-defined]
-                self.say(estimate_line(answer, steps, seconds))
+                done = draft.fork.step if draft.fork is not None else 0
+                self.say(estimate_line(answer, steps and steps - done, seconds))
         self.post_message(self.Reported(draft, problems))
 
     def _say_wrong(self, number: int) -> None:

@@ -1,6 +1,6 @@
 """Starting workers: a warm one that imports torch while a person still chooses, and the hand-over of a run to it.
 
-A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path}` any number of times, then one
+A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path, "fork": …}` any number of times, then one
 `{"run": path, "mode": mode}` or `{"series": [path, …]}`, after which stdin is closed. The worker is its own session and has
 no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log` from the hand-over on.
 """
@@ -29,6 +29,7 @@ class Mode(StrEnum):
 
     TRAIN = "train"  # from the start
     RESUME = "resume"  # from the latest checkpoint
+    FORK = "fork"  # from the checkpoint of its parent
     SERVE = "serve"  # load the model and answer samples
 
 
@@ -61,10 +62,18 @@ class WarmWorker:
         """Return what the worker found once it is warm (versions, devices), None before."""
         return self._read(self.folder / "hello.json")
 
-    def prepare(self, tree: Mapping[str, Any]) -> int:
-        """Ask what a configuration amounts to; the answer appears under the number returned. See `answer`."""
+    def prepare(
+        self, tree: Mapping[str, Any], fork: tuple[RunDirectory, int] | None = None, *, only_fits: bool = False
+    ) -> int:
+        """Ask what a configuration amounts to; the answer appears under the number returned. See `answer`.
+
+        With `fork`, a run and a step of it, its problems are also those of a fork from there; with `only_fits` nothing else.
+        """
         self._requests += 1
-        self._write({"prepare": tree, "reply": f"prepared-{self._requests}.json"})
+        asked: dict[str, Any] = {"prepare": tree, "reply": f"prepared-{self._requests}.json", "only_fits": only_fits}
+        if fork is not None:
+            asked["fork"] = {"path": str(fork[0].path), "step": fork[1]}
+        self._write(asked)
         return self._requests
 
     def answer(self, request: int) -> dict[str, Any] | None:

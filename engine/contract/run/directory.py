@@ -7,6 +7,7 @@
       events.jsonl    everything that happened
       inbox/          requests for the worker
       steps/000500/   checkpoints
+      pinned.json     checkpoints that are kept
       media/          image grids
       worker.log
 """
@@ -16,11 +17,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
+from torchtty.engine.contract.run.provenance import provenance
 from torchtty.engine.contract.run.requests import Request, Stop, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
 from torchtty.engine.contract.settings.family import Configuration
 
-FORMAT = 1
 LATEST = "latest"  # the name by which a person means the newest run
+_UNFINISHED = ".creating-"  # begins the name of a folder that becomes a run: its process and host follow
 _STEP = re.compile(r"[0-9]{6,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -177,37 +178,60 @@ def create(
     *,
     root: Path | None = None,
     name: str | None = None,
+    stem: str | None = None,
     recipe: str | None = None,
     parent: Mapping[str, Any] | None = None,
     instead_of: Mapping[str, str] | None = None,
+    fill: Callable[[RunDirectory], None] = lambda _: None,
 ) -> RunDirectory:
     """Make the directory of a new run; raise `UserError` if the name is taken or the disk refuses.
 
-    `parent` is the run and step of which it is a fork, `instead_of` the recipe that could not be trained here and why.
+    Without a `name` it is called by `stem` and a number. `parent` is the run and step of which it is a fork, `instead_of` the
+    recipe that could not be trained here and why. `fill` adds to the directory before anybody can see it: whoever is killed
+    meanwhile leaves a hidden folder, which the next run that is made removes.
     """
     root = root or runs_folder()
-    stem = _stem(configuration, recipe) if name is None else name
+    stem = (stem or _stem(configuration, recipe)) if name is None else name
     if not _NAME.fullmatch(stem):
         raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
     if name == LATEST:
         raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
-    path = None
+    hidden = root / f"{_UNFINISHED}{os.getpid()}-{time.time_ns()}-{socket.gethostname()}"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        path = _claim(root, stem, numbered=name is None)
-        run = RunDirectory(path)
-        for folder in (run.inbox, run.steps, run.media):
+        if name is not None and os.path.lexists(root / name):
+            raise _taken(name)
+        _remove_unfinished(root)
+        run = RunDirectory(hidden)
+        for folder in (hidden, run.inbox, run.steps, run.media):
             folder.mkdir()
         write_atomically(run.config_path, configurations.to_toml(configuration.tree()))
-        write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent, instead_of), indent=1))
+        write_atomically(run.meta_path, json.dumps(provenance(recipe, parent, instead_of), indent=1))
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
+        fill(run)
+        path = _claim(root, stem, numbered=name is None)
+        hidden.rename(path)  # over the empty folder that holds the name
     except OSError as error:
-        if path is not None:
-            shutil.rmtree(path, ignore_errors=True)
         raise UserError(
             f"Cannot create a run in {root}: {error.strerror or error}. Set TORCHTTY_RUNS to a folder you can write to."
         ) from None
-    return run
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)  # what is left of it if it did not become a run
+    return RunDirectory(path)
+
+
+def _remove_unfinished(root: Path) -> None:
+    """Remove what processes of this machine left that were killed while they made a run."""
+    for entry in root.glob(f"{_UNFINISHED}*-{socket.gethostname()}"):
+        import psutil
+
+        pid = entry.name.removeprefix(_UNFINISHED).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _taken(name: str) -> UserError:
+    return UserError(f"There is a run called {name} already: choose another name.")
 
 
 def find_free_name(stem: str, root: Path | None = None) -> str:
@@ -224,7 +248,7 @@ def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
         try:
             (root / stem).mkdir()
         except FileExistsError:
-            raise UserError(f"There is a run called {stem} already: choose another name.") from None
+            raise _taken(stem) from None
         return root / stem
     taken = [
         int(match[1]) for entry in root.iterdir() if (match := re.fullmatch(re.escape(stem) + r"-(\d+)", entry.name))
@@ -244,37 +268,6 @@ def _stem(configuration: Configuration, recipe: str | None) -> str:
     dataset = Path(str(getattr(data, "dataset", ""))).stem
     text = recipe or "-".join(filter(None, (configuration.kind, dataset)))
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "run"
-
-
-def _provenance(
-    recipe: str | None, parent: Mapping[str, Any] | None, instead_of: Mapping[str, str] | None
-) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "created": time.time(),
-        "argv": sys.argv,
-        "folder": os.getcwd(),
-        "commit": _commit(),
-        "recipe": recipe,
-        "parent": dict(parent) if parent else None,
-        "instead_of": dict(instead_of) if instead_of else None,
-    }
-
-
-def _commit() -> str | None:
-    """Return the commit of the folder the person works in, if it is a git checkout."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=2,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 def list_runs(root: Path | None = None) -> list[RunDirectory]:

@@ -272,11 +272,12 @@ def edits_of(run: RunDirectory) -> tuple[Edited, ...]:
     return log.facts.edits
 
 
-def settings_in_force(run: RunDirectory) -> Tree:
-    """Return a run's settings with its live edits applied. Raises `UserError`."""
+def settings_in_force(run: RunDirectory, step: int | None = None) -> Tree:
+    """Return a run's settings with its live edits applied: all of them, or those up to a step. Raises `UserError`."""
     tree = run.configuration().tree()
     for edit in edits_of(run):
-        tree = with_value(tree, edit.path, edit.value)
+        if step is None or edit.step <= step:
+            tree = with_value(tree, edit.path, edit.value)
     return tree
 
 

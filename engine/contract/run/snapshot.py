@@ -11,6 +11,7 @@ from typing import Any
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run import stopping
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.lineage import Parent, parent_of
 from torchtty.engine.contract.run.log import Facts, RunLog
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -34,6 +35,8 @@ class Action(StrEnum):
     DELETE = "delete"
     REPLAY = "replay"
     TEST = "test"
+    FORK = "fork"
+    PIN = "pin"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class RunSnapshot:
     facts: Facts = field(default_factory=Facts)
     checkpoints: tuple[int, ...] = ()
     problem: str = ""
+    parent: Parent | None = None  # of a fork
 
     @classmethod
     def of(cls, run: RunDirectory) -> "RunSnapshot":
@@ -64,7 +68,8 @@ class RunSnapshot:
             configuration, problem = parse(log.settings()), ""
         except UserError as error:
             configuration, problem = None, str(error)
-        return cls(log.run, status, configuration, log.facts, tuple(log.run.checkpoints()), problem)
+        parent = parent_of(log.run.meta())
+        return cls(log.run, status, configuration, log.facts, tuple(log.run.checkpoints()), problem, parent)
 
     @property
     def name(self) -> str:
@@ -164,6 +169,10 @@ class RunSnapshot:
                 return f"The configuration of {self.name} cannot be read: {self.problem}"
             case Action.REPLAY if live and self.state is not RunState.PAUSED:
                 return f"{run}: it can be replayed once it is paused or over, for a replay needs the device."
+            case Action.FORK:
+                return self._why_not_fork()
+            case Action.PIN if not self.checkpoints:
+                return f"{self.name} has no checkpoint to pin."
         return ""
 
     def _why_not_resume(self) -> str:
@@ -193,6 +202,13 @@ class RunSnapshot:
     def ended_by(self) -> str:
         """The setting whose rule ended the run before its last step; empty where none did."""
         return stopping.ended_by(self.status)
+
+    def _why_not_fork(self) -> str:
+        if self.configuration is None:
+            return f"The configuration of {self.name} cannot be read: {self.problem}"
+        if self.family is not None and not self.family.trains_by_steps:
+            return f"{self.name} is trained in one pass over the data: there is nothing to fork. Train a new run."
+        return "" if self.checkpoints else f"{self.name} has no checkpoint to fork from yet."
 
     def waits_for(self) -> str:
         """Say what a request that was just sent waits for."""

@@ -115,6 +115,7 @@ OVER, LIVE = RunState.FINISHED, RunState.RUNNING
 def test_what_is_offered_follows_from_state_and_family(kind: str, state: RunState, offered: set[Action]) -> None:
     run = run_of(kind)
     snapshot = RunSnapshot(run, Status(state=state), run.configuration(), checkpoints=(5,))
+    offered = offered | {Action.PIN} | (set() if kind == "ngram" else {Action.FORK})
     assert {action for action in Action if snapshot.offers(action)} == offered
     assert all(snapshot.refusal(action) for action in Action if action not in offered), "and a refusal says why"
 
