@@ -202,13 +202,19 @@ class TrainScreen(Screen[None]):
             self.app.call_from_thread(self.view.name_latest, RunSnapshot.of(runs[0]))
 
     def apply_advice(self, run: "RunSnapshot", finding: "Finding") -> None:
-        """Offer a run with the change that a diagnosis proposes: the settings of this one with that one changed."""
+        """Offer what a diagnosis proposes: a fork from before the trouble with one setting changed, or such a run from the start."""
+        from torchtty.engine.contract.client.fork import fork_point
+        from torchtty.engine.contract.run.snapshot import Action
         from torchtty.engine.contract.settings.fields import show
 
         change = finding.change
         if change is not None and self.is_furnished:
-            self.compose_like(run, {change.path: change.value})
-            self.form.row(change.path).focus_editor()
+            step = finding.checkpoint(run.checkpoints)
+            if step is not None and run.offers(Action.FORK):
+                self.compose_fork(fork_point(run.run, step), {change.path: change.value})
+            else:
+                self.compose_like(run, {change.path: change.value})
+                self.form.row(change.path).focus_editor()
             self.notify(
                 f"{run.name} with {change.path} {show(change.value)}: {change.reason}. ctrl+t starts it.", markup=False
             )
@@ -233,27 +239,33 @@ class TrainScreen(Screen[None]):
         if not changes:
             self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
 
-    def compose_fork(self, point: "ForkPoint") -> None:
-        """Fill the form with the settings that a run had at a checkpoint, for a fork that begins there."""
+    def compose_fork(self, point: "ForkPoint", changes: "Mapping[str, Any] | None" = None) -> None:
+        """Fill the form with the settings that a run had at a checkpoint, for a fork that begins there, with `changes`."""
+        from torchtty.engine.contract.settings.configuration import with_value
         from torchtty.tui.form.draft import Draft
 
         if not self.is_furnished:
             return
         if self.form.draft.fork is None:
             self._before_fork = self.form.draft
+        draft = Draft.from_checkpoint(point, self._recipe_of(point.run))
+        for path, value in (changes or {}).items():
+            draft.tree = with_value(draft.tree, path, value)
         self._show_form()
-        self.form.start_from(Draft.from_checkpoint(point, self._recipe_of(point.run)))
+        self.form.start_from(draft)
         self.refresh_bindings()
-        self.call_after_refresh(self._enter_fork)  # once its rows have their places, so that they can be scrolled to
+        # Once its rows have their places, so that they can be scrolled to.
+        self.call_after_refresh(self._enter_fork, next(iter(changes or ()), None))
 
     def _recipe_of(self, run: "RunDirectory") -> "Recipe | None":
         return self.form.recipes.get(str(run.meta().get("recipe")))
 
-    def _enter_fork(self) -> None:
-        """Go to the setting that a fork is most often made for, or to what is wrong."""
+    def _enter_fork(self, path: str | None) -> None:
+        """Go to a setting, or else to the one that a fork is most often made for; or to what is wrong."""
         rows = self.form.visible_rows()
         if self.form.first_problem() is None:
-            next((row for row in rows if row.spec.live), rows[0]).focus_editor()
+            wanted = [row for row in rows if row.spec.path == path] or [row for row in rows if row.spec.live] or rows
+            wanted[0].focus_editor()
 
     def action_drop_fork(self) -> None:
         """Put back what the form held before the fork."""

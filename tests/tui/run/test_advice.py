@@ -55,6 +55,20 @@ async def test_one_line_says_what_is_wrong_and_a_key_offers_the_change(
         assert any("learnt by heart" in told for told in app.told)
 
 
+async def test_the_change_is_tried_from_the_latest_checkpoint_before_the_trouble(torchtty: Any, write_run: Any) -> None:
+    written = overfitting(write_run)
+    for step in (200, 300, 400):
+        written.checkpoint(step)
+    async with torchtty((120, 36)) as (app, pilot):
+        form = app.screen.form
+        await until(pilot, shows(app, "⚠ overfits since step 300"))
+        await pilot.press("a")
+        await until(pilot, shows(app, "fork of one at step 300"))
+        assert form.draft.fork is not None
+        assert [spec.path for spec in form.draft.specs() if form.draft.is_modified(spec.path)] == ["model.dropout"]
+        await until(pilot, lambda: form.row("model.dropout").has_focus_within)
+
+
 async def test_another_run_takes_the_diagnosis_away_and_a_healthy_one_has_no_key(torchtty: Any, write_run: Any) -> None:
     written = overfitting(write_run)
     healthy = write_run("healthy")
