@@ -202,7 +202,7 @@ class TrainScreen(Screen[None]):
             self.app.call_from_thread(self.view.name_latest, RunSnapshot.of(runs[0]))
 
     def apply_advice(self, run: "RunSnapshot", finding: "Finding") -> None:
-        """Offer what a diagnosis proposes: a fork from before the trouble with one setting changed, or such a run from the start."""
+        """Offer a change that a diagnosis proposes: a fork from before the trouble, or where that cannot be, a new run."""
         from torchtty.engine.contract.client.fork import fork_point
         from torchtty.engine.contract.run.snapshot import Action
         from torchtty.engine.contract.settings.fields import show

@@ -107,6 +107,8 @@ def test_evaluating_it_in_mid_run_changes_nothing_in_training(
     first, second, last = evaluations(asked.run)
     assert (first["step"], second["step"], last["step"]) == (13, 28, 40)
     assert first["weights_step"] == 10
+    at_ten = next(row["val_loss"] for row in rows(whole.run) if row["step"] == 10 and "val_loss" in row)
+    assert first["metrics"]["val_loss"] == pytest.approx(at_ten, rel=1e-6), "the best weights, not those at hand"
     assert rows(asked.run) == rows(whole.run)
     assert (asked.checkpoints.best, asked.run.best_step()) == (whole.checkpoints.best, whole.run.best_step())
     for name, tensor in whole.task.weights().items():
