@@ -192,13 +192,18 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     def training_state(self) -> dict[str, Any]:
         return {
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "batches": self._batches.get_state(),
-            "noise": self._noise.get_state(),
+            **self.drawing_state(),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        self.load_drawing_state(state)
+
+    def drawing_state(self) -> dict[str, Any]:
+        return {"batches": self._batches.get_state(), "noise": self._noise.get_state()}
+
+    def load_drawing_state(self, state: dict[str, Any]) -> None:
         restore_generator(self._batches, state["batches"])
         restore_generator(self._noise, state["noise"])
 

@@ -19,7 +19,7 @@ from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog
 from torchtty.engine.training.run_writer import RunWriter
-from torchtty.engine.training.task import ChoosesBackend, Task
+from torchtty.engine.training.task import ChoosesBackend, TakesBack, Task
 
 
 class Requests(Protocol):
@@ -135,10 +135,14 @@ class Loop:
         return state
 
     def fail(self, message: str, *, weights_are_good: bool = False) -> None:
-        """Report why the run failed; the checkpoints that are there stay, and good weights get one more."""
-        if weights_are_good and self._between_steps and self.step not in self.run.checkpoints():
+        """Report why the run failed; the checkpoints that are there stay, and good weights get one more.
+
+        Good are those between two steps, and those of a step that failed before it had changed anything for good.
+        """
+        if weights_are_good and self.step not in self.run.checkpoints():
             with suppress(Exception):  # whatever made the run fail may forbid this too, and is the reason to report
-                self.checkpoint()
+                if self._between_steps or (isinstance(self.task, TakesBack) and self.task.take_back()):
+                    self.checkpoint()
         self.metrics.stop_clock()
         self.note()
         self.writer.state(RunState.FAILED, message)

@@ -109,16 +109,16 @@ class RecurrentTask(LanguageTask):
             total += loss.double()
         return float(total / (length // self._width))
 
-    def training_state(self) -> dict[str, Any]:
+    def drawing_state(self) -> dict[str, Any]:
         reading = {
             "position": self._position,
             "state": None if self._state is None else list(self._state),
             "smoothed": self._smoothed,
         }
-        return super().training_state() | {"reading": reading}
+        return super().drawing_state() | {"reading": reading}
 
-    def load_training_state(self, state: dict[str, Any]) -> None:
-        super().load_training_state(state)
+    def load_drawing_state(self, state: dict[str, Any]) -> None:
+        super().load_drawing_state(state)
         reading = state["reading"]
         self._position = reading["position"]
         parts = reading["state"]

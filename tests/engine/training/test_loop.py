@@ -342,16 +342,31 @@ class TestBadLuck:
         again = continued(loop_for, loop.run)
         assert finish(again) is RunState.FINISHED
 
-    def test_a_failure_in_the_middle_of_a_step_leaves_no_checkpoint_of_it(self, loop_for: MakeLoop) -> None:
-        loop = loop_for("mlp")
-        train_step = loop.task.train_step
+    @pytest.mark.parametrize(("kind", "flags"), [("gpt", {"model__dropout": 0.2}), ("rnn", {}), ("mlp", {})])
+    def test_a_step_that_fails_before_weights_move_is_undone_and_the_run_continues_as_if_nothing_had_been(
+        self, kind: str, flags: dict[str, Any], loop_for: MakeLoop
+    ) -> None:
+        flags = flags | {"training__log_interval": 4, "sampling__interval": 0, "training__batch_size": 4}
+        whole = loop_for(kind, **flags)
+        finish(whole)
+        loop = loop_for(kind, **flags)
+        fail_at(loop, 7, "gradients")
+        with pytest.raises(MemoryError):
+            loop.train()
+        loop.fail("There is not enough memory.", weights_are_good=True)
+        assert loop.run.checkpoints() == [6]
+        again = continued(loop_for, loop.run)
+        assert finish(again) is RunState.FINISHED
+        assert metrics(again.run) == metrics(whole.run)
+        for name, tensor in whole.task.weights().items():
+            assert torch.equal(tensor, again.task.weights()[name]), name
 
-        def failing(number: int) -> Any:
-            if number == 6:
-                raise MemoryError
-            return train_step(number)
-
-        loop.task.train_step = failing  # type: ignore[method-assign]
+    @pytest.mark.parametrize(("flags", "where"), [({}, "step"), ({"model__batch_norm": True}, "gradients")])
+    def test_a_failure_after_weights_or_averages_have_moved_leaves_no_checkpoint_of_it(
+        self, flags: dict[str, Any], where: str, loop_for: MakeLoop
+    ) -> None:
+        loop = loop_for("mlp", **flags)
+        fail_at(loop, 7, where)
         with pytest.raises(MemoryError):
             loop.train()
         loop.fail("There is not enough memory.", weights_are_good=True)
@@ -392,6 +407,23 @@ class TestBadLuck:
         assert loop.run.checkpoints() == []
         assert list(loop.run.steps.iterdir()) == []
         assert "No space left" in events(loop.run, "warning")[0]["message"]
+
+
+def fail_at(loop: Loop, number: int, where: str) -> None:
+    """Let memory run out at the end of a part of a step: the `gradients`, or the `step` of the optimizer."""
+    step: Any = loop.task.step  # type: ignore[attr-defined]
+    owner = step if where == "gradients" else step.descents[0].optimizer
+    whole, calls = getattr(owner, where), 0
+
+    def failing(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        result = whole(*arguments)
+        if calls == number:
+            raise MemoryError
+        return result
+
+    setattr(owner, where, failing)
 
 
 def poison_after(loop: Loop, steps: int) -> None:
