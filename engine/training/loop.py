@@ -115,7 +115,7 @@ class Loop:
 
     def _end(self, state: RunState) -> RunState:
         if state is RunState.FINISHED:
-            if not self._intervals.evaluation:
+            if not self._intervals.evaluation and self.metrics.evaluated_at != self.step:
                 self._evaluate()
             self.metrics.log_rest()
         self.checkpoint()

@@ -30,6 +30,8 @@ class MetricLog:
     def __init__(self, writer: RunWriter, family: Family, tokens_per_step: int) -> None:
         self.writer, self.family, self.tokens_per_step = writer, family, tokens_per_step
         self.step = 0  # the last one collected
+        self.evaluated_at: int | None = None  # the step of the latest evaluation
+        self._logged_at: int | None = None  # and that of the latest row of training
         self.losses: dict[str, float] = {}  # the latest of each name
         self._window: list[dict[str, Tensor | float]] = []  # steps since the last logged one
         self._unfetched: list[tuple[dict[str, float | int], dict[str, Tensor | float]]] = []
@@ -86,7 +88,7 @@ class MetricLog:
 
     def log_rest(self) -> None:
         """Log the steps since the last logged one; they stay part of their average should the run go on."""
-        if self._window and self.step > 1:
+        if self._window and self.step > 1 and self._logged_at != self.step:
             self._log_window()
 
     def _log_window(self) -> None:
@@ -98,6 +100,7 @@ class MetricLog:
             tensors = [value.to(here[0]) for value in values if isinstance(value, Tensor)]
             logged[name] = torch.stack(tensors).mean() if self.family.metric(name).averaged and tensors else values[-1]
         self._unfetched.append((self._stamp(), logged))
+        self._logged_at = self.step
 
     def _stamp(self) -> dict[str, float | int]:
         return {"step": self.step, "time": self.seconds, "tokens": self.step * self.tokens_per_step}
@@ -140,6 +143,7 @@ class MetricLog:
         rounded = {name: _rounded(value) for name, value in losses.items()}
         self.losses |= rounded
         self.writer.metrics(**self._stamp(), **rounded)
+        self.evaluated_at = self.step
         return rounded
 
     def check(self, losses: dict[str, float]) -> None:
@@ -164,12 +168,14 @@ class MetricLog:
             {name: value.detach().cpu() if isinstance(value, Tensor) else value for name, value in entry.items()}
             for entry in self._window
         ]
-        return {"step": self.step, "seconds": self.seconds, "losses": self.losses, "window": window}
+        written = {"logged_at": self._logged_at, "evaluated_at": self.evaluated_at}
+        return {"step": self.step, "seconds": self.seconds, "losses": self.losses, "window": window} | written
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.step, self._seconds = state["step"], state["seconds"]
         self.losses, self._window = state["losses"], state["window"]
+        self._logged_at, self.evaluated_at = state.get("logged_at"), state.get("evaluated_at")
 
 
 def _rounded(value: float) -> float:

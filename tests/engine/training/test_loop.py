@@ -450,3 +450,23 @@ def test_a_run_whose_text_is_gone_still_writes(loop_for: MakeLoop, names_file: P
     result = SampleResult()
     list(task.sample(request, result))
     assert len(result.texts) == request.count
+
+
+def test_a_run_that_goes_on_from_its_very_last_step_writes_its_last_rows_once(loop_for: MakeLoop) -> None:
+    loop = loop_for("mlp", training__max_steps=10, training__log_interval=4)
+    finish(loop)
+    before = JsonLinesTail(loop.run.metrics_path).read()
+    again = continued(loop_for, loop.run)  # as after a worker that was killed behind its last checkpoint
+    assert finish(again) is RunState.FINISHED
+    assert JsonLinesTail(loop.run.metrics_path).read() == before
+    more = continued(loop_for, loop.run)
+    more.edit("training.max_steps", 13)
+    finish(more)
+    assert [row["step"] for row in JsonLinesTail(loop.run.metrics_path).read() if "train_loss" in row] == [
+        1,
+        4,
+        8,
+        10,
+        12,
+        13,
+    ]
