@@ -29,13 +29,14 @@ from pydantic import ValidationError
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import shortened
-from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
+from torchtty.engine.contract.run.files import READABLE, read_json, read_small, write_atomically
 from torchtty.engine.contract.run.requests import Request, Stop, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
 from torchtty.engine.contract.settings.family import Configuration
 
 FORMAT = 1
+PRIVATE, SHARED = 0o700, 0o755  # modes of folders: for the owner alone, or for others to look into
 LATEST = "latest"  # the name by which a person means the newest run
 _STEP = re.compile(r"[0-9]{6,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -118,7 +119,7 @@ class RunDirectory:
         if before := meta.pop("data_sha256", None):
             meta["data_sha256_before"] = [*meta.get("data_sha256_before", []), before]
             try:
-                write_atomically(self.meta_path, json.dumps(meta, indent=1))
+                write_atomically(self.meta_path, json.dumps(meta, indent=1), mode=READABLE)
             except OSError as error:
                 raise UserError(f"{self.meta_path} cannot be written: {error.strerror or error}.") from None
 
@@ -139,7 +140,7 @@ class RunDirectory:
             return Status(state=RunState.LOST, message="The run's status.json cannot be read.")
 
     def write_status(self, status: Status) -> None:
-        write_atomically(self.status_path, json.dumps(status.model_dump(mode="json")))
+        write_atomically(self.status_path, json.dumps(status.model_dump(mode="json")), mode=READABLE)
 
     def checkpoints(self) -> list[int]:
         """Return the steps that have a complete checkpoint, in order."""
@@ -169,7 +170,15 @@ class RunDirectory:
         except OSError as error:
             if isinstance(request, Stop) and self.status().signal(signal.SIGTERM):
                 return
+            if isinstance(error, PermissionError) and self._is_of_another_user():
+                raise UserError(f"{self.name} is another user's run: only its owner can steer it.") from None
             raise UserError(f"Cannot send a request to {self.name}: {error.strerror or error}.") from None
+
+    def _is_of_another_user(self) -> bool:
+        try:
+            return os.stat(self.path).st_uid != os.geteuid()
+        except OSError:
+            return False
 
 
 def create(
@@ -183,6 +192,7 @@ def create(
 ) -> RunDirectory:
     """Make the directory of a new run; raise `UserError` if the name is taken or the disk refuses.
 
+    Others may look into it if `TORCHTTY_SHARE` says `read`; its inbox is the owner's alone.
     `parent` is the run and step of which it is a fork, `instead_of` the recipe that could not be trained here and why.
     """
     root = root or runs_folder()
@@ -191,15 +201,17 @@ def create(
         raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
     if name == LATEST:
         raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
-    path = None
+    path, access = None, _access()
     try:
         root.mkdir(parents=True, exist_ok=True)
         path = _claim(root, stem, numbered=name is None)
         run = RunDirectory(path)
-        for folder in (run.inbox, run.steps, run.media):
-            folder.mkdir()
-        write_atomically(run.config_path, configurations.to_toml(configuration.tree()))
-        write_atomically(run.meta_path, json.dumps(_provenance(recipe, parent, instead_of), indent=1))
+        for folder, mode in ((run.inbox, PRIVATE), (run.steps, SHARED), (run.media, SHARED), (path, access)):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)  # whatever the umask
+        write_atomically(run.config_path, configurations.to_toml(configuration.tree()), mode=READABLE)
+        provenance = json.dumps(_provenance(recipe, parent, instead_of), indent=1)
+        write_atomically(run.meta_path, provenance, mode=READABLE)
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
     except OSError as error:
         if path is not None:
@@ -210,10 +222,18 @@ def create(
     return run
 
 
+def _access() -> int:
+    """Return the mode of a new run's folder."""
+    text = os.environ.get("TORCHTTY_SHARE", "")
+    if text not in ("", "read"):
+        raise UserError(f"TORCHTTY_SHARE is '{shortened(text)}', and takes read, or nothing to keep new runs private.")
+    return SHARED if text else PRIVATE
+
+
 def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
     if not numbered:
         try:
-            (root / stem).mkdir()
+            (root / stem).mkdir(PRIVATE)
         except FileExistsError:
             raise UserError(f"There is a run called {stem} already: choose another name.") from None
         return root / stem
@@ -223,7 +243,7 @@ def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
     number = max(taken, default=0) + 1
     while True:
         try:
-            (root / f"{stem}-{number}").mkdir()
+            (root / f"{stem}-{number}").mkdir(PRIVATE)
         except FileExistsError:  # another torchtty took it this very moment
             number += 1
         else:
