@@ -12,7 +12,8 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
-from torchtty.engine.contract.run.log import edits_of, settings_in_force
+from torchtty.engine.contract.run.log import edits_of
+from torchtty.engine.contract.run.settings_cache import SettingsCache
 from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Metric
@@ -30,22 +31,24 @@ GAP = 2  # cells between two columns
 
 def runs(*, as_json: bool) -> int:
     """List the runs; return the exit code."""
-    found = list_runs()
+    found, settings = list_runs(), SettingsCache()
     if as_json:
-        print_json([_entry(run) for run in found])
+        print_json([_entry(run, settings) for run in found])
+        settings.save()
         return Exit.DONE
     if not found:
         notify(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' shows how to start one.")
         return Exit.DONE
     console = output()
-    for line in _lines(found, console):
+    for line in _lines(found, settings, console):
         console.print(line, soft_wrap=True)
+    settings.save()
     return Exit.DONE
 
 
-def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
+def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Console) -> list[Text]:
     """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
-    statuses = [(run, run.status(), *_subject(run)) for run in found]
+    statuses = [(run, run.status(), *_subject(run, settings)) for run in found]
     summaries = [
         FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
     ]
@@ -61,7 +64,7 @@ def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
                 "step": Text(_steps(status)),
                 heading or "latest": Text(_latest(summarised, labelled=not heading)),
                 "best": Text(loss(status.best, 4)),
-                "started": Text(ago(_created(run)), "dim"),
+                "started": Text(ago(settings.created(run) or None), "dim"),
             }
         )
     wide = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in rows[0]}
@@ -110,24 +113,19 @@ def _steps(status: Status) -> str:
     return count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
 
 
-def _subject(run: RunDirectory) -> tuple[str, str]:
+def _subject(run: RunDirectory, settings: SettingsCache) -> tuple[str, str]:
     """Return the model's kind and the dataset's name; an unreadable configuration is no reason to list nothing."""
     try:
-        tree = run.configuration().tree()
+        tree = settings.tree(run)
     except UserError:
         return "?", "?"
     dataset = str(tree.get("data", {}).get("dataset", ""))
-    return str(tree["model"]["kind"]), printable_line(Path(dataset).name)
+    return printable_line(str(tree.get("model", {}).get("kind", "?"))), printable_line(Path(dataset).name)
 
 
-def _created(run: RunDirectory) -> float | None:
-    created = run.meta().get("created")
-    return float(created) if isinstance(created, int | float) else None
-
-
-def _entry(run: RunDirectory) -> dict[str, Any]:
+def _entry(run: RunDirectory, settings: SettingsCache) -> dict[str, Any]:
     status, edits = run.status(), edits_of(run)
-    model, dataset = _subject(run)
+    model, dataset = _subject(run, settings)
     return {
         "run": run.name,
         "path": str(run.path),
@@ -135,11 +133,11 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "model": model,
         "dataset": dataset,
         "recipe": run.meta().get("recipe"),
-        "created": _created(run),
+        "created": settings.created(run) or None,
         "step": status.step,
         "max_steps": status.max_steps,
         "parameters": status.parameters,
         **latest_metrics(status, FAMILIES.get(model)),
-        "settings": settings_in_force(run) if model in FAMILIES else None,
+        "settings": settings.tree(run) if model in FAMILIES else None,
         "edits": edits_as_json(edits),
     }

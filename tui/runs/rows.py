@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.log import settings_in_force
+from torchtty.engine.contract.run.settings_cache import SettingsCache, created
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -53,6 +54,7 @@ class RowReader:
     """Reads rows, and of a run that was read before only what can have changed."""
 
     def __init__(self) -> None:
+        self._settings = SettingsCache()
         self._known: dict[str, RunRow] = {}
         self._seen: dict[str, tuple[int, int] | None] = {}
         self._events: dict[str, int] = {}  # the size of the events when the settings were read
@@ -62,9 +64,16 @@ class RowReader:
         row = self._known.get(run.name)
         seen = _change_mark(run)
         if row is None or seen != self._seen.get(run.name) or row.status.state.is_live or row.status.serving:
-            row = self._reread(run, row or RunRow(RunSnapshot(run, Status(state=RunState.LOST)), _created(run)))
+            row = self._reread(run, row or RunRow(RunSnapshot(run, Status(state=RunState.LOST)), self._created(run)))
         self._known[run.name], self._seen[run.name] = row, seen
         return row
+
+    def save(self) -> None:
+        """Remember for the next start what ended runs cannot change."""
+        self._settings.save()
+
+    def _created(self, run: RunDirectory) -> float:
+        return created(run) if run.written_status().state.is_live else self._settings.created(run)
 
     def _reread(self, run: RunDirectory, row: RunRow) -> RunRow:
         snapshot, status = row.snapshot, run.status()
@@ -74,20 +83,14 @@ class RowReader:
         if size != self._events.get(run.name):
             self._events[run.name] = size
             try:
-                configuration, problem = parse(settings_in_force(run)), ""
+                live = status.state.is_live  # its events grow from second to second
+                configuration = parse(settings_in_force(run)) if live else self._settings.configuration(run)
+                problem = ""
             except UserError as error:
                 configuration, problem = None, str(error)
             if (configuration, problem) != (snapshot.configuration, snapshot.problem):
                 snapshot = replace(snapshot, configuration=configuration, problem=problem)
         return row if snapshot is row.snapshot else replace(row, snapshot=snapshot)
-
-
-def _created(run: RunDirectory) -> float:
-    created = run.meta().get("created")
-    try:
-        return float(created) if isinstance(created, int | float) else run.config_path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _change_mark(run: RunDirectory) -> tuple[int, int] | None:
@@ -147,5 +150,6 @@ class RunsWatcher:
             if rows != self._rows:
                 self._rows = rows
                 self._notify(rows)
+                self._reader.save()
             self._wake.wait(INTERVAL)
             self._wake.clear()

@@ -1,0 +1,110 @@
+"""The settings of runs as they were read last, in the state folder: reading them anew takes half a second for a thousand runs.
+
+An entry holds as long as the files are the ones that it was read from. It is a cache: where it is missing, broken or cannot be
+written, the runs' own files are read.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import state_folder
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.files import read_small, write_atomically
+from torchtty.engine.contract.run.log import settings_in_force
+from torchtty.engine.contract.settings.configuration import parse
+from torchtty.engine.contract.settings.family import Configuration, Tree
+
+FILE = "runs.json"
+LARGEST = 64 * 1024 * 1024  # bytes
+MOST_RUNS = 10_000
+
+Mark = list[list[int] | None]
+
+
+class _Entry(NamedTuple):
+    mark: Mark
+    tree: dict[str, dict[str, Any]]
+    created: float
+
+
+_ADAPTER = TypeAdapter(dict[str, _Entry])
+
+
+class SettingsCache:
+    """The settings in force of runs, by their paths. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._path = state_folder() / FILE
+        self._changed = False
+        self._entries: dict[str, _Entry] = {}
+        try:
+            self._entries = _ADAPTER.validate_json(read_small(self._path, LARGEST))
+        except (OSError, ValidationError):
+            return
+
+    def tree(self, run: RunDirectory) -> Tree:
+        """Return a run's settings with its live edits applied. Raises `UserError`."""
+        return self._entry(run).tree
+
+    def created(self, run: RunDirectory) -> float:
+        """Return when a run was made, in seconds since the epoch; 0 where that is not known."""
+        try:
+            return self._entry(run).created
+        except UserError:
+            return created(run)
+
+    def configuration(self, run: RunDirectory) -> Configuration:
+        """Return a run's settings in force, validated. Raises `UserError`."""
+        try:
+            return parse(self.tree(run))
+        except UserError:  # what the cache holds may be nonsense
+            self._entries.pop(str(run.path), None)
+            return parse(self.tree(run))
+
+    def _entry(self, run: RunDirectory) -> _Entry:
+        mark, key = _mark(run), str(run.path)
+        found = self._entries.get(key)
+        if found is None or found.mark != mark:
+            found = _Entry(mark=mark, tree=settings_in_force(run), created=created(run))
+            self._entries.pop(key, None)
+            self._entries[key] = found
+            self._changed = True
+        return found
+
+    def save(self) -> None:
+        """Write what has changed, if it can be written."""
+        if not self._changed:
+            return
+        self._changed = False
+        kept = dict(list(self._entries.items())[-MOST_RUNS:])
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, _ADAPTER.dump_json(kept), mode=0o600)
+        except (OSError, ValueError):
+            return
+
+
+def created(run: RunDirectory) -> float:
+    """Return when a run was made, in seconds since the epoch, as its own files say; 0 where that is not known."""
+    moment = run.meta().get("created")
+    try:
+        return float(moment) if isinstance(moment, int | float) else run.config_path.stat().st_mtime
+    except (OSError, OverflowError):
+        return 0.0
+
+
+def _mark(run: RunDirectory) -> Mark:
+    """Return what tells whether the files that settings are read from have changed."""
+    return [_identity(path) for path in (run.config_path, run.meta_path, run.events_path)]
+
+
+def _identity(path: Path) -> list[int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
