@@ -13,7 +13,7 @@ from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.log import edits_of
-from torchtty.engine.contract.run.settings_cache import SettingsCache
+from torchtty.engine.contract.run.settings_cache import SettingsCache, created_by_itself
 from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Metric
@@ -40,8 +40,7 @@ def runs(*, as_json: bool) -> int:
         notify(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' shows how to start one.")
         return Exit.DONE
     console = output()
-    for line in _lines(found, settings, console):
-        console.print(line, soft_wrap=True)
+    console.print(Text("\n").join(_lines(found, settings, console)), soft_wrap=True)
     settings.save()
     return Exit.DONE
 
@@ -50,11 +49,11 @@ def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Cons
     """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
     statuses = [(run, run.status(), *_subject(run, settings)) for run in found]
     summaries = [
-        FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
+        FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, *_ in statuses
     ]
     heading = _common_heading(summaries)
     rows = []
-    for (run, status, model, dataset), summarised in zip(statuses, summaries, strict=True):
+    for (run, status, model, dataset, created), summarised in zip(statuses, summaries, strict=True):
         rows.append(
             {
                 "run": Text(printable_line(run.name), "bold"),
@@ -64,7 +63,7 @@ def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Cons
                 "step": Text(_steps(status)),
                 heading or "latest": Text(_latest(summarised, labelled=not heading)),
                 "best": Text(loss(status.best, 4)),
-                "started": Text(ago(settings.created(run) or None), "dim"),
+                "started": Text(ago(created), "dim"),
             }
         )
     wide = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in rows[0]}
@@ -113,19 +112,26 @@ def _steps(status: Status) -> str:
     return count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
 
 
-def _subject(run: RunDirectory, settings: SettingsCache) -> tuple[str, str]:
-    """Return the model's kind and the dataset's name; an unreadable configuration is no reason to list nothing."""
+def _subject(run: RunDirectory, settings: SettingsCache) -> tuple[str, str, float | None]:
+    """Return the model's kind, the dataset's name, and when the run was made.
+
+    An unreadable configuration is no reason to list nothing.
+    """
     try:
-        tree = settings.tree(run)
+        tree, created = settings.known(run)
     except UserError:
-        return "?", "?"
+        return "?", "?", created_by_itself(run) or None
     dataset = str(tree.get("data", {}).get("dataset", ""))
-    return printable_line(str(tree.get("model", {}).get("kind", "?"))), printable_line(Path(dataset).name)
+    return (
+        printable_line(str(tree.get("model", {}).get("kind", "?"))),
+        printable_line(Path(dataset).name),
+        created or None,
+    )
 
 
 def _entry(run: RunDirectory, settings: SettingsCache) -> dict[str, Any]:
     status, edits = run.status(), edits_of(run)
-    model, dataset = _subject(run, settings)
+    model, dataset, created = _subject(run, settings)
     return {
         "run": run.name,
         "path": str(run.path),
@@ -133,11 +139,11 @@ def _entry(run: RunDirectory, settings: SettingsCache) -> dict[str, Any]:
         "model": model,
         "dataset": dataset,
         "recipe": run.meta().get("recipe"),
-        "created": settings.created(run) or None,
+        "created": created,
         "step": status.step,
         "max_steps": status.max_steps,
         "parameters": status.parameters,
         **latest_metrics(status, FAMILIES.get(model)),
-        "settings": settings.tree(run) if model in FAMILIES else None,
+        "settings": settings.known(run).tree if model in FAMILIES else None,
         "edits": edits_as_json(edits),
     }

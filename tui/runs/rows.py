@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.log import settings_in_force
-from torchtty.engine.contract.run.settings_cache import SettingsCache, created
+from torchtty.engine.contract.run.settings_cache import SettingsCache, created_by_itself
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -64,16 +64,13 @@ class RowReader:
         row = self._known.get(run.name)
         seen = _change_mark(run)
         if row is None or seen != self._seen.get(run.name) or row.status.state.is_live or row.status.serving:
-            row = self._reread(run, row or RunRow(RunSnapshot(run, Status(state=RunState.LOST)), self._created(run)))
+            row = self._reread(run, row or RunRow(RunSnapshot(run, Status(state=RunState.LOST))))
         self._known[run.name], self._seen[run.name] = row, seen
         return row
 
     def save(self) -> None:
         """Remember for the next start what ended runs cannot change."""
         self._settings.save()
-
-    def _created(self, run: RunDirectory) -> float:
-        return created(run) if run.written_status().state.is_live else self._settings.created(run)
 
     def _reread(self, run: RunDirectory, row: RunRow) -> RunRow:
         snapshot, status = row.snapshot, run.status()
@@ -83,11 +80,15 @@ class RowReader:
         if size != self._events.get(run.name):
             self._events[run.name] = size
             try:
-                live = status.state.is_live  # its events grow from second to second
-                configuration = parse(settings_in_force(run)) if live else self._settings.configuration(run)
+                if status.state.is_live:  # its events grow from second to second
+                    configuration, created = parse(settings_in_force(run)), row.created or created_by_itself(run)
+                else:
+                    configuration, created = self._settings.configuration(run)
                 problem = ""
             except UserError as error:
-                configuration, problem = None, str(error)
+                configuration, created, problem = None, row.created or created_by_itself(run), str(error)
+            if created != row.created:
+                row = replace(row, created=created)
             if (configuration, problem) != (snapshot.configuration, snapshot.problem):
                 snapshot = replace(snapshot, configuration=configuration, problem=problem)
         return row if snapshot is row.snapshot else replace(row, snapshot=snapshot)

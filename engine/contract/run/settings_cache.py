@@ -5,7 +5,6 @@ written, the runs' own files are read.
 """
 
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +15,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import read_small, write_atomically
 from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.settings.configuration import parse
-from torchtty.engine.contract.settings.family import Configuration, Tree
+from torchtty.engine.contract.settings.family import Configuration
 
 FILE = "runs.json"
 LARGEST = 64 * 1024 * 1024  # bytes
@@ -25,13 +24,14 @@ MOST_RUNS = 10_000
 Mark = list[list[int] | None]
 
 
-class _Entry(NamedTuple):
-    mark: Mark
+class Known(NamedTuple):
+    """A run's settings with its live edits applied, and when it was made, in seconds since the epoch; 0 if nobody knows."""
+
     tree: dict[str, dict[str, Any]]
     created: float
 
 
-_ADAPTER = TypeAdapter(dict[str, _Entry])
+_ADAPTER = TypeAdapter(dict[str, tuple[Mark, Known]])
 
 
 class SettingsCache:
@@ -40,40 +40,32 @@ class SettingsCache:
     def __init__(self) -> None:
         self._path = state_folder() / FILE
         self._changed = False
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, tuple[Mark, Known]] = {}
         try:
             self._entries = _ADAPTER.validate_json(read_small(self._path, LARGEST))
         except (OSError, ValidationError):
             return
 
-    def tree(self, run: RunDirectory) -> Tree:
-        """Return a run's settings with its live edits applied. Raises `UserError`."""
-        return self._entry(run).tree
-
-    def created(self, run: RunDirectory) -> float:
-        """Return when a run was made, in seconds since the epoch; 0 where that is not known."""
-        try:
-            return self._entry(run).created
-        except UserError:
-            return created(run)
-
-    def configuration(self, run: RunDirectory) -> Configuration:
-        """Return a run's settings in force, validated. Raises `UserError`."""
-        try:
-            return parse(self.tree(run))
-        except UserError:  # what the cache holds may be nonsense
-            self._entries.pop(str(run.path), None)
-            return parse(self.tree(run))
-
-    def _entry(self, run: RunDirectory) -> _Entry:
+    def known(self, run: RunDirectory) -> Known:
+        """Return what is known of a run. Raises `UserError` where its settings cannot be read."""
         mark, key = _mark(run), str(run.path)
         found = self._entries.get(key)
-        if found is None or found.mark != mark:
-            found = _Entry(mark=mark, tree=settings_in_force(run), created=created(run))
+        if found is None or found[0] != mark:
+            found = mark, Known(settings_in_force(run), created_by_itself(run))
             self._entries.pop(key, None)
             self._entries[key] = found
             self._changed = True
-        return found
+        return found[1]
+
+    def configuration(self, run: RunDirectory) -> tuple[Configuration, float]:
+        """Return a run's settings in force, validated, and when it was made. Raises `UserError`."""
+        known = self.known(run)
+        try:
+            return parse(known.tree), known.created
+        except UserError:  # what the cache holds may be nonsense
+            self._entries.pop(str(run.path), None)
+            known = self.known(run)
+            return parse(known.tree), known.created
 
     def save(self) -> None:
         """Write what has changed, if it can be written."""
@@ -88,7 +80,7 @@ class SettingsCache:
             return
 
 
-def created(run: RunDirectory) -> float:
+def created_by_itself(run: RunDirectory) -> float:
     """Return when a run was made, in seconds since the epoch, as its own files say; 0 where that is not known."""
     moment = run.meta().get("created")
     try:
@@ -99,10 +91,11 @@ def created(run: RunDirectory) -> float:
 
 def _mark(run: RunDirectory) -> Mark:
     """Return what tells whether the files that settings are read from have changed."""
-    return [_identity(path) for path in (run.config_path, run.meta_path, run.events_path)]
+    folder = str(run.path)  # quicker than the paths that the run would make, a thousand times three
+    return [_identity(f"{folder}/{name}") for name in ("config.toml", "meta.json", "events.jsonl")]
 
 
-def _identity(path: Path) -> list[int] | None:
+def _identity(path: str) -> list[int] | None:
     try:
         found = os.stat(path)
     except OSError:

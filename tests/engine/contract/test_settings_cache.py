@@ -29,7 +29,7 @@ def run() -> RunDirectory:
 def known(run: RunDirectory) -> None:
     """Have the run's settings remembered."""
     cache = SettingsCache()
-    cache.tree(run)
+    cache.known(run)
     cache.save()
     assert (state_folder() / FILE).stat().st_mode & 0o777 == 0o600
 
@@ -75,7 +75,7 @@ def test_what_has_not_changed_is_not_read_again(
 )
 def test_a_change_is_seen_at_once(change: Callable[[RunDirectory], object], run: RunDirectory) -> None:
     change(run)
-    assert SettingsCache().tree(run)["optimizer"]["learning_rate"] == 0.5
+    assert SettingsCache().known(run).tree["optimizer"]["learning_rate"] == 0.5
 
 
 @pytest.mark.usefixtures("known")
@@ -85,17 +85,17 @@ def test_what_is_broken_now_is_broken_though_it_was_known(run: RunDirectory) -> 
     run.config_path.unlink()
     os.mkfifo(run.config_path)
     with pytest.raises(UserError, match="no regular file"):
-        SettingsCache().tree(run)
+        SettingsCache().known(run)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[" * 200_000, b"\xff\x00", b'{"x": 1}', b'{"RUN": [MARK, {"model": {"kind": 7}}, 1.0]}']
+    "content", [b"", b"[" * 200_000, b"\xff\x00", b'{"x": 1}', b'{"RUN": [MARK, [{"model": {"kind": 7}}, 1.0]]}']
 )
 def test_a_broken_cache_changes_nothing(content: bytes, run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     state_folder().mkdir(parents=True)
     cache = SettingsCache()
-    cache.tree(run)
-    mark = str(next(iter(cache._entries.values())).mark).replace("None", "null").encode()
+    cache.known(run)
+    mark = str(next(iter(cache._entries.values()))[0]).replace("None", "null").encode()
     (state_folder() / FILE).write_bytes(content.replace(b"RUN", os.fsencode(run.path)).replace(b"MARK", mark))
     assert RowReader().read(run).snapshot.configuration == parse(starting_tree("mlp"))
     assert run_command(["runs"]) == 0
@@ -106,7 +106,7 @@ def test_a_state_folder_that_cannot_be_written_changes_nothing(run: RunDirectory
     state_folder().parent.mkdir(parents=True, exist_ok=True)
     state_folder().write_text("in the way")
     cache = SettingsCache()
-    assert cache.tree(run) == starting_tree("mlp")
+    assert cache.known(run).tree == starting_tree("mlp")
     cache.save()
 
 
