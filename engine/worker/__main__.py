@@ -18,7 +18,8 @@ from typing import Any
 
 from torchtty.engine.contract.client.workers import Mode, taking_over
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.directory import PRIVATE, RunDirectory
+from torchtty.engine.contract.run.access import PRIVATE
+from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import set_umask, write_atomically
 
 INTERRUPTED = 130  # exit code of a run that a signal stopped

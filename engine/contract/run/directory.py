@@ -29,14 +29,14 @@ from pydantic import ValidationError
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import shortened
-from torchtty.engine.contract.run.files import READABLE, read_json, read_small, write_atomically
+from torchtty.engine.contract.run.access import PRIVATE, READABLE, SHARED, access_to_new_runs, is_of_another_user
+from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
 from torchtty.engine.contract.run.requests import Request, Stop, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
 from torchtty.engine.contract.settings.family import Configuration
 
 FORMAT = 1
-PRIVATE, SHARED = 0o700, 0o755  # modes of folders: for the owner alone, or for others to look into
 LATEST = "latest"  # the name by which a person means the newest run
 _STEP = re.compile(r"[0-9]{6,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -170,15 +170,9 @@ class RunDirectory:
         except OSError as error:
             if isinstance(request, Stop) and self.status().signal(signal.SIGTERM):
                 return
-            if isinstance(error, PermissionError) and self._is_of_another_user():
+            if isinstance(error, PermissionError) and is_of_another_user(self.path):
                 raise UserError(f"{self.name} is another user's run: only its owner can steer it.") from None
             raise UserError(f"Cannot send a request to {self.name}: {error.strerror or error}.") from None
-
-    def _is_of_another_user(self) -> bool:
-        try:
-            return os.stat(self.path).st_uid != os.geteuid()
-        except OSError:
-            return False
 
 
 def create(
@@ -201,7 +195,7 @@ def create(
         raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
     if name == LATEST:
         raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
-    path, access = None, _access()
+    path, access = None, access_to_new_runs()
     try:
         root.mkdir(parents=True, exist_ok=True)
         path = _claim(root, stem, numbered=name is None)
@@ -220,14 +214,6 @@ def create(
             f"Cannot create a run in {root}: {error.strerror or error}. Set TORCHTTY_RUNS to a folder you can write to."
         ) from None
     return run
-
-
-def _access() -> int:
-    """Return the mode of a new run's folder."""
-    text = os.environ.get("TORCHTTY_SHARE", "")
-    if text not in ("", "read"):
-        raise UserError(f"TORCHTTY_SHARE is '{shortened(text)}', and takes read, or nothing to keep new runs private.")
-    return SHARED if text else PRIVATE
 
 
 def _claim(root: Path, stem: str, *, numbered: bool) -> Path:

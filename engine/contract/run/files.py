@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 from pydantic_core import from_json
 
 SMALL = 1024 * 1024  # bytes: more than any file of a run has that is read at once
-READABLE = 0o644  # the mode of a run's files: whoever may enter its folder reads them, the owner alone writes them
 _umask = os.umask(0o077)
 os.umask(_umask)
 
