@@ -187,13 +187,18 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     def training_state(self) -> dict[str, Any]:
         return {
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "batches": self._batches.get_state(),
-            "noise": self._noise.get_state(),
+            **self.drawing_state(),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         for name, of_optimizer in state.get("optimizers", {}).items():
             self.optimizers[name].load_state_dict(of_optimizer)
+        self.load_drawing_state(state)
+
+    def drawing_state(self) -> dict[str, Any]:
+        return {"batches": self._batches.get_state(), "noise": self._noise.get_state()}
+
+    def load_drawing_state(self, state: dict[str, Any]) -> None:
         for name, generator in (("batches", self._batches), ("noise", self._noise)):
             if name in state:
                 restore_generator(generator, state[name])

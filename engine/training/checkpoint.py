@@ -25,10 +25,11 @@ from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.files import open_regular, read_json, read_small, write_atomically
 from torchtty.engine.contract.run.pins import pinned_steps
 
 KEEP_LATEST = 2
+LARGEST_JSON = 256 * 1024 * 1024  # bytes of a tokenizer: no vocabulary comes near it
 UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError, TypeError, AttributeError),
     *(SafetensorError, UnpicklingError),
@@ -138,8 +139,9 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
     """Read a checkpoint; raise `UserError` if one of its files is missing or broken."""
     folder = run.checkpoint_path(step)
     try:
+        open_regular(folder / "model.safetensors").close()  # reading from a FIFO would never end
         weights = load_file(folder / "model.safetensors")
-        about = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+        about = read_json(folder / "checkpoint.json")
         _check_tokenizer(folder / "tokenizer.json", about.get("tokenizer_sha256"))
         tokenizer, architecture = (
             _json_if_there(folder / "tokenizer.json"),
@@ -147,7 +149,8 @@ def read_checkpoint(run: RunDirectory, step: int, *, with_training: bool) -> Sav
         )
         training = None
         if with_training:
-            training = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+            with open_regular(folder / "training.pt") as file:
+                training = torch.load(file, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise _broken(run, step, error) from None
     return Saved(step, weights, tokenizer, training, about.get("losses", {}), architecture)
@@ -169,16 +172,18 @@ def read_shapes(run: RunDirectory, step: int) -> tuple[dict[str, tuple[int, ...]
 
 def _check_tokenizer(path: Path, sha256: str | None) -> None:
     """Raise ValueError if this is not the vocabulary that the weights were trained with: they would mean other tokens."""
-    if sha256 is not None and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    if sha256 is not None and hashlib.sha256(read_small(path, LARGEST_JSON)).hexdigest() != sha256:
         raise ValueError("its tokenizer.json does not match its weights: it was changed after they were saved")
 
 
 def _json_if_there(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_json(path, LARGEST_JSON) if os.path.lexists(path) else None
 
 
 def _broken(run: RunDirectory, step: int, error: Exception) -> UserError:
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    if isinstance(error, OSError) and error.filename:
+        reason = f"{Path(error.filename).name}: {error.strerror}"
     if isinstance(error, UnpicklingError):  # torch's own advice is to load it in a way that runs what it holds
         reason = "its training.pt is damaged, or holds more than tensors and numbers"
     others = ", ".join(str(other) for other in run.checkpoints() if other != step)

@@ -201,21 +201,22 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
-        assert self._batches is not None
-        drawn, taken = self._batches.state()
-        state: dict[str, Any] = {
-            "optimizer": self.optimizer.state_dict(),
-            "batches": drawn,
-            "batches_taken": taken,
-            "torch": torch.get_rng_state(),
-        }
-        if self.device.type == "cuda":
-            state["cuda"] = torch.cuda.get_rng_state(self.device)
-        return state
+        return {"optimizer": self.optimizer.state_dict(), **self.drawing_state()}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         if "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
+        self.load_drawing_state(state)
+
+    def drawing_state(self) -> dict[str, Any]:
+        assert self._batches is not None
+        drawn, taken = self._batches.state()
+        state: dict[str, Any] = {"batches": drawn, "batches_taken": taken, "torch": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def load_drawing_state(self, state: dict[str, Any]) -> None:
         if "batches" in state:
             assert self._batches is not None
             self._batches.load_state(state["batches"], state.get("batches_taken", 0))

@@ -20,7 +20,7 @@ from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.stopping import StoppingRules
-from torchtty.engine.training.task import ChoosesBackend, KeepsTestSplit, Task
+from torchtty.engine.training.task import ChoosesBackend, KeepsTestSplit, TakesBack, Task
 
 
 class Requests(Protocol):
@@ -165,10 +165,14 @@ class Loop:
         return state
 
     def fail(self, message: str, *, weights_are_good: bool = False) -> None:
-        """Report why the run failed; the checkpoints that are there stay, and good weights get one more."""
-        if weights_are_good and self._between_steps and self.step not in self.run.checkpoints():
+        """Report why the run failed; the checkpoints that are there stay, and good weights get one more.
+
+        Good are those between two steps, and those of a step that failed before it had changed anything for good.
+        """
+        if weights_are_good and self.step not in self.run.checkpoints():
             with suppress(Exception):  # whatever made the run fail may forbid this too, and is the reason to report
-                self.checkpoint()
+                if self._between_steps or (isinstance(self.task, TakesBack) and self.task.take_back()):
+                    self.checkpoint()
         self.metrics.stop_clock()
         self.note()
         self.writer.state(RunState.FAILED, message)

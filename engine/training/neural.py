@@ -79,8 +79,13 @@ class NeuralTask(ABC, Generic[Sections]):
         check_precision(training.precision, self.device)
         torch.manual_seed(training.seed)
         self.model = self.build_network().to(self.device)
+        self._buffers = tuple(self.model.buffers())  # such as the running averages of a batch norm
         self.choice: BackendChoice | None = None
         self._steps_here = 0  # steps of this process
+        self._before: dict[
+            str, Any
+        ] = {}  # what the next batch and the losses draw from, as it was before the latest step
+        self._averages = 0  # how often the network's buffers had been changed then
         self._trial_batches: deque[Batch] = deque(maxlen=TRIAL_BATCHES)
 
     @classmethod
@@ -121,11 +126,32 @@ class NeuralTask(ABC, Generic[Sections]):
     def train_step(self, step: int) -> dict[str, Tensor | float]:
         """Do one step, number `step` of the run (0 is the first); return its metrics and the learning rate."""
         rates, training = self.rates(step), self.configuration.training
+        self._before, self._averages, self.step.moved = self.drawing_state(), self._changes_of_buffers(), False
         batch = self.next_batch()
         if self.choice is None:
             self._consider_backends(batch, rates, training.max_steps - step)
         metrics = self.step(batch, rates, logged=(step + 1) % training.log_interval == 0)
         return {"learning_rate": rates.learning_rate, **metrics}
+
+    def drawing_state(self) -> dict[str, Any]:
+        """Return, at little cost, all that a step moves before it moves weights: generators, and its place in the data.
+
+        Without it a step that failed cannot be undone.
+        """
+        return {}
+
+    def load_drawing_state(self, state: dict[str, Any]) -> None:
+        """Take over what `drawing_state` returned."""
+
+    def take_back(self) -> bool:
+        """Undo a step that failed, as `TakesBack` describes: lack of memory mostly comes before the weights have moved."""
+        if not self._before or self.step.moved or self._changes_of_buffers() != self._averages:
+            return False
+        self.load_drawing_state(self._before)
+        return True
+
+    def _changes_of_buffers(self) -> int:
+        return sum(buffer._version for buffer in self._buffers)
 
     def rates(self, step: int) -> Rates:
         """Return the rates of a step, which follow the schedule and live edits."""

@@ -127,17 +127,17 @@ class RecurrentTask(LanguageTask):
             yield number + 1, length
         return float(total / length)
 
-    def training_state(self) -> dict[str, Any]:
+    def drawing_state(self) -> dict[str, Any]:
         reading = {
             "position": self._position,
             "state": None if self._state is None else list(self._state),
             "smoothed": self._smoothed,
             "rows": self._rows_read,
         }
-        return super().training_state() | {"reading": reading}
+        return super().drawing_state() | {"reading": reading}
 
-    def load_training_state(self, state: dict[str, Any]) -> None:
-        super().load_training_state(state)
+    def load_drawing_state(self, state: dict[str, Any]) -> None:
+        super().load_drawing_state(state)
         reading = state.get("reading")
         if reading is None:
             return

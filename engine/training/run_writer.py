@@ -66,8 +66,8 @@ class Appender:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a FIFO that nobody reads is an OSError."""
-    return os.open(path, flags | os.O_NONBLOCK, 0o666)
+    """Open a file; a FIFO that nobody reads is an OSError, and so is a link."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)
 
 
 class RunWriter:

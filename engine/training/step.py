@@ -56,6 +56,8 @@ class Descent:
 class Step(Protocol):
     """One way to do a step."""
 
+    moved: bool  # whether weights or optimizer state have begun to move since this was last set to False
+
     def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
         """Move weights and optimizer state; return the metrics.
 
@@ -69,6 +71,7 @@ class EagerStep:
 
     def __init__(self, *descents: Descent) -> None:
         self.descents = descents
+        self.moved = False
 
     def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
         metrics: Metrics = {}
@@ -80,6 +83,7 @@ class EagerStep:
                 elif logged:
                     metrics["grad_norm"] = gradient_norm(descent.weights)
             set_rates(descent.optimizer, rates.learning_rate, rates.weight_decay)
+            self.moved = True
             descent.optimizer.step()
             if not keep_gradients:
                 descent.optimizer.zero_grad()

@@ -100,6 +100,14 @@ class ChoosesBackend(Protocol):
 
 
 @runtime_checkable
+class TakesBack(Protocol):
+    """What a task offers that can undo a step which failed before it changed anything for good."""
+
+    def take_back(self) -> bool:
+        """Put back what the step that failed had drawn; return whether all is now as before it, to the bit."""
+
+
+@runtime_checkable
 class WritesText(Protocol):
     """What a task offers whose samples are text."""
 

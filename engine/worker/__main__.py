@@ -4,6 +4,7 @@ It imports torch, says hello in FOLDER, answers requests to prepare a configurat
 keeps the model in memory for a while so that samples answer at once. `torchtty.engine.contract.client.workers` is the other side.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -17,10 +18,12 @@ from typing import Any
 
 from torchtty.engine.contract.client.workers import Mode, taking_over
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.access import PRIVATE
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.files import set_umask, write_atomically
 
 INTERRUPTED = 130  # exit code of a run that a signal stopped
+OTHERS_DO_NOT_WRITE = 0o022  # umask: whether others may look at a run is said by the mode of its folder
 
 
 def main(folder: Path) -> int:
@@ -92,11 +95,16 @@ def _take_over(
 
     What makes that fail stands in the log of `folder` too, which is removed once the run's own files tell of this worker.
     """
+    set_umask(OTHERS_DO_NOT_WRITE)
     try:
-        log = os.open(run.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
+        log = os.open(run.log_path, flags, 0o666)
     except OSError as error:
-        print(f"The log of {run.name} cannot be written: {error.strerror or error}.", file=sys.stderr)
+        reason = "It is a link" if error.errno == errno.ELOOP else error.strerror or error
+        print(f"The log of {run.name} cannot be written: {reason}.", file=sys.stderr)
         return 1
+    with suppress(OSError):
+        run.inbox.chmod(PRIVATE)  # an older run has the mode that its owner's umask gave it
     own_log = os.dup(2)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -13,7 +13,7 @@ import pytest
 
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.bench import charts, training, written_runs
+from torchtty.tui.bench import charts, many_runs, training, written_runs
 from torchtty.tui.bench.environment import Environment
 from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, Bar, Failure, Figure, measured
 from torchtty.tui.bench.terminal import Terminal, TimedOut, plain_text
@@ -107,6 +107,10 @@ def test_a_written_run_is_read_as_a_run_of_a_worker(tmp_path: Path) -> None:
 
 def test_opening_a_run_is_measured() -> None:
     assert_sane(written_runs.measure_opening(EVERYTHING, quick=True), {"open"})
+
+
+def test_listing_many_runs_is_measured() -> None:
+    assert_sane(many_runs.measure(EVERYTHING, quick=True), {"runs"})
 
 
 def test_a_chart_of_many_points_is_measured_and_spares_the_ui_thread() -> None:

@@ -50,7 +50,7 @@ def span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-NAMES = ("start", "train", "speed", "chart", "bytes", "open", "idle", "sample")
+NAMES = ("start", "train", "speed", "chart", "bytes", "open", "runs", "idle", "sample")
 """What `--only` takes, in the order in which the figures are listed."""
 
 
@@ -72,6 +72,7 @@ MEASUREMENTS = (
     Measurement("training", "measure_plain_loop", "training headless and in a plain loop", frozenset({"speed"})),
     Measurement("charts", "measure", "drawing a chart of millions of points", frozenset({"chart"})),
     Measurement("written_runs", "measure_opening", "opening a long run", frozenset({"open"})),
+    Measurement("many_runs", "measure", "listing a thousand runs", frozenset({"runs"})),
     Measurement("written_runs", "measure_growth", "watching a day's worth of updates", frozenset({"idle"})),
 )
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
-from torchtty.engine.contract.run.lineage import as_tree, created, parent_of
-from torchtty.engine.contract.run.log import edits_of, settings_in_force
+from torchtty.engine.contract.run.lineage import Parent, as_tree
+from torchtty.engine.contract.run.log import edits_of
+from torchtty.engine.contract.run.settings_cache import SettingsCache, known_by_itself
 from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Metric
@@ -31,26 +33,27 @@ GAP = 2  # cells between two columns
 
 def runs(*, as_json: bool) -> int:
     """List the runs; return the exit code."""
-    found = list_runs()
+    found, settings = list_runs(), SettingsCache()
     if as_json:
-        print_json([_entry(run) for run in found])
+        print_json([_entry(run, settings) for run in found])
+        settings.save()
         return Exit.DONE
     if not found:
         notify(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' shows how to start one.")
         return Exit.DONE
     console = output()
-    for line in _lines(found, console):
-        console.print(line, soft_wrap=True)
+    console.print(Text("\n").join(_lines(found, settings, console)), soft_wrap=True)
+    settings.save()
     return Exit.DONE
 
 
-def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
+def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Console) -> list[Text]:
     """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
-    metas = {run: run.meta() for run in found}
-    tree = as_tree(found, lambda run: created(metas[run]), lambda run: parent_of(metas[run]))
-    statuses = [(run, run.status(), *_subject(run)) for run, _ in tree]
+    about = {run: _Subject.of(run, settings) for run in found}
+    tree = as_tree(found, lambda run: about[run].created or 0.0, lambda run: about[run].parent)
+    statuses = [(run, run.status(), about[run].model, about[run].dataset) for run, _ in tree]
     summaries = [
-        FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
+        FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, *_ in statuses
     ]
     heading = _common_heading(summaries)
     rows = [
@@ -62,7 +65,7 @@ def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
             "step": Text(_steps(status)),
             heading or "latest": Text(_latest(summarised, labelled=not heading)),
             "best": Text(loss(status.best, 4)),
-            "started": Text(ago(created(metas[run])), "dim"),
+            "started": Text(ago(about[run].created), "dim"),
         }
         for (_, depth), (run, status, model, dataset), summarised in zip(tree, statuses, summaries, strict=True)
     ]
@@ -110,19 +113,30 @@ def _steps(status: Status) -> str:
     return count(status.step) if status.step == status.max_steps else f"{count(status.step)}/{count(status.max_steps)}"
 
 
-def _subject(run: RunDirectory) -> tuple[str, str]:
-    """Return the model's kind and the dataset's name; an unreadable configuration is no reason to list nothing."""
-    try:
-        tree = run.configuration().tree()
-    except UserError:
-        return "?", "?"
-    dataset = str(tree.get("data", {}).get("dataset", ""))
-    return str(tree["model"]["kind"]), printable_line(Path(dataset).name)
+@dataclass(frozen=True)
+class _Subject:
+    """What a run is about: the model's kind, the dataset's name, when it was made, and what it is a fork of."""
+
+    model: str
+    dataset: str
+    created: float | None
+    parent: Parent | None
+
+    @classmethod
+    def of(cls, run: RunDirectory, settings: SettingsCache) -> "_Subject":
+        """Take it from the settings; unreadable ones are no reason to list nothing."""
+        try:
+            known = settings.known(run)
+        except UserError:
+            known = known_by_itself(run, {})
+        model, dataset = (known.tree.get(name, {}).get(key) for name, key in (("model", "kind"), ("data", "dataset")))
+        shown = printable_line(str(model or "?")), printable_line(Path(str(dataset or "?")).name)
+        return cls(*shown, known.created or None, known.parent)
 
 
-def _entry(run: RunDirectory) -> dict[str, Any]:
-    status, edits, meta = run.status(), edits_of(run), run.meta()
-    model, dataset = _subject(run)
+def _entry(run: RunDirectory, settings: SettingsCache) -> dict[str, Any]:
+    status, edits, about = run.status(), edits_of(run), _Subject.of(run, settings)
+    model = about.model
     return {
         "run": run.name,
         "path": str(run.path),
@@ -130,15 +144,15 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "message": status.message,
         "ended_by": status.ended_by,
         "model": model,
-        "dataset": dataset,
-        "recipe": meta.get("recipe"),
-        "parent": parent_as_json(parent_of(meta)),
-        "created": created(meta),
+        "dataset": about.dataset,
+        "recipe": run.meta().get("recipe"),
+        "parent": parent_as_json(about.parent),
+        "created": about.created,
         "step": status.step,
         "max_steps": status.max_steps,
         "parameters": status.parameters,
         **latest_metrics(status, FAMILIES.get(model)),
         "test": test_as_json(status),
-        "settings": settings_in_force(run) if model in FAMILIES else None,
+        "settings": settings.known(run).tree if model in FAMILIES else None,
         "edits": edits_as_json(edits),
     }

@@ -12,16 +12,25 @@ from textual.binding import Binding, BindingType
 if TYPE_CHECKING:
     from torchtty.engine.contract.run.requests import Request
     from torchtty.engine.contract.run.snapshot import RunSnapshot
+    from torchtty.engine.contract.run.status import RunState
 
 WORKER_TIMEOUT = 30.0  # seconds until another worker is called for a run that still has none
 
 # Pairs that share a key: `check_action` enables the one that fits the run on the screen, and the help shows only that.
+# The key of the prompt has priority: it has moved the focus before the letters typed behind it are given to a widget.
 STEERING: list[BindingType] = [
     Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
     Binding("space", "continue", "continue", id="run.continue", tooltip="Continue the paused run"),
-    Binding("ctrl+s", "prompt", "sample", id="run.prompt", tooltip="Write a prompt and sample text from the model"),
+    Binding(
+        "ctrl+s",
+        "prompt",
+        "sample",
+        id="run.prompt",
+        priority=True,
+        tooltip="Write a prompt and sample text from the model",
+    ),
     Binding("ctrl+s", "draw", "draw", id="run.draw", tooltip="Draw pictures from fresh noise with the model"),
-    Binding("ctrl+s", "explain_no_prompt", show=False),
+    Binding("ctrl+s", "explain_no_prompt", show=False, priority=True),
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run after writing a checkpoint"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
     Binding("k", "checkpoint", "save", id="run.checkpoint", show=False, tooltip="Save a checkpoint of the run now"),
@@ -52,13 +61,16 @@ class Effect:
     sentence: str = ""
 
 
-def pause_or_continue(snapshot: "RunSnapshot") -> Effect:
-    """Pause a run that trains, or continue one that is paused."""
+def pause_or_continue(snapshot: "RunSnapshot", asked: "RunState | None" = None) -> Effect:
+    """Pause a run that trains, or continue one that is paused; where one of them is `asked` for already, do the other."""
     from torchtty.engine.contract.run import requests
     from torchtty.engine.contract.run.snapshot import Action
+    from torchtty.engine.contract.run.status import RunState
 
-    if snapshot.offers(Action.CONTINUE):
-        return Effect(requests.Continue(), "continuing …")
+    if asked is RunState.PAUSED or (asked is None and snapshot.offers(Action.CONTINUE)):
+        return Effect(requests.Continue(), "continuing …" if snapshot.state is RunState.PAUSED else "")
+    if asked is RunState.RUNNING:
+        return Effect(requests.Pause(), "pausing …" if snapshot.state is RunState.RUNNING else "")
     if refusal := snapshot.refusal(Action.PAUSE):
         return Effect(sentence=f"{refusal} r resumes it." if snapshot.can_resume else refusal)
     return Effect(requests.Pause(), "pausing …")

@@ -17,6 +17,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
+from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.run import actions
 from torchtty.tui.run.actions import BINDINGS
@@ -116,6 +117,7 @@ class RunView(Vertical):
         self._pending = ""  # what was requested of the run and has not happened yet
         self._saving = ""  # the id of the latest request for a checkpoint
         self._testing = False  # whether an evaluation of the test split was asked for here
+        self._asked: RunState | None = None  # that the run pauses or goes on, which it has not done yet
         self._worker_call = actions.WorkerCall()
 
     def compose(self) -> ComposeResult:
@@ -185,7 +187,7 @@ class RunView(Vertical):
         self._watcher = RunWatcher(run, lambda watcher: self.post_message(self._Arrived(watcher))) if run else None
         self.snapshot = None
         self.findings = ()
-        self._pending, self._testing = "", False
+        self._pending, self._testing, self._asked = "", False, None
         self._worker_call = actions.WorkerCall()
         self.curves.attach(self._watcher.follower if self._watcher else None)
         self.samples.clear()
@@ -226,6 +228,8 @@ class RunView(Vertical):
         before, self.snapshot = self.snapshot, snapshot
         if before is None or before.state is not snapshot.state:
             self._pending = ""
+            if snapshot.state is self._asked or snapshot.state not in (RunState.RUNNING, RunState.PAUSED):
+                self._asked = None
         if before is None or any(before.offers(action) != snapshot.offers(action) for action in Action):
             self.refresh_bindings()
         if snapshot.is_served:
@@ -278,16 +282,22 @@ class RunView(Vertical):
         self._show_headline()
         self.expect_news()
 
-    def _do(self, effect: actions.Effect) -> None:
+    def _do(self, effect: actions.Effect) -> bool:
+        """Return whether what was to be sent was sent."""
         if effect.request is not None and not self.send(effect.request, effect.pending):
-            return
+            return False
         if effect.sentence:
             self.report(effect.sentence)
+        return True
 
     def action_pause(self) -> None:
         """Pause a run that trains, or continue one that is paused."""
         if self.snapshot is not None:
-            self._do(actions.pause_or_continue(self.snapshot))
+            effect = actions.pause_or_continue(self.snapshot, self._asked)
+            if self._do(effect) and effect.request is not None:
+                paused = isinstance(effect.request, requests.Pause)
+                self._asked = RunState.PAUSED if paused else RunState.RUNNING
+                self.refresh_bindings()
 
     action_continue = action_pause
 
@@ -475,6 +485,8 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
+            case "pause" | "continue" if self._asked is not None:
+                return (action == "continue") is (self._asked is RunState.PAUSED)
             case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test" | "fork" | "pin":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":

@@ -3,13 +3,13 @@
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
-from torchtty.engine.contract.run.lineage import as_tree, created, parent_of
+from torchtty.engine.contract.run.lineage import as_tree
 from torchtty.engine.contract.run.log import settings_in_force
+from torchtty.engine.contract.run.settings_cache import SettingsCache, known_by_itself
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
@@ -62,6 +62,7 @@ class RowReader:
     """Reads rows, and of a run that was read before only what can have changed."""
 
     def __init__(self) -> None:
+        self._settings = SettingsCache()
         self._known: dict[str, RunRow] = {}
         self._seen: dict[str, tuple[int, int] | None] = {}
         self._events: dict[str, int] = {}  # the size of the events when the settings were read
@@ -71,9 +72,13 @@ class RowReader:
         row = self._known.get(run.name)
         seen = _change_mark(run)
         if row is None or seen != self._seen.get(run.name) or row.status.state.is_live or row.status.serving:
-            row = self._reread(run, row or _new_row(run))
+            row = self._reread(run, row or RunRow(RunSnapshot(run, Status(state=RunState.LOST))))
         self._known[run.name], self._seen[run.name] = row, seen
         return row
+
+    def save(self) -> None:
+        """Remember for the next start what ended runs cannot change."""
+        self._settings.save()
 
     def _reread(self, run: RunDirectory, row: RunRow) -> RunRow:
         snapshot, status = row.snapshot, run.status()
@@ -82,21 +87,20 @@ class RowReader:
         size = _size(run)
         if size != self._events.get(run.name):
             self._events[run.name] = size
+            configuration, known, problem = None, None, ""
             try:
-                configuration, problem = parse(settings_in_force(run)), ""
+                if status.state.is_live:  # its events grow from second to second
+                    configuration = parse(settings_in_force(run))
+                else:
+                    configuration, known = self._settings.configuration(run)
             except UserError as error:
-                configuration, problem = None, str(error)
+                problem = str(error)
+            if not row.created:
+                known = known or known_by_itself(run, {})
+                row, snapshot = replace(row, created=known.created), replace(snapshot, parent=known.parent)
             if (configuration, problem) != (snapshot.configuration, snapshot.problem):
                 snapshot = replace(snapshot, configuration=configuration, problem=problem)
         return row if snapshot is row.snapshot else replace(row, snapshot=snapshot)
-
-
-def _new_row(run: RunDirectory) -> RunRow:
-    meta = run.meta()
-    moment = created(meta)
-    with suppress(OSError):
-        moment = run.config_path.stat().st_mtime if moment is None else moment
-    return RunRow(RunSnapshot(run, Status(state=RunState.LOST), parent=parent_of(meta)), moment or 0.0)
 
 
 def in_families(rows: list[RunRow]) -> list[RunRow]:
@@ -162,5 +166,6 @@ class RunsWatcher:
             if rows != self._rows:
                 self._rows = rows
                 self._notify(rows)
+                self._reader.save()
             self._wake.wait(INTERVAL)
             self._wake.clear()

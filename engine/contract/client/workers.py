@@ -86,22 +86,10 @@ class WarmWorker:
 
     def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
         """Give the worker its run and let it go: from now on only the run directory connects the two."""
-        self._claim(run)
+        claim(run, self.process.pid)
         self._write({"run": str(run.path), "mode": mode.value, "edits": dict(edits or {})})
         with contextlib.suppress(OSError):
             self._stdin.close()
-
-    def _claim(self, run: RunDirectory) -> None:
-        """Name this process in the status of a run that begins: it may import torch for a while before it speaks."""
-        import psutil
-
-        status = run.written_status()
-        if status.state is not RunState.STARTING:
-            return
-        with contextlib.suppress(psutil.Error, OSError):
-            started = psutil.Process(self.process.pid).create_time()
-            claim = {"pid": self.process.pid, "process_started": started, "host": socket.gethostname()}
-            run.write_status(status.model_copy(update=claim | {"heartbeat": time.time()}))
 
     def hand_over_series(self, runs: Sequence[RunDirectory]) -> None:
         """Give the worker several runs to train one after the other; it leaves after the last."""
@@ -149,6 +137,19 @@ class WarmWorker:
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
+
+
+def claim(run: RunDirectory, pid: int) -> None:
+    """Name a worker's process in the status of a run that begins: it may import torch for a while before it speaks."""
+    import psutil
+
+    status = run.written_status()
+    if status.state is not RunState.STARTING:
+        return
+    with contextlib.suppress(psutil.Error, OSError):
+        started = psutil.Process(pid).create_time()
+        worker = {"pid": pid, "process_started": started, "host": socket.gethostname()}
+        run.write_status(status.model_copy(update=worker | {"heartbeat": time.time()}))
 
 
 def start(run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> WarmWorker:

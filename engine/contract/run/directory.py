@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import shortened
+from torchtty.engine.contract.run.access import PRIVATE, READABLE, SHARED, access_to_new_runs, is_of_another_user
 from torchtty.engine.contract.run.files import read_json, read_small, write_atomically
 from torchtty.engine.contract.run.provenance import provenance
 from torchtty.engine.contract.run.requests import Request, Stop, drop
@@ -119,7 +120,7 @@ class RunDirectory:
         if before := meta.pop("data_sha256", None):
             meta["data_sha256_before"] = [*meta.get("data_sha256_before", []), before]
             try:
-                write_atomically(self.meta_path, json.dumps(meta, indent=1))
+                write_atomically(self.meta_path, json.dumps(meta, indent=1), mode=READABLE)
             except OSError as error:
                 raise UserError(f"{self.meta_path} cannot be written: {error.strerror or error}.") from None
 
@@ -140,7 +141,7 @@ class RunDirectory:
             return Status(state=RunState.LOST, message="The run's status.json cannot be read.")
 
     def write_status(self, status: Status) -> None:
-        write_atomically(self.status_path, json.dumps(status.model_dump(mode="json")))
+        write_atomically(self.status_path, json.dumps(status.model_dump(mode="json")), mode=READABLE)
 
     def checkpoints(self) -> list[int]:
         """Return the steps that have a complete checkpoint, in order."""
@@ -170,6 +171,8 @@ class RunDirectory:
         except OSError as error:
             if isinstance(request, Stop) and self.status().signal(signal.SIGTERM):
                 return
+            if isinstance(error, PermissionError) and is_of_another_user(self.path):
+                raise UserError(f"{self.name} is another user's run: only its owner can steer it.") from None
             raise UserError(f"Cannot send a request to {self.name}: {error.strerror or error}.") from None
 
 
@@ -188,7 +191,8 @@ def create(
 
     Without a `name` it is called by `stem` and a number. `parent` is the run and step of which it is a fork, `instead_of` the
     recipe that could not be trained here and why. `fill` adds to the directory before anybody can see it: whoever is killed
-    meanwhile leaves a hidden folder, which the next run that is made removes.
+    meanwhile leaves a hidden folder, which the next run that is made removes. Others may look into the run if `TORCHTTY_SHARE`
+    says `read`; its inbox is the owner's alone.
     """
     root = root or runs_folder()
     stem = (stem or _stem(configuration, recipe)) if name is None else name
@@ -196,17 +200,19 @@ def create(
         raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
     if name == LATEST:
         raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
-    hidden = root / f"{_UNFINISHED}{os.getpid()}-{time.time_ns()}-{socket.gethostname()}"
+    hidden, access = root / f"{_UNFINISHED}{os.getpid()}-{time.time_ns()}-{socket.gethostname()}", access_to_new_runs()
     try:
         root.mkdir(parents=True, exist_ok=True)
         if name is not None and os.path.lexists(root / name):
             raise _taken(name)
         _remove_unfinished(root)
         run = RunDirectory(hidden)
-        for folder in (hidden, run.inbox, run.steps, run.media):
+        for folder, mode in ((hidden, access), (run.inbox, PRIVATE), (run.steps, SHARED), (run.media, SHARED)):
             folder.mkdir()
-        write_atomically(run.config_path, configurations.to_toml(configuration.tree()))
-        write_atomically(run.meta_path, json.dumps(provenance(recipe, parent, instead_of), indent=1))
+            folder.chmod(mode)  # whatever the umask
+        write_atomically(run.config_path, configurations.to_toml(configuration.tree()), mode=READABLE)
+        about = json.dumps(provenance(recipe, parent, instead_of), indent=1)
+        write_atomically(run.meta_path, about, mode=READABLE)
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
         fill(run)
         path = _claim(root, stem, numbered=name is None)
@@ -246,7 +252,7 @@ def find_free_name(stem: str, root: Path | None = None) -> str:
 def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
     if not numbered:
         try:
-            (root / stem).mkdir()
+            (root / stem).mkdir(PRIVATE)
         except FileExistsError:
             raise _taken(stem) from None
         return root / stem
@@ -256,7 +262,7 @@ def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
     number = max(taken, default=0) + 1
     while True:
         try:
-            (root / f"{stem}-{number}").mkdir()
+            (root / f"{stem}-{number}").mkdir(PRIVATE)
         except FileExistsError:  # another torchtty took it this very moment
             number += 1
         else:

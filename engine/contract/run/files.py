@@ -12,8 +12,15 @@ from typing import Any, BinaryIO
 from pydantic_core import from_json
 
 SMALL = 1024 * 1024  # bytes: more than any file of a run has that is read at once
-_UMASK = os.umask(0o077)
-os.umask(_UMASK)
+_umask = os.umask(0o077)
+os.umask(_umask)
+
+
+def set_umask(umask: int) -> None:
+    """Set the process's umask, which `write_atomically` heeds."""
+    global _umask
+    _umask = umask
+    os.umask(umask)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -39,13 +46,16 @@ def read_json(path: Path, limit: int = SMALL) -> Any:
     return from_json(read_small(path, limit), allow_inf_nan=True)
 
 
-def write_atomically(path: Path, data: str | bytes, *, durable: bool = False) -> None:
-    """Write to a temporary file beside `path` and rename it into place; `durable` also waits for the disk."""
+def write_atomically(path: Path, data: str | bytes, *, durable: bool = False, mode: int | None = None) -> None:
+    """Write to a temporary file beside `path` and rename it into place; `durable` also waits for the disk.
+
+    Without a `mode` the file gets that of the user's other files.
+    """
     content = data.encode("utf-8") if isinstance(data, str) else data
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o666 & ~_UMASK)  # as the user's other files, not mkstemp's private mode
+            os.fchmod(file.fileno(), 0o666 & ~_umask if mode is None else mode)  # not mkstemp's private one
             file.write(content)
             if durable:
                 file.flush()

@@ -128,12 +128,14 @@ def drop(inbox: Path, request: Request) -> Path:
 def collect(inbox: Path) -> Iterator[Request | str]:
     """Take the requests out of an inbox, oldest first; one that cannot be understood comes as a message that says why.
 
+    The owner's requests are obeyed, and root's; another user's, who could write here by the mode of an older run, are removed.
     Raises OSError where the inbox cannot be read.
     """
     try:
         names = sorted(
             entry.name for entry in os.scandir(inbox) if entry.name.endswith(".json") and entry.name[0] != "."
         )
+        owners = {0, os.geteuid(), os.stat(inbox).st_uid}
     except FileNotFoundError:
         return
     for name in names:
@@ -143,6 +145,10 @@ def collect(inbox: Path) -> Iterator[Request | str]:
             if not stat.S_ISREG(found.st_mode) or found.st_size > SMALL:
                 path.unlink()
                 yield f"The request in {name} was removed: it is no small file."
+                continue
+            if found.st_uid not in owners:
+                path.unlink()
+                yield f"The request in {name} was removed: it came from another user (number {found.st_uid})."
                 continue
             data = read_small(path)
             path.unlink()

@@ -387,16 +387,31 @@ class TestBadLuck:
         again = continued(loop_for, loop.run)
         assert finish(again) is RunState.FINISHED
 
-    def test_a_failure_in_the_middle_of_a_step_leaves_no_checkpoint_of_it(self, loop_for: MakeLoop) -> None:
-        loop = loop_for("mlp")
-        train_step = loop.task.train_step
+    @pytest.mark.parametrize(("kind", "flags"), [("gpt", {"model__dropout": 0.2}), ("rnn", {}), ("mlp", {})])
+    def test_a_step_that_fails_before_weights_move_is_undone_and_the_run_continues_as_if_nothing_had_been(
+        self, kind: str, flags: dict[str, Any], loop_for: MakeLoop
+    ) -> None:
+        flags = flags | {"training__log_interval": 4, "sampling__interval": 0, "training__batch_size": 4}
+        whole = loop_for(kind, **flags)
+        finish(whole)
+        loop = loop_for(kind, **flags)
+        fail_at(loop, 7, "gradients")
+        with pytest.raises(MemoryError):
+            loop.train()
+        loop.fail("There is not enough memory.", weights_are_good=True)
+        assert loop.run.checkpoints() == [6]
+        again = continued(loop_for, loop.run)
+        assert finish(again) is RunState.FINISHED
+        assert metrics(again.run) == metrics(whole.run)
+        for name, tensor in whole.task.weights().items():
+            assert torch.equal(tensor, again.task.weights()[name]), name
 
-        def failing(number: int) -> Any:
-            if number == 6:
-                raise MemoryError
-            return train_step(number)
-
-        loop.task.train_step = failing  # type: ignore[method-assign]
+    @pytest.mark.parametrize(("flags", "where"), [({}, "step"), ({"model__batch_norm": True}, "gradients")])
+    def test_a_failure_after_weights_or_averages_have_moved_leaves_no_checkpoint_of_it(
+        self, flags: dict[str, Any], where: str, loop_for: MakeLoop
+    ) -> None:
+        loop = loop_for("mlp", **flags)
+        fail_at(loop, 7, where)
         with pytest.raises(MemoryError):
             loop.train()
         loop.fail("There is not enough memory.", weights_are_good=True)
@@ -439,6 +454,23 @@ class TestBadLuck:
         assert "No space left" in events(loop.run, "warning")[0]["message"]
 
 
+def fail_at(loop: Loop, number: int, where: str) -> None:
+    """Let memory run out at the end of a part of a step: the `gradients`, or the `step` of the optimizer."""
+    step: Any = loop.task.step  # type: ignore[attr-defined]
+    owner = step if where == "gradients" else step.descents[0].optimizer
+    whole, calls = getattr(owner, where), 0
+
+    def failing(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        result = whole(*arguments)
+        if calls == number:
+            raise MemoryError
+        return result
+
+    setattr(owner, where, failing)
+
+
 def poison_after(loop: Loop, steps: int) -> None:
     """Make the weights NaN after so many steps, as an exploding gradient does."""
     step = loop.task.train_step
@@ -463,3 +495,23 @@ def test_a_run_whose_text_is_gone_still_writes(loop_for: MakeLoop, names_file: P
     result = SampleResult()
     list(task.sample(request, result))
     assert len(result.texts) == request.count
+
+
+def test_a_run_that_goes_on_from_its_very_last_step_writes_its_last_rows_once(loop_for: MakeLoop) -> None:
+    loop = loop_for("mlp", training__max_steps=10, training__log_interval=4)
+    finish(loop)
+    before = JsonLinesTail(loop.run.metrics_path).read()
+    again = continued(loop_for, loop.run)  # as after a worker that was killed behind its last checkpoint
+    assert finish(again) is RunState.FINISHED
+    assert JsonLinesTail(loop.run.metrics_path).read() == before
+    more = continued(loop_for, loop.run)
+    more.edit("training.max_steps", 13)
+    finish(more)
+    assert [row["step"] for row in JsonLinesTail(loop.run.metrics_path).read() if "train_loss" in row] == [
+        1,
+        4,
+        8,
+        10,
+        12,
+        13,
+    ]
