@@ -67,6 +67,10 @@ class CheckpointManager:
         tokenizer = self.task.tokenizer_json() if isinstance(self.task, WritesText) else None
         return Saved(step, weights, tokenizer, training, losses, architecture)
 
+    def forget_best_weights(self) -> None:
+        """Let the copy of the best weights go, once they have a checkpoint."""
+        self._best_weights = None
+
     def restore(self, best: list[float] | None, best_weights: dict[str, Tensor] | None) -> None:
         """Take over the best step and loss as a checkpoint has them, and the weights of that step if they are others."""
         self.best = (int(best[0]), float(best[1])) if best else None

@@ -14,12 +14,13 @@ from torchtty.engine.contract.settings.configuration import ConfigurationError, 
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import EvaluatedTraining, PeriodicSampling, TrainingBase
+from torchtty.engine.devices import free_cached_memory
 from torchtty.engine.training.backends.selection import BackendChoice
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog
 from torchtty.engine.training.run_writer import RunWriter
-from torchtty.engine.training.task import ChoosesBackend, Task
+from torchtty.engine.training.task import ChoosesBackend, ForgetsTraining, Task
 
 
 class Requests(Protocol):
@@ -212,3 +213,14 @@ class Loop:
         self.task.load_training_state(saved.training["task"])
         self.metrics.load_state(saved.training)
         self.checkpoints.restore(saved.training["best"], best_weights)
+
+    def forget_training(self) -> bool:
+        """Let go of what only training needs, if a checkpoint has it; return whether one has, so that nothing is lost."""
+        if not self._weights_only and self.step not in self.run.checkpoints():
+            return False
+        self._weights_only = True
+        self.checkpoints.forget_best_weights()
+        if isinstance(self.task, ForgetsTraining):
+            self.task.forget_training()
+        free_cached_memory()
+        return True

@@ -76,6 +76,10 @@ class RecurrentTask(LanguageTask):
         self._position += self._width
         return batch
 
+    def forget_training(self) -> None:
+        super().forget_training()
+        self._rows, self._state = {}, None
+
     def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]
         self._state = tuple(part.detach() for part in state)
