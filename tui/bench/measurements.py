@@ -50,7 +50,7 @@ def span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-NAMES = ("start", "train", "speed", "chart", "bytes", "open", "idle", "sample")
+NAMES = ("start", "train", "speed", "chart", "bytes", "open", "idle", "sample", "memory")
 """What `--only` takes, in the order in which the figures are listed."""
 
 
@@ -73,6 +73,7 @@ MEASUREMENTS = (
     Measurement("charts", "measure", "drawing a chart of millions of points", frozenset({"chart"})),
     Measurement("written_runs", "measure_opening", "opening a long run", frozenset({"open"})),
     Measurement("written_runs", "measure_growth", "watching a day's worth of updates", frozenset({"idle"})),
+    Measurement("idle_models", "measure", "training short runs one after the other", frozenset({"memory"})),
 )
 
 

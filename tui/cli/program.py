@@ -118,6 +118,17 @@ def pause(run: Run) -> int:
 
 
 @app.command(rich_help_panel=TRAIN)
+def release(
+    run: Annotated[Given, _place("[RUN]", "A run whose model is in memory; without one, every such run.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every run whose model is in memory.")] = False,
+) -> int:
+    """Release the model that a finished run keeps in memory to answer prompts."""
+    from torchtty.tui.cli.release import release
+
+    return release(run, everything=everything)
+
+
+@app.command(rich_help_panel=TRAIN)
 def sample(
     run: Run,
     prompt: Annotated[Given, _taking("TEXT", "The beginning of the text, which the model continues.")] = None,

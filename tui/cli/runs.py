@@ -38,14 +38,17 @@ def runs(*, as_json: bool) -> int:
         notify(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' shows how to start one.")
         return Exit.DONE
     console = output()
-    for line in _lines(found, console):
+    statuses = [(run, run.status()) for run in found]
+    for line in _lines(statuses, console):
         console.print(line, soft_wrap=True)
+    if warm := [run.name for run, status in statuses if status.serving]:
+        notify(f"* its model is in memory: 'torchtty release {printable_line(warm[0])}' lets it go.")
     return Exit.DONE
 
 
-def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
+def _lines(found: Sequence[tuple[RunDirectory, Status]], console: Console) -> list[Text]:
     """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
-    statuses = [(run, run.status(), *_subject(run)) for run in found]
+    statuses = [(run, status, *_subject(run)) for run, status in found]
     summaries = [
         FAMILIES[model].summarised(status.metrics) if model in FAMILIES else () for _, status, model, _ in statuses
     ]
@@ -53,7 +56,7 @@ def _lines(found: Sequence[RunDirectory], console: Console) -> list[Text]:
     rows = [
         {
             "run": Text(printable_line(run.name), "bold"),
-            "state": Text(STATE_LOOKS[status.state].word, STATE_LOOKS[status.state].style),
+            "state": Text(STATE_LOOKS[status.state].word + "*" * status.serving, STATE_LOOKS[status.state].style),
             "model": Text(model),
             "data": Text(dataset),
             "step": Text(_steps(status)),
@@ -129,6 +132,7 @@ def _entry(run: RunDirectory) -> dict[str, Any]:
         "run": run.name,
         "path": str(run.path),
         "state": status.state.value,
+        "serving": status.serving,
         "model": model,
         "dataset": dataset,
         "recipe": run.meta().get("recipe"),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WORKER_TIMEOUT = 30.0  # seconds until another worker is called for a run that still has none
 
+RELEASE = "Release the model of a finished run from memory"
+
 # Pairs that share a key: `check_action` enables the one that fits the run on the screen, and the help shows only that.
 STEERING: list[BindingType] = [
     Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
@@ -24,6 +26,7 @@ STEERING: list[BindingType] = [
     Binding("ctrl+s", "explain_no_prompt", show=False),
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run after writing a checkpoint"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
+    Binding("ctrl+r", "release", "release", id="run.release", show=False, tooltip=RELEASE),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
@@ -66,6 +69,16 @@ def stop(snapshot: "RunSnapshot") -> Effect:
     if refusal := snapshot.refusal(Action.STOP):
         return Effect(sentence=refusal)
     return Effect(requests.Stop(), "stopping …", "Stops after writing a checkpoint; r resumes from there.")
+
+
+def release(snapshot: "RunSnapshot") -> Effect:
+    """Let the model of a run go that is over."""
+    from torchtty.engine.contract.run import requests
+    from torchtty.engine.contract.run.snapshot import Action
+
+    if refusal := snapshot.refusal(Action.RELEASE):
+        return Effect(sentence=refusal)
+    return Effect(requests.Release(), sentence="The model is released from memory; a prompt loads it again.")
 
 
 class WorkerCall:

@@ -253,6 +253,11 @@ class RunView(Vertical):
         if self.snapshot is not None:
             self._do(actions.stop(self.snapshot))
 
+    def action_release(self) -> None:
+        """Let the model of a finished run go."""
+        if self.snapshot is not None:
+            self._do(actions.release(self.snapshot))
+
     def action_resume(self) -> None:
         """Ask up to which step, then have a worker resume the run."""
         snapshot = self.snapshot
@@ -365,7 +370,7 @@ class RunView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "pause" | "continue" | "stop" | "resume":
+            case "pause" | "continue" | "stop" | "resume" | "release":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures

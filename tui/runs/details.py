@@ -81,6 +81,8 @@ def outcome(snapshot: RunSnapshot) -> Content:
             facts.append((family.metric(name).description or name, loss(status.metrics[name]) + best))
     if status.parameters is not None:
         facts.append(("parameters", f"{status.parameters:,}"))
+    if status.serving:
+        facts.append(("model", "in memory, so that a prompt is answered at once"))
     facts += [("edited", f"{path} {show(old)} → {show(new)}") for path, (old, new) in _edited(snapshot).items()]
     return listed(facts)
 

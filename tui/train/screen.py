@@ -266,6 +266,9 @@ class TrainScreen(Screen[None]):
     def action_resume(self) -> None:
         self.view.action_resume()
 
+    def action_release(self) -> None:
+        self.view.action_release()
+
     def action_prompt(self) -> None:
         self.view.action_prompt()
 

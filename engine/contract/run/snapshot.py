@@ -141,6 +141,8 @@ class RunSnapshot:
                 return f"{self.name} has no checkpoint, so there is no model to load."
             case Action.CHECKPOINT if not self.is_served:
                 return f"{run}: its latest checkpoint stands."
+            case Action.RELEASE if live:
+                return f"{run} and needs its model: stop it first."
             case Action.RELEASE if not self.status.serving:
                 return f"{run}, and its model is not in memory."
             case Action.DELETE if live:
