@@ -13,7 +13,7 @@ from torchtty.tui.bench.training import LEAVE, TRAIN, WARM
 
 RUNS, QUICK_RUNS = 10, 3
 STEPS = 200  # after which a run ends, if it has not done more when it is told
-SETTLE = 3.0  # seconds for a worker that was told to let its model go, to exit
+SETTLE = 10.0  # seconds for workers to let their models go and exit; those left after it stay
 
 
 def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
@@ -25,8 +25,10 @@ def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
             terminal.wait_for(WARM, patience=WARM_UP)
             for number in range(count):
                 _train_shortly(terminal, environment, number)
-            time.sleep(SETTLE)
-            models, others = _memory_of_workers(terminal, environment)
+            until = time.monotonic() + SETTLE
+            while len((found := _memory_of_workers(terminal, environment))[0]) > 1 and time.monotonic() < until:
+                time.sleep(0.2)
+            models, others = found
             app = psutil.Process(terminal.process.pid).memory_info().rss
             terminal.close(LEAVE)
     each = ", ".join(f"{size / 1e6:,.0f} MB" for size in models) or "none"
@@ -49,7 +51,8 @@ def _train_shortly(terminal: Terminal, environment: Environment, number: int) ->
 def _memory_of_workers(terminal: Terminal, environment: Environment) -> tuple[list[int], list[int]]:
     """Return the resident bytes of each worker that has a run, and of each that waits for one."""
     with_run = {run.written_status().pid for run in list_runs(environment.runs)}
-    models, others = [], []
+    models: list[int] = []
+    others: list[int] = []
     for process in psutil.Process(terminal.process.pid).children():
         if process.status() != psutil.STATUS_ZOMBIE and "torchtty.engine.worker" in process.cmdline():
             (models if process.pid in with_run else others).append(process.memory_info().rss)

@@ -244,7 +244,7 @@ def bench(
     file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the figures to a file as well.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: one minute instead of four.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: two minutes instead of six.")] = False,
 ) -> int:
     """Measure speed, memory and traffic, and compare them with their targets."""
     from torchtty.tui.cli.bench import bench
