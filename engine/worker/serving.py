@@ -23,12 +23,10 @@ from torchtty.engine.worker.requests import Dispatcher
 
 POLL = 0.05  # seconds between two looks into the inbox
 LOOK_AROUND = 0.5  # seconds between two looks for a model that was wanted later
-IN_USE = (
-    20.0  # seconds after an answer in which a person may be writing the next prompt: until then the model is in use
-)
-LINGER = (
-    0.75  # seconds in which whoever has just read that the model is there may still ask it; an app looks every 0.5 s
-)
+IN_USE = 20.0
+"""Seconds after an answer in which a person may be writing the next prompt: until then a model is in use."""
+LINGER = 0.75
+"""Seconds in which whoever has just read that a model is there may still ask it; an app looks every 0.5 s."""
 
 
 class IdleModels:
