@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -186,6 +187,14 @@ def _as_running_text(corpus: Corpus) -> Corpus:
 def prepared_without_corpus(tokenizer: Tokenizer, items: bool) -> PreparedText:
     """Return what sampling needs when the text itself is gone."""
     return PreparedText(Corpus("the text", "items" if items else "text"), tokenizer, {})
+
+
+def without_text(data: PreparedText) -> PreparedText:
+    """Return what sampling needs of a text, and let the text go where it is kept for the next look at a configuration."""
+    _read_once.cache_clear()
+    kept = copy(data)
+    kept.corpus, kept.splits = Corpus(data.corpus.name, data.corpus.unit), {}
+    return kept
 
 
 def build_tokenizer(tokens: Tokens, corpus: Corpus) -> Tokenizer:

@@ -35,6 +35,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     """
 
     timed_batch = 16
+    _example: Batch | None = None  # what is kept to be looked at once training is forgotten
 
     def __init__(self, configuration: AdversarialConfiguration, pictures: Pictures | None) -> None:
         super().__init__(configuration)
@@ -109,6 +110,8 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         noise, batches = (
             torch.Generator(self.device).manual_seed(self.configuration.training.seed + number) for number in range(2)
         )
+        if self._example is not None:
+            return self._example
         latent = self._draw_noise(count, noise)
         if self.pictures is not None:
             return latent, self._draw_real(count, batches)
@@ -150,6 +153,13 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         self._drawn = None
         loss = _held(after, real=True)
         return loss, {"loss_g": loss.detach(), "d_fake_after": _mean_probability(after)}
+
+    def forget_training(self) -> None:
+        """Let optimizers and pictures go; one batch stays for the lenses."""
+        super().forget_training()
+        self._example = self.example_batch()
+        self.pictures = self._drawn = None
+        self.optimizers.clear()
 
     def evaluate(self, thorough: bool = False) -> dict[str, float]:  # noqa: ARG002
         """Return nothing: neither loss of the game says how good the pictures are."""

@@ -42,13 +42,13 @@ class CheckpointManager:
     def chosen(self, step: int) -> Chosen:
         """Return the weights that validation has chosen up to `step`, whose weights are at hand.
 
-        Those of a run that was only loaded to be asked are read from its checkpoint. Raises `UserError` if that is damaged.
+        They are read from their checkpoint where they are not in memory. Raises `UserError` if that is damaged.
         """
         best = self.best[0] if self.best else self.writer.run.best_step()
         if best == step:
             return Chosen(step, None, is_best=step > 0)
         weights = self._best_weights
-        if best and self.best is None:
+        if best and weights is None and best in self.writer.run.checkpoints():
             weights = read_checkpoint(self.writer.run, best, with_training=False).weights
         return (
             Chosen(best, weights, is_best=True) if best and weights is not None else Chosen(step, None, is_best=False)
@@ -89,6 +89,10 @@ class CheckpointManager:
         architecture = self.task.architecture() if isinstance(self.task, CarriesArchitecture) else None
         tokenizer = self.task.tokenizer_json() if isinstance(self.task, WritesText) else None
         return Saved(step, weights, tokenizer, training, losses, architecture)
+
+    def forget_best_weights(self) -> None:
+        """Let the copy of the best weights go, once they have a checkpoint."""
+        self._best_weights = None
 
     def restore(self, best: list[float] | None, best_weights: dict[str, Tensor] | None) -> None:
         """Take over the best step and loss as a checkpoint has them, and the weights of that step if they are others."""

@@ -11,7 +11,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import CountingConfiguration
 from torchtty.engine.data.batches import Windows
-from torchtty.engine.data.prepared import PreparedText, read_text
+from torchtty.engine.data.prepared import PreparedText, read_text, without_text
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.language import no_test_split
@@ -51,6 +51,10 @@ class CountingTask:
         self.model.count(_whole(self.windows["train"]))  # type: ignore[operator]
         self.facts = replace(self.facts, parameters=parameter_count(self.model))
         return {"train_loss": self._loss([self.windows["train"]])}
+
+    def forget_training(self) -> None:
+        """Let windows and text go."""
+        self.windows, self.data = {}, without_text(self.data)
 
     @torch.no_grad()
     def evaluate(self, thorough: bool = False) -> dict[str, float]:  # noqa: ARG002 - it always is

@@ -13,7 +13,7 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import DrawnBatches, Windows
-from torchtty.engine.data.prepared import PreparedText, read_text
+from torchtty.engine.data.prepared import PreparedText, read_text, without_text
 from torchtty.engine.devices import finest_float
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
@@ -34,6 +34,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     """
 
     carries_state = False  # whether a step goes on from what the last one left, beside the weights
+    _example: Batch | None = None  # what is kept to be looked at once training is forgotten
 
     def __init__(self, configuration: LanguageConfiguration, data: PreparedText) -> None:
         self.data = data
@@ -100,6 +101,8 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
 
     def example_batch(self) -> Batch:
         """Return the first windows of the training split; raise `UserError` where the text is gone."""
+        if self._example is not None:
+            return self._example
         if "train" not in self.windows:
             raise UserError(
                 f"{self.configuration.data.dataset} cannot be read any more, so there is no text to look at."
@@ -107,6 +110,16 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         windows = self.windows["train"]
         count = min(self.configuration.training.batch_size, len(windows))
         return windows.cut(torch.arange(count, device=self.device))
+
+    def forget_training(self) -> None:
+        """Let optimizer, windows and text go; one batch stays for the lenses, and what a test is evaluated on."""
+        super().forget_training()
+        if "train" in self.windows:
+            self._example = self.example_batch()
+        evaluated = ("test", "val") if self.has_test_split else ()
+        self.windows = {split: windows for split, windows in self.windows.items() if split in evaluated}
+        self._batches, self.data = None, without_text(self.data)
+        del self.optimizer
 
     def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, T, V) and the mean cross-entropy of a batch."""

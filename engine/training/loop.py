@@ -14,13 +14,14 @@ from torchtty.engine.contract.settings.configuration import ConfigurationError, 
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import EvaluatedTraining, PeriodicSampling, TrainingBase
+from torchtty.engine.devices import free_cached_memory
 from torchtty.engine.training.backends.selection import BackendChoice
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.stopping import StoppingRules
-from torchtty.engine.training.task import ChoosesBackend, KeepsTestSplit, TakesBack, Task
+from torchtty.engine.training.task import ChoosesBackend, ForgetsTraining, KeepsTestSplit, TakesBack, Task
 
 
 class Requests(Protocol):
@@ -247,7 +248,7 @@ class Loop:
         self.metrics.fetch()
         best = list(self.checkpoints.best) if self.checkpoints.best else None
         state: dict[str, Any] = {"task": self.task.training_state(), "best": best, "rules": self.rules.state()}
-        state |= self.metrics.state()
+        state |= self.metrics.state() | {"evaluated_last": self._evaluated_last}
         self.checkpoints.write(self.step, state, self.metrics.losses)
         self.metrics.restart_speed()
 
@@ -260,5 +261,17 @@ class Loop:
             return
         self.task.load_training_state(saved.training["task"])
         self.metrics.load_state(saved.training)
+        self._evaluated_last = saved.training.get("evaluated_last")
         self.rules.load_state(saved.training.get("rules"))
         self.checkpoints.restore(saved.training["best"], best_weights)
+
+    def forget_training(self) -> bool:
+        """Let go of what only training needs, if a checkpoint has it; return whether one has, so that nothing is lost."""
+        if not self._weights_only and self.step not in self.run.checkpoints():
+            return False
+        self._weights_only = True
+        self.checkpoints.forget_best_weights()
+        if isinstance(self.task, ForgetsTraining):
+            self.task.forget_training()
+        free_cached_memory()
+        return True

@@ -30,8 +30,7 @@ class MetricLog:
     def __init__(self, writer: RunWriter, family: Family, tokens_per_step: int) -> None:
         self.writer, self.family, self.tokens_per_step = writer, family, tokens_per_step
         self.step = 0  # the last one collected
-        self.evaluated_at: int | None = None  # the step of the latest evaluation
-        self._logged_at: int | None = None  # and that of the latest row of training
+        self._logged_at: int | None = None  # the step of the latest row of training
         self.losses: dict[str, float] = {}  # the latest of each name
         self.row: dict[str, float] = {}  # the latest point of the curve that was written
         self._counted = (0, 0)  # a step, and the tokens seen up to it
@@ -154,7 +153,6 @@ class MetricLog:
         rounded = {name: seven_digits(value) for name, value in losses.items()}
         self.losses |= rounded
         self.writer.metrics(**self._stamp(), **rounded)
-        self.evaluated_at = self.step
         return rounded
 
     def check(self, losses: dict[str, float]) -> None:
@@ -180,8 +178,7 @@ class MetricLog:
             for entry in self._window
         ]
         counted = {"step": self.step, "seconds": self.seconds, "tokens": self.tokens}
-        written = {"logged_at": self._logged_at, "evaluated_at": self.evaluated_at}
-        return counted | {"losses": self.losses, "window": window} | written
+        return counted | {"losses": self.losses, "window": window, "logged_at": self._logged_at}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
@@ -189,7 +186,7 @@ class MetricLog:
         self._counted = (self.step, state.get("tokens", self.step * self.tokens_per_step))
         self.losses, self._window = state["losses"], state["window"]
         self._restored = True
-        self._logged_at, self.evaluated_at = state.get("logged_at"), state.get("evaluated_at")
+        self._logged_at = state.get("logged_at")
 
 
 def _moved(window: list[dict[str, Tensor | float]], device: torch.device) -> list[dict[str, Tensor | float]]:

@@ -173,6 +173,12 @@ class NeuralTask(ABC, Generic[Sections]):
             self._trial_batches.clear()
         self._steps_here += 1
 
+    def forget_training(self) -> None:
+        """Let gradients and the step go, with what its backend traced. A subclass lets its optimizer and data go."""
+        self.model.zero_grad(set_to_none=True)
+        self._trial_batches.clear()
+        del self.step
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in the run's precision."""
         if self.configuration.training.precision == "bfloat16":

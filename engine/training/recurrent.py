@@ -77,6 +77,11 @@ class RecurrentTask(LanguageTask):
         self._position += self._width
         return batch
 
+    def forget_training(self) -> None:
+        super().forget_training()
+        self._rows = {split: rows for split, rows in self._rows.items() if split in self.windows}
+        self._state = None
+
     def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]
         self._state = tuple(part.detach() for part in state)

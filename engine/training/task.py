@@ -177,6 +177,14 @@ class ExposesModel(Protocol):
 
 
 @runtime_checkable
+class ForgetsTraining(Protocol):
+    """What a task offers that holds more than its model while it trains."""
+
+    def forget_training(self) -> None:
+        """Let go of optimizer, batches and data: from now on it is only sampled, looked into and exported."""
+
+
+@runtime_checkable
 class CarriesArchitecture(Protocol):
     """What a task offers whose model was read from a folder: a checkpoint must do without that folder."""
 

@@ -4,7 +4,6 @@ Requests are read from the run's inbox between two blocks of steps. Work on one 
 answered, failed or cancelled. While one is worked on the inbox is still read, so that it can be cancelled.
 """
 
-import gc
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Cancelled, Failed, Progress, Started
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.devices import free_cached_memory
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.worker.answers import ANSWERS, Answer, Interrupted, Work, draw_automatically
@@ -123,6 +123,7 @@ class Dispatcher:
             self._loop.note()
             self._release_device()
             self.writer.state(RunState.PAUSED)
+            free_cached_memory()
             while self._paused and not self.stop_requested:
                 time.sleep(INBOX_INTERVAL)
                 self.obey_all()
@@ -170,9 +171,7 @@ class Dispatcher:
             stream.close(Failed(message=str(error)))
             return
         except (MemoryError, torch.OutOfMemoryError):
-            gc.collect()
-            if torch.cuda.is_initialized():
-                torch.cuda.empty_cache()
+            free_cached_memory()
             stream.close(
                 Failed(message=f"There is not enough memory for this {kind}. Ask for less, or release a model.")
             )

@@ -39,6 +39,7 @@ from torchtty.engine.worker.device_queue import DeviceLock, run_lock
 from torchtty.engine.worker.notification import Notifier
 from torchtty.engine.worker.replayer import Replayer
 from torchtty.engine.worker.requests import Dispatcher
+from torchtty.engine.worker.serving import Serving
 
 IDLE_SECONDS = "600"  # how long a finished run's model stays in memory, unless TORCHTTY_IDLE_SECONDS says otherwise
 POLL = 0.05  # seconds between two looks at what is waited for
@@ -267,43 +268,47 @@ class Session:
             self.writer.warn(f"The run trained on {was} and continues on {now}, which draws other batches and noise.")
 
     def _serve(self) -> None:
-        """Keep the model in memory and answer, until nobody has asked for a while or training is wanted again."""
+        """Keep the model in memory and answer, until nobody wants it any more or training is wanted again."""
         trained = self.mode is not Mode.SERVE
         if self.writer.status.state is RunState.FAILED or (trained and (self.signalled or not self.idle_seconds)):
             return
-        self.writer.change(serving=True)
-        patience = self.idle_seconds or SERVED_AT_LEAST  # whoever had the model loaded gets the time to ask
-        self.requests.last_request, self.requests.stop_requested = time.monotonic(), self.signalled
-        while time.monotonic() - self.requests.last_request < patience:
-            self.requests.obey_all()
-            if self.requests.release_requested or self.signalled:
-                break
-            time.sleep(POLL)
-        self.writer.note(serving=False)
+        assert self.loop is not None
+        self.requests.stop_requested = self.signalled
+        serving = Serving(self.writer, self.requests, lambda: self.signalled, can_give_way=self.loop.forget_training())
+        # Whoever had the model loaded gets the time to ask.
+        serving.serve(self.idle_seconds or SERVED_AT_LEAST, was_loaded=not trained)
 
     # -- locks ----------------------------------------------------------------------------------------------------
 
     def _become_its_only_worker(self) -> bool:
-        """Take the run's lock; a worker that only serves it is asked to let go when training is wanted."""
-        began, asked = time.monotonic(), False
-        while True:
-            try:
-                self.lock.acquire(timeout=0)
-                return True
-            except Timeout:
-                serving = self.run.status().serving
-                if (
-                    self.mode is Mode.SERVE
-                    or (not serving and not asked)
-                    or time.monotonic() - began > HAND_OVER_PATIENCE
-                ):
+        """Take the run's lock; a worker that only serves it is asked to let go when training is wanted.
+
+        One whose run is over and which does not serve loads the model still, or has given it up: that is waited for.
+        """
+        until, asked = time.monotonic() + HAND_OVER_PATIENCE, None
+        try:
+            while not self._takes_lock():
+                status = self.run.status()
+                serves = status.serving and self.mode is Mode.SERVE
+                if serves or status.state.is_live or time.monotonic() > until:
                     return False
-                if not asked:
-                    self.run.send(requests.Release())
-                    asked = True
+                if asked is None and self.mode is not Mode.SERVE:
+                    asked = requests.drop(self.run.inbox, requests.Release())
                 time.sleep(POLL)
-            except OSError as error:
-                raise self._cannot_be_written(error) from None
+            return True
+        except OSError as error:
+            raise self._cannot_be_written(error) from None
+        finally:
+            if asked is not None:  # the other may have left by itself, and this one is not to let go at its end
+                with suppress(OSError):
+                    asked.unlink()
+
+    def _takes_lock(self) -> bool:
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
 
     def _cannot_be_written(self, error: OSError) -> UserError:
         return UserError(f"The files of {self.run.name} cannot be written: {error.strerror or error}.")

@@ -50,7 +50,7 @@ def span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-NAMES = ("start", "train", "speed", "chart", "bytes", "open", "runs", "idle", "sample")
+NAMES = ("start", "train", "speed", "chart", "bytes", "open", "runs", "idle", "sample", "memory")
 """What `--only` takes, in the order in which the figures are listed."""
 
 
@@ -74,6 +74,7 @@ MEASUREMENTS = (
     Measurement("written_runs", "measure_opening", "opening a long run", frozenset({"open"})),
     Measurement("many_runs", "measure", "listing a thousand runs", frozenset({"runs"})),
     Measurement("written_runs", "measure_growth", "watching a day's worth of updates", frozenset({"idle"})),
+    Measurement("idle_models", "measure", "training short runs one after the other", frozenset({"memory"})),
 )
 
 

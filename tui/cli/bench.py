@@ -24,7 +24,7 @@ def bench(only: Sequence[str], file: str | None, *, quick: bool) -> int:
     if unknown:
         raise UsageError(f"There is no measurement called '{unknown[0]}'. There are {', '.join(NAMES)}.")
     here, began = machine(), time.monotonic()
-    notify(f"measuring on {described(here)}; about {'one minute' if quick else 'four minutes'}")
+    notify(f"measuring on {described(here)}; about {'two minutes' if quick else 'six minutes'}")
     for name in ("SIGTERM", "SIGHUP"):  # ended from outside: what was started here is ended too
         signal.signal(getattr(signal, name), signal.default_int_handler)
     console = messages()

@@ -179,6 +179,17 @@ def replay(
 
 
 @app.command(rich_help_panel=TRAIN)
+def release(
+    run: Annotated[Given, _place("[RUN]", "A run whose model is in memory; without one, every such run.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every run whose model is in memory.")] = False,
+) -> int:
+    """Release the model that a finished run keeps in memory to answer prompts."""
+    from torchtty.tui.cli.release import release
+
+    return release(run, everything=everything)
+
+
+@app.command(rich_help_panel=TRAIN)
 def sample(
     run: Run,
     prompt: Annotated[Given, _taking("TEXT", "The beginning of the text, which the model continues.")] = None,
@@ -310,7 +321,7 @@ def bench(
     file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the figures to a file as well.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: one minute instead of four.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: two minutes instead of six.")] = False,
 ) -> int:
     """Measure speed, memory and traffic, and compare them with their targets."""
     from torchtty.tui.cli.bench import bench

@@ -42,13 +42,16 @@ def runs(*, as_json: bool) -> int:
         notify(f"There are no runs in {runs_folder()} yet: 'torchtty train --help' shows how to start one.")
         return Exit.DONE
     console = output()
-    console.print(Text("\n").join(_lines(found, settings, console)), soft_wrap=True)
+    lines, warm = _lines(found, settings, console)
+    console.print(Text("\n").join(lines), soft_wrap=True)
     settings.save()
+    if warm:
+        notify(f"* its model is in memory: 'torchtty release {printable_line(warm)}' lets it go.")
     return Exit.DONE
 
 
-def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Console) -> list[Text]:
-    """Lay the runs out as columns; where the terminal is too narrow, whole columns give way."""
+def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Console) -> tuple[list[Text], str]:
+    """Lay the runs out as columns, where the terminal is too narrow fewer; name the first whose model is in memory."""
     about = {run: _Subject.of(run, settings) for run in found}
     tree = as_tree(found, lambda run: about[run].created or 0.0, lambda run: about[run].parent)
     statuses = [(run, run.status(), about[run].model, about[run].dataset) for run, _ in tree]
@@ -59,7 +62,7 @@ def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Cons
     rows = [
         {
             "run": Text.assemble((branch(depth), "dim"), (printable_line(run.name), "bold")),
-            "state": Text(state_words(status), STATE_LOOKS[status.state].style),
+            "state": Text(state_words(status) + "*" * status.serving, STATE_LOOKS[status.state].style),
             "model": Text(model),
             "data": Text(dataset),
             "step": Text(_steps(status)),
@@ -77,7 +80,8 @@ def _lines(found: Sequence[RunDirectory], settings: SettingsCache, console: Cons
             del wide[title]
     titles = {title: Text(title, "dim") for title in wide}
     right = RIGHT | ({heading} if heading else set())
-    return [_line(row, wide, right) for row in (titles, *rows)]
+    warm = next((run.name for run, status, *_ in statuses if status.serving), "")
+    return [_line(row, wide, right) for row in (titles, *rows)], warm
 
 
 def _line(cells: dict[str, Text], wide: dict[str, int], right: set[str]) -> Text:
@@ -143,6 +147,7 @@ def _entry(run: RunDirectory, settings: SettingsCache) -> dict[str, Any]:
         "state": status.state.value,
         "message": status.message,
         "ended_by": status.ended_by,
+        "serving": status.serving,
         "model": model,
         "dataset": about.dataset,
         "recipe": run.meta().get("recipe"),

@@ -131,7 +131,7 @@ def _figures(snapshot: RunSnapshot) -> Table:
         compared = [f"{printable_line(name)} {loss(value, 4)}" for name, value in facts.references.items()]
         table.add_row("to compare with", Text(" · ".join(compared)))
     device = f" on {printable_line(status.device)}" if status.device else ""
-    table.add_row("parameters", Text(f"{count(status.parameters)}{device}"))
+    table.add_row("parameters", Text(f"{count(status.parameters)}{device}{', in memory' if status.serving else ''}"))
     if facts.backend:
         timed = ", ".join(f"{printable_line(name)} {1e3 * s:.3g} ms" for name, s in facts.backend.timings.items())
         table.add_row("steps computed", Text(printable_line(facts.backend.backend) + (f"  ({timed})" if timed else "")))

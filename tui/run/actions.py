@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WORKER_TIMEOUT = 30.0  # seconds until another worker is called for a run that still has none
 
+RELEASE = "Release the model of a finished run from memory"
+
 # Pairs that share a key: `check_action` enables the one that fits the run on the screen, and the help shows only that.
 # The key of the prompt has priority: it has moved the focus before the letters typed behind it are given to a widget.
 STEERING: list[BindingType] = [
@@ -37,6 +39,7 @@ STEERING: list[BindingType] = [
     Binding("a", "advice", "advice", id="run.advice", show=False, tooltip="Try the change that the diagnosis proposes"),
     Binding("b", "fork", "fork", id="run.fork", tooltip="Fork the run at the checkpoint nearest to the cursor"),
     Binding("p", "pin", "pin", id="run.pin", tooltip="Pin the checkpoint nearest to the cursor, or let it go again"),
+    Binding("ctrl+r", "release", "release", id="run.release", show=False, tooltip=RELEASE),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
@@ -111,6 +114,16 @@ def pin_or_let_go(snapshot: "RunSnapshot", step: float | None) -> str:
     keep = at not in pinned_steps(snapshot.run)
     pin(snapshot.run, at, keep=keep)
     return f"The checkpoint at step {at:,} is {'pinned: it is kept' if keep else 'no longer pinned'}."
+
+
+def release(snapshot: "RunSnapshot") -> Effect:
+    """Let the model of a run go that is over."""
+    from torchtty.engine.contract.run import requests
+    from torchtty.engine.contract.run.snapshot import Action
+
+    if refusal := snapshot.refusal(Action.RELEASE):
+        return Effect(sentence=refusal)
+    return Effect(requests.Release(), sentence="The model is released from memory; a prompt loads it again.")
 
 
 class WorkerCall:

@@ -62,6 +62,8 @@ def headline(snapshot: RunSnapshot, pending: str) -> Content:
         facts.append(f"{status.parameters:,} parameters")
     if status.device:
         facts.append(printable_line(status.device))
+    if status.serving:
+        facts.append("in memory")
     return Content.assemble(
         (f"{look.sign} {word}", f"bold {look.colour}"),
         "  ",

@@ -325,6 +325,11 @@ class RunView(Vertical):
             else:
                 self.notify(event.message, severity="error", markup=False)
 
+    def action_release(self) -> None:
+        """Let the model of a finished run go."""
+        if self.snapshot is not None:
+            self._do(actions.release(self.snapshot))
+
     def action_resume(self) -> None:
         """Ask up to which step, then have a worker resume the run."""
         snapshot = self.snapshot
@@ -487,7 +492,7 @@ class RunView(Vertical):
         match action:
             case "pause" | "continue" if self._asked is not None:
                 return (action == "continue") is (self._asked is RunState.PAUSED)
-            case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test" | "fork" | "pin":
+            case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test" | "fork" | "pin" | "release":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures

@@ -88,6 +88,8 @@ def outcome(snapshot: RunSnapshot) -> Content:
         facts.append((family.metric(family.tested).description, loss(status.test[family.tested]) + weights))
     if status.parameters is not None:
         facts.append(("parameters", f"{status.parameters:,}"))
+    if status.serving:
+        facts.append(("model", "in memory, so that a prompt is answered at once"))
     facts += [("edited", f"{path} {show(old)} → {show(new)}") for path, (old, new) in _edited(snapshot).items()]
     return listed(facts)
 

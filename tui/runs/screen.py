@@ -18,6 +18,8 @@ from torchtty.engine.contract.client.fork import nearest_fork_point
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
+from torchtty.tui.run import actions
+from torchtty.tui.run.actions import RELEASE
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.comparison import Comparison
 from torchtty.tui.runs.deletion import DeleteDialog
@@ -54,6 +56,7 @@ class RunsScreen(Screen[None]):
         Binding("o", "overlay", "overlay", id="runs.overlay", tooltip=OVERLAY),
         Binding("n", "new_like", "new run like this", id="runs.new_like", tooltip=NEW_LIKE),
         Binding("b", "fork", "fork", id="runs.fork", tooltip="Begin a new run at the run's latest checkpoint"),
+        Binding("ctrl+r", "release", "release", id="runs.release", show=False, tooltip=RELEASE),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Remove all marks"),
         Binding(
             "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
@@ -248,6 +251,18 @@ class RunsScreen(Screen[None]):
         """Remove all marks."""
         self.runs_list.table.unmark_all()
 
+    def action_release(self) -> None:
+        """Let the model of the run under the cursor go."""
+        if row := self.runs_list.table.current:
+            effect = actions.release(row.snapshot)
+            try:
+                if effect.request is not None:
+                    row.run.send(effect.request)
+            except UserError as error:
+                self.notify(str(error), severity="error", markup=False)
+            else:
+                self.notify(f"{row.key}: {effect.sentence}", markup=False)
+
     def action_delete(self) -> None:
         """Ask, then delete the run under the cursor."""
         row = self.runs_list.table.current
@@ -284,6 +299,9 @@ class RunsScreen(Screen[None]):
             return self.pane is None or self.has_class("-split")
         if action == "metric":
             return self.pane == COMPARISON
+        if action == "release":
+            row = self.runs_list.table.current
+            return row is not None and row.snapshot.offers(Action.RELEASE)
         if action in ("delete", "details", "overlay", "unmark"):
             return self.pane is None or self.has_class("-split") or self.pane != RUN
         return True

@@ -14,7 +14,7 @@ from torchtty.tui.charts.style import colour
 from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, moment, rate, short_count
 from torchtty.tui.runs.rows import RunRow
 
-MARK = "▍"
+MARK, IN_MEMORY = "▍", "◆"
 MOST_MARKED = 8  # curves that can be distinguished on one chart
 
 
@@ -182,7 +182,8 @@ class RunsTable(DataTable[Content]):
 
     def _written(self, row: RunRow) -> dict[str, Content]:
         number = self.marks.get(row.key)
-        mark = Content(" ") if number is None else Content.styled(MARK, colour(number))
+        warm = Content.styled(IN_MEMORY, "$text-primary") if row.status.serving else Content(" ")
+        mark = warm if number is None else Content.styled(MARK, colour(number))
         return {"mark": mark} | {column.key: column.write(row) for column in self._laid_out}
 
     def _update(self, row: RunRow) -> None:

@@ -343,6 +343,9 @@ class TrainScreen(Screen[None]):
     def action_pin(self) -> None:
         self.view.action_pin()
 
+    def action_release(self) -> None:
+        self.view.action_release()
+
     def action_prompt(self) -> None:
         self.view.action_prompt()
 

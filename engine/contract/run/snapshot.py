@@ -161,6 +161,8 @@ class RunSnapshot:
                 return f"{run} and has no model yet: there is nothing to save."
             case Action.CHECKPOINT if not live:
                 return f"{run}: its latest checkpoint stands."
+            case Action.RELEASE if live:
+                return f"{run} and needs its model: stop it first."
             case Action.RELEASE if not self.status.serving:
                 return f"{run}, and its model is not in memory."
             case Action.DELETE if live:

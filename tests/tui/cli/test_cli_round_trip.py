@@ -28,6 +28,8 @@ class Life:
     interrupted: Answer
     after: dict
     finished: Answer
+    kept: Answer
+    released: Answer
     streamed: Answer
 
 
@@ -47,9 +49,10 @@ def life(shell: Shell, wait_until: Callable[..., None]) -> Life:
         following.kill()
     after = json.loads(shell("show", "tiny", "--json").out)
     finished = shell("resume", "tiny", "--training.max_steps", str(after["step"] + 40), "--json")
-    shell("stop", "tiny")  # lets the model go, so that the next sample needs a worker of its own
+    kept = shell("runs")
+    released = shell("release")  # so that the next sample needs a worker of its own
     streamed = shell("sample", "tiny", "--count", "1", "--prompt", "ma", "--seed", "3")
-    return Life(midway, paused, resumed, stopped, after, finished, streamed)
+    return Life(midway, paused, resumed, stopped, after, finished, kept, released, streamed)
 
 
 def _text(path) -> str:
@@ -95,6 +98,12 @@ def test_a_stopped_run_is_resumed_to_its_new_end(life: Life) -> None:
     assert (result["state"], result["step"]) == ("finished", life.after["step"] + 40)
     assert result["max_steps"] == result["step"]
     assert result["val_loss"] > 0
+
+
+def test_the_model_of_a_finished_run_is_released(life: Life) -> None:
+    assert "finished*" in life.kept.out
+    assert (life.released.code, life.released.out) == (0, "")
+    assert "tiny has let its model go." in life.released.err
 
 
 def test_a_run_at_rest_is_loaded_for_a_sample_and_let_go(

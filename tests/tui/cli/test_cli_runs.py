@@ -118,6 +118,8 @@ def test_a_stopped_run_is_not_resumed_to_fewer_steps_than_it_has_done(
         ("pause", RunState.PAUSED, True, 1, "one is paused already."),
         ("stop", RunState.STOPPED, True, 0, "one is stopped: there is nothing to stop."),
         ("resume", RunState.RUNNING, True, 1, "one is running already."),
+        ("release", RunState.RUNNING, True, 1, "one is running and needs its model: stop it first."),
+        ("release", RunState.FINISHED, True, 0, "one is finished, and its model is not in memory."),
         ("resume", RunState.STOPPED, False, 1, "one has no checkpoint to resume from."),
         ("sample", RunState.STOPPED, False, 1, "one has no checkpoint, so there is no model to load."),
         ("resume", RunState.FINISHED, True, 2, "one has done 1,000 steps already: add --training.max_steps"),
@@ -140,6 +142,20 @@ def test_what_is_not_possible_with_a_run_is_refused_with_the_reason(
     assert (answer.code, answer.out) == (code, "")
     assert message in answer.err
     assert not list(run.run.inbox.iterdir())
+
+
+def test_the_run_whose_model_is_in_memory_is_named(three: None, write_run: Callable[..., Any], here: Here) -> None:
+    assert "in memory" not in here("show", "names-gpt-1").out
+    assert "No run keeps a model in memory." in here("release").err
+    write_run("warm", "mlp").status(RunState.FINISHED, step=9, device="cpu", parameters=77, serving=True)
+    answer = here("runs")
+    assert [line.split()[0] for line in answer.out.splitlines() if "finished*" in line] == ["warm"]
+    assert "* its model is in memory: 'torchtty release warm' lets it go." in answer.err
+    assert [entry["run"] for entry in json.loads(here("runs", "--json").out) if entry["serving"]] == ["warm"]
+    assert re.search(r"parameters\s+77 on cpu, in memory", here("show", "warm").out)
+    answer = here("release", "warm", "--all")
+    assert answer.code == 2
+    assert "Either warm or --all" in answer.err
 
 
 def test_a_model_that_is_trained_in_one_pass_is_not_resumed(write_run: Callable[..., Any], here: Here) -> None:

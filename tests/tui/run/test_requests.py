@@ -53,6 +53,19 @@ async def test_space_pauses_and_goes_on_and_ctrl_x_stops(write_run):
     assert [request.type for request in collect(written.run.inbox)] == ["pause", "continue", "stop"]
 
 
+async def test_ctrl_r_releases_a_model_that_is_in_memory_and_is_offered_only_then(write_run):
+    written = write_run()
+    written.status(RunState.FINISHED, step=1000, device="cpu", serving=True)
+    async with viewing(written.run, "cpu · in memory") as (app, pilot):
+        await pilot.press("ctrl+r")
+        await until(pilot, shows(app, "The model is released from memory; a prompt loads it again."))
+        written.status(RunState.FINISHED, step=1000, device="cpu", serving=False)
+        await until(pilot, lambda: "in memory" not in screen_text(app).splitlines()[0])
+        assert not [active for active in app.screen.active_bindings.values() if active.binding.action == "release"]
+        await pilot.press("ctrl+r")
+    assert [request.type for request in collect(written.run.inbox)] == ["release"]
+
+
 async def test_a_finished_run_is_resumed_with_twice_the_steps_unless_told_otherwise(write_run):
     written = write_run()
     written.checkpoint(1000)

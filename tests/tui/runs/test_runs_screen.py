@@ -18,6 +18,7 @@ from torchtty.engine.contract import paths as places
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import list_runs
+from torchtty.engine.contract.run.requests import collect
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.comparison import Comparison, differing
@@ -174,6 +175,26 @@ async def test_d_shows_the_configuration_and_where_the_run_comes_from(three_runs
         await until(pilot, shows(app, 'kind = "mlp"'))
         await pilot.press("d")
         await until(pilot, lambda: app.screen.pane is None)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_the_run_whose_model_is_in_memory_is_marked_and_ctrl_r_releases_it(three_runs, size):
+    old = three_runs[0]
+    old.status(RunState.STOPPED, step=300, parameters=48_637, serving=True)
+    app = Host()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, shows(app, "◆"))
+        [line] = [line for line in screen_text(app).splitlines() if "◆" in line]
+        assert "old-gpt" in line
+        await pilot.press("ctrl+r")  # on the newest run, which trains
+        await pilot.press("down", "down", "d")
+        await until(pilot, shows(app, "in memory, so that a prompt is answered at once"))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: list(old.run.inbox.iterdir()))
+        old.status(RunState.STOPPED, step=300, parameters=48_637)
+        await until(pilot, lambda: not {"◆", "in memory,"} & set(screen_text(app).split()))
+    assert [request.type for request in collect(old.run.inbox)] == ["release"]
+    assert [list(written.run.inbox.iterdir()) for written in three_runs] == [[], [], []]
 
 
 async def test_a_run_of_two_models_shows_both_losses_and_its_details_say_which_is_whose(three_runs, write_run):
