@@ -148,6 +148,13 @@ class RunDirectory:
         except OSError:
             return []
 
+    def has_metrics(self) -> bool:
+        """Whether a step was logged."""
+        try:
+            return os.stat(self.metrics_path).st_size > 0
+        except OSError:
+            return False
+
     def checkpoint_path(self, step: int) -> Path:
         return self.steps / f"{step:06d}"
 
@@ -187,14 +194,11 @@ def create(
     """
     root = root or runs_folder()
     stem = _stem(configuration, recipe) if name is None else name
-    if not _NAME.fullmatch(stem):
-        raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
-    if name == LATEST:
-        raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
+    check_name(stem if name is not None else f"{stem}-1")
     path = None
     try:
         root.mkdir(parents=True, exist_ok=True)
-        path = _claim(root, stem, numbered=name is None)
+        path = claim(root, stem, numbered=name is None)
         run = RunDirectory(path)
         for folder in (run.inbox, run.steps, run.media):
             folder.mkdir()
@@ -210,7 +214,23 @@ def create(
     return run
 
 
-def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
+def is_name(text: str) -> bool:
+    """Whether a run can be called so."""
+    return _NAME.fullmatch(text) is not None and text != LATEST
+
+
+def check_name(text: str) -> None:
+    """Raise `UserError` where a run cannot be called so."""
+    if not _NAME.fullmatch(text):
+        raise UserError(
+            f"A run cannot be called '{shortened(text, 40)}': use letters, digits, dots, dashes and underscores."
+        )
+    if text == LATEST:
+        raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
+
+
+def claim(root: Path, stem: str, *, numbered: bool) -> Path:
+    """Make a run's folder of that name, or of the next number behind it; raise `UserError` if it is taken."""
     if not numbered:
         try:
             (root / stem).mkdir()

@@ -114,6 +114,7 @@ class Family:
     output: Output = Output.TEXT
     has_network: bool = True  # whether there are layers for lenses to look into
     exports: bool = False  # whether other programs read the form in which its weights are exported
+    rebuilt: str = ""  # what builds the module of a checkpoint, where `model` reads more than that
     start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def metric(self, name: str) -> Metric:
