@@ -26,7 +26,7 @@ from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.run import directory
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.files import SMALL, read_small, write_atomically
+from torchtty.engine.contract.run.files import SMALL, open_regular, read_small, write_atomically
 from torchtty.engine.contract.run.log import LARGEST_RESULT
 from torchtty.engine.contract.run.status import RunState, Status
 
@@ -125,12 +125,10 @@ def _write(source: IO[bytes], target: Path, most: int, archive: Path, path: str)
 def _entries(archive: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
     """Open an archive and yield its files as (path, open file). Raises `UserError` for what no archive of a run holds."""
     try:
-        file = archive.open("rb")
+        file = open_regular(archive)
     except OSError as error:
         raise UserError(f"{archive} cannot be read: {error.strerror or error}.") from None
     with file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise UserError(f"{archive} is no file.")
         try:
             yield _in_zip(file, archive) if zipfile.is_zipfile(file) else _in_tar(file, archive)
         except _DAMAGED as error:
