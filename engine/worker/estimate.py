@@ -8,6 +8,7 @@ import torch
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
 from torchtty.engine.devices import out_of_memory_means, synchronise
 from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task, task_class
@@ -33,6 +34,7 @@ def prepare(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _estimate(configuration: Configuration) -> dict[str, Any]:
+    refuse_missing_mirror(configuration)
     trained = task_class(configuration)
     facts = trained.preview(configuration) if isinstance(trained, PreviewsDownload) else None
     if facts is not None:

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,11 +26,13 @@ from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
 from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.training.checkpoint import latest_step, read_checkpoint
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
+from torchtty.engine.training.mirrors import SINKS, Mirror
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
@@ -147,6 +150,8 @@ class Session:
         for path, value in moved.items():
             tree = with_value(tree, path, value)
         configuration = self._fitted_to_machine(parse(tree))
+        if self.mode is not Mode.SERVE:
+            refuse_missing_mirror(configuration)
         if self.mode is not Mode.TRAIN:
             step = latest_step(self.run, resumable=self.mode is Mode.RESUME)
             saved = read_checkpoint(self.run, step, with_training=self.mode is Mode.RESUME)
@@ -217,10 +222,23 @@ class Session:
             except UserError as error:
                 self.writer.warn(str(error))
         self._trains = True
+        mirror = self._mirror(loop.configuration)
         try:
             loop.train()
         except Diverged as error:
             loop.fail(str(error))
+        finally:
+            self.writer.mirror = None
+            if mirror is not None:
+                mirror.close()
+
+    def _mirror(self, configuration: Configuration) -> Mirror | None:
+        """Begin to mirror metrics where the run wants that."""
+        if not (name := mirror_of(configuration)):
+            return None
+        mirror = Mirror(name, partial(SINKS[name], self.run, configuration), self.writer.warn)
+        self.writer.mirror = mirror.take
+        return mirror
 
     def _restore(self, saved: Any) -> None:
         assert self.loop is not None

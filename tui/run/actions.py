@@ -24,6 +24,14 @@ STEERING: list[BindingType] = [
     Binding("ctrl+s", "explain_no_prompt", show=False),
     Binding("ctrl+x", "stop", "stop", id="run.stop", tooltip="Stop the run after writing a checkpoint"),
     Binding("r", "resume", "resume", id="run.resume", tooltip="Resume the run, with more steps if you like"),
+    Binding(
+        "E",
+        "export",
+        "export",
+        id="run.export",
+        show=False,
+        tooltip="Export metrics, a chart, weights or the whole run",
+    ),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 

@@ -22,19 +22,11 @@ from torchtty.tui.charts.plot import Plot, plot
 from torchtty.tui.charts.series import STEP
 from torchtty.tui.charts.spec import ChartSpec, Mark, Reference
 from torchtty.tui.format import count
-from torchtty.tui.run.curves import edit_text
+from torchtty.tui.run.curves import ChartView, edit_text
 from torchtty.tui.run.sample_layout import samples_text
 from torchtty.tui.run.watcher import RunFollower
 
-
-@dataclass(frozen=True)
-class ChartView:
-    """Which chart is exported, and how it is looked at; `smoothing` is a share of the x axis."""
-
-    chart: str = ""  # the id of one of the family's charts; empty for the first
-    coordinate: str = STEP
-    log_y: bool = False
-    smoothing: float = 0.01
+FIRST_CHART = ChartView()
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def write(
     target: str,
     *,
     force: bool = False,
-    view: ChartView = ChartView(),
+    view: ChartView = FIRST_CHART,
     checkpoint: str = "latest",
 ) -> Written:
     """Write a run to a file or folder; raise `UserError`. All kinds but `transformers`, which a worker writes."""

@@ -266,6 +266,9 @@ class TrainScreen(Screen[None]):
     def action_resume(self) -> None:
         self.view.action_resume()
 
+    def action_export(self) -> None:
+        self.view.action_export()
+
     def action_prompt(self) -> None:
         self.view.action_prompt()
 

@@ -3,9 +3,15 @@
 from importlib.util import find_spec
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.family import Configuration
 
 NO_MIRROR = "none"
-MIRRORS = ("tensorboard", "trackio", "wandb")
+
+
+def mirror_of(configuration: Configuration) -> str:
+    """Return the program that a run is mirrored to; empty for none."""
+    name = str(configuration.tree().get("training", {}).get("log", NO_MIRROR))
+    return "" if name == NO_MIRROR else name
 
 
 def missing(package: str) -> str:
@@ -19,3 +25,9 @@ def refuse_missing(package: str) -> None:
     """Raise `UserError` where a package is not installed."""
     if sentence := missing(package):
         raise UserError(sentence)
+
+
+def refuse_missing_mirror(configuration: Configuration) -> None:
+    """Raise `UserError` where a run is to be mirrored to a program that is not here."""
+    if (name := mirror_of(configuration)) and (sentence := missing(name)):
+        raise UserError(f"training.log: {sentence} 'none' trains without it.")

@@ -193,6 +193,7 @@ def test_a_run_is_renamed_its_forks_with_it_and_not_while_it_is_live(
     fork.status(RunState.PAUSED)
     answer = here("rename", "a-fork", "other")
     assert "a-fork is paused, and its worker writes into its folder: stop it before you rename it." in answer.err
+    fork.status(RunState.FINISHED)  # nobody will ever stop it
 
 
 def test_an_archive_that_cannot_be_imported_says_why(here: Here, shell: Shell) -> None:
