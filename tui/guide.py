@@ -7,6 +7,7 @@ PAGES = {
     "lenses": "Lenses",
     "data": "Data",
     "runs": "Runs",
+    "exporting": "Exporting",
     "command-line": "Commands",
     "settings-and-variables": "Settings",
     "experiments": "Experiments",

@@ -1,5 +1,6 @@
 """Asks what of a run is to be exported and where to, writes it, and says in place what was wrong."""
 
+import os
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.run.export import ChartView, Written, write, write_by_command
 
 BY_COMMAND = ("tensorboard", "transformers")  # a worker is needed, or a package whose import would hold the screen up
-HELP = "↑↓ choose, tab goes to the path, enter writes. Nothing is overwritten."
+HELP = "↑↓ choose · tab: the path · enter writes · nothing is overwritten"
 
 
 class ExportDialog(ModalScreen[Written]):
@@ -36,6 +37,7 @@ class ExportDialog(ModalScreen[Written]):
     }
     ExportDialog #export-title { text-style: bold; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
     ExportDialog OptionList { height: auto; max-height: 9; margin: 1 0; padding: 0; border: none; background: $surface; }
+    ExportDialog Label { width: 100%; color: $foreground 65%; text-wrap: nowrap; text-overflow: ellipsis; }
     ExportDialog Input { width: 100%; background: $boost; }
     ExportDialog #export-help { color: $foreground 65%; height: auto; min-height: 2; width: 100%; margin-top: 1; }
     ExportDialog #export-help.-problem { color: $text-error; }
@@ -55,14 +57,14 @@ class ExportDialog(ModalScreen[Written]):
             first = next((at for at, kind in enumerate(KINDS.values()) if not refused(self._snapshot, kind)), 0)
             options.highlighted = first
             yield options
-            yield Label("to the file")
+            yield Label()
             yield Input(compact=True, id="export-target")
             yield Static(HELP, id="export-help")
 
     def _option(self, kind: ExportKind) -> Option:
-        dim = "$foreground 40%" if refused(self._snapshot, kind) else ""
-        about = (kind.about, dim or "$foreground 65%")
-        return Option(Content.assemble((f"{kind.name:14} ", dim or "bold"), about), id=kind.name)
+        if refused(self._snapshot, kind):
+            return Option(Content.assemble((f"{kind.name:14} {kind.about}", "$foreground 40%")), id=kind.name)
+        return Option(Content.assemble((f"{kind.name:14} ", "bold"), kind.about), id=kind.name)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -78,7 +80,8 @@ class ExportDialog(ModalScreen[Written]):
         target, kind = self.query_one(Input), self._kind
         if target.value == self._proposed:
             target.value = self._proposed = default_target(self._snapshot, kind)
-        self.query_one(Label).update("to the folder" if kind.folder else "to the file")
+        where = f"to the {'folder' if kind.folder else 'file'}, in {printable_line(os.getcwd())} unless it says another place"
+        self.query_one(Label).update(Content(where))
         self._say(refused(self._snapshot, kind) or HELP, problem=bool(refused(self._snapshot, kind)))
 
     @on(OptionList.OptionSelected)

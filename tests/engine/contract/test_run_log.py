@@ -95,20 +95,25 @@ def test_a_line_that_is_no_event_is_passed_over(record: dict[str, Any]) -> None:
 
 
 OVER, LIVE = RunState.FINISHED, RunState.RUNNING
+SAVED = {Action.EXPORT_WEIGHTS, Action.EXPORT_ARCHIVE}  # whatever it does; of metrics and samples there are none here
 
 
 @pytest.mark.parametrize(
     ("kind", "state", "offered"),
     [
-        ("mlp", LIVE, {Action.PAUSE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT}),
+        ("mlp", LIVE, {Action.PAUSE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT} | SAVED),
         (
             "mlp",
             RunState.PAUSED,
-            {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT},
+            {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT} | SAVED,
         ),
-        ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE}),
-        ("gpt2", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.EXPORT}),
-        ("ngram", OVER, {Action.SAMPLE, Action.DELETE}),
+        ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.RENAME} | SAVED),
+        (
+            "gpt2",
+            OVER,
+            {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.RENAME, Action.EXPORT} | SAVED,
+        ),
+        ("ngram", OVER, {Action.SAMPLE, Action.DELETE, Action.RENAME} | SAVED),
     ],
 )
 def test_what_is_offered_follows_from_state_and_family(kind: str, state: RunState, offered: set[Action]) -> None:
@@ -122,7 +127,7 @@ def test_nothing_is_loaded_from_a_run_that_never_saved() -> None:
     run = run_of()
     snapshot = RunSnapshot(run, Status(state=RunState.FAILED), run.configuration())
     offered = {action for action in Action if snapshot.offers(action)}
-    assert offered == {Action.DELETE}
+    assert offered == {Action.DELETE, Action.RENAME, Action.EXPORT_ARCHIVE}
 
 
 def test_a_snapshot_reads_the_settings_in_force_and_what_the_run_is_summed_up_by(tmp_path: Path) -> None:

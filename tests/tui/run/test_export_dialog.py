@@ -111,6 +111,24 @@ async def test_a_view_exports_the_chart_as_it_is_looked_at(written: Any, tmp_pat
     assert ">time</text>" in drawn
 
 
+async def test_what_another_process_writes_is_written_by_the_command_and_its_errors_come_back(
+    written: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    async with viewing(written.run, "train", (80, 24)) as (app, pilot):
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        app.screen.query_one(OptionList).highlighted = list(KINDS).index("tensorboard")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "mine-tensorboard")
+        written.run.metrics_path.write_bytes(b"no line")
+        await pilot.press("enter")
+        await until(pilot, shows(app, "has no metrics to export"))
+        written.curve(100)
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, ExportDialog))
+    assert [path.name[:20] for path in (tmp_path / "mine-tensorboard").iterdir()] == ["events.out.tfevents."]
+
+
 async def test_train_has_the_key_too_once_there_is_a_run(torchtty: Any, live_run: Any) -> None:
     run = live_run()
     async with torchtty() as (app, pilot):
