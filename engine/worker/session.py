@@ -78,6 +78,7 @@ class Session:
         self.failure = ""  # why it failed, if it did
         self._trains = False  # whether training has begun or gone on
         self._device_lock: DeviceLock | None = None
+        self._mirror: Mirror | None = None
 
     def work(self) -> int:
         """See the run through; return the process's exit code. Raises `UserError` if the run's folder cannot be written."""
@@ -111,6 +112,7 @@ class Session:
         finally:
             if self._device_lock is not None:
                 self._device_lock.release()
+            self._close_mirror()
             self.writer.close()
             self.lock.release(force=True)
 
@@ -195,6 +197,7 @@ class Session:
             )
             self._train(self.loop)
             self._release_device()
+            self._close_mirror()
             if facts.parameters != task.facts.parameters:
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()
@@ -222,23 +225,19 @@ class Session:
             except UserError as error:
                 self.writer.warn(str(error))
         self._trains = True
-        mirror = self._mirror(loop.configuration)
+        if name := mirror_of(loop.configuration):
+            self._mirror = Mirror(name, partial(SINKS[name], self.run, loop.configuration), self.writer.warn)
+            self.writer.mirror = self._mirror.take
         try:
             loop.train()
         except Diverged as error:
             loop.fail(str(error))
-        finally:
-            self.writer.mirror = None
-            if mirror is not None:
-                mirror.close()
 
-    def _mirror(self, configuration: Configuration) -> Mirror | None:
-        """Begin to mirror metrics where the run wants that."""
-        if not (name := mirror_of(configuration)):
-            return None
-        mirror = Mirror(name, partial(SINKS[name], self.run, configuration), self.writer.warn)
-        self.writer.mirror = mirror.take
-        return mirror
+    def _close_mirror(self) -> None:
+        """Let a mirror write what waits, which may take a while."""
+        mirror, self._mirror, self.writer.mirror = self._mirror, None, None
+        if mirror is not None:
+            mirror.close()
 
     def _restore(self, saved: Any) -> None:
         assert self.loop is not None

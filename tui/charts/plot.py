@@ -79,12 +79,13 @@ def plot(spec: ChartSpec, y_title: str = "", subtitle: str = "", width: int = WI
     y_ticks = ticks(y, 8, decimal_label)
     left = EDGE + (SMALL + 8 if y_title else 0) + max(text_width(tick.label, SMALL) for tick in y_ticks) + 8
     foot = height - EDGE - SMALL - 12 - TEXT
-    area = PlotArea(round(left), round(bottom + 14), width - EDGE - round(left), round(foot - bottom - 14), x, y)
+    area = PlotArea(round(left), round(bottom + 20), width - EDGE - round(left), round(foot - bottom - 20), x, y)
     _axes(picture, spec, area, y_ticks, y_title)
     _references(picture, spec, area)
     _marks(picture, spec, area)
-    for curve in curves:
+    for curve in curves:  # the raw points of all of them first: they must hide no curve
         _draw(picture, curve.raw, area, Stroke((), curve.colour, 1.0, faded=True))
+    for curve in curves:
         _draw(picture, curve.points, area, Stroke((), curve.colour, 2.0))
     return picture
 

@@ -90,7 +90,7 @@ class ExportDialog(ModalScreen[Written]):
         """Write in a thread, for a whole run may take a while."""
         if self._busy:
             return
-        kind, target, snapshot = self._kind, self.query_one(Input).value.strip(), self._snapshot
+        kind, target = self._kind, self.query_one(Input).value.strip()
         if not target:
             self._say("Name a file or folder to write to.", problem=True)
             self.query_one(Input).focus()
@@ -99,6 +99,7 @@ class ExportDialog(ModalScreen[Written]):
         self._say("writing …")
 
         def work() -> None:
+            snapshot = RunSnapshot.of(self._run)  # it may have gone on meanwhile
             try:
                 if refusal := refused(snapshot, kind):
                     raise UserError(refusal)

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_a_mirror_gets_every_row_and_changes_nothing(
     assert len(wanted) > 5
     assert [step for step, _ in found] == [step for step, _ in wanted]
     assert [value for _, value in found] == pytest.approx([value for _, value in wanted], rel=1e-6)  # float32
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is here")
+def test_a_run_does_not_begin_where_its_mirror_is_missing(workers: Any, wait_until: Callable[..., None]) -> None:
+    run = create(with_flags(starting_tree("mlp"), FLAGS | {"training.log": "wandb"}))
+    workers.start(run, Mode.TRAIN)
+    wait_until(lambda: run.status().state is RunState.FAILED, 60, "the refusal")
+    assert run.status().message.startswith("training.log: wandb is not installed: 'pip install wandb' adds it")
+    assert not run.has_metrics()
 
 
 class Recorder:

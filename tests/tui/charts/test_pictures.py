@@ -94,6 +94,15 @@ def assert_inside(picture: Plot) -> None:
         assert words.size * 0.7 <= y <= picture.height, words
 
 
+def test_raw_points_hide_no_curve() -> None:
+    noisy = Series("b", "b", VALID)
+    noisy.extend(list(range(400)), [2 + math.sin(step * 3) for step in range(400)])
+    spec = chart()
+    picture = plot(chart(series=(*spec.series[:1], noisy)))
+    drawn = [stroke.faded for stroke in picture.strokes if stroke.tone in (TRAIN, VALID) and stroke.width < 3]
+    assert drawn == [True, True, False, False]
+
+
 def test_a_gap_parts_a_curve_and_a_single_point_is_a_dot() -> None:
     broken = Series("a", "a", TRAIN, smooth=False)
     broken.extend(list(range(6)), [1.0, 2.0, math.nan, math.nan, 3.0, 2.0])
