@@ -7,6 +7,7 @@ import os
 import stat
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,17 @@ def test_a_path_that_leaves_the_run_or_is_no_file_of_one_is_refused(
     assert not (tmp_path / "evil.txt").exists()
 
 
+@pytest.mark.parametrize("top", ["..", "", ".", "a/.."])
+def test_a_folder_that_lies_elsewhere_is_refused_even_where_all_of_it_would_fit(
+    own_folders: Path, tmp_path: Path, top: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr(f"{top}/config.toml", CONFIG)
+    with pytest.raises(UserError, match=r"leads out of the run's folder|is no file of a run"):
+        import_run(tmp_path / "a.zip")
+    assert os.listdir(own_folders) == []
+
+
 LINKS = [
     {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
     {"type": tarfile.LNKTYPE, "linkname": "evil/config.toml"},
@@ -231,8 +243,11 @@ def test_what_unpacks_to_more_than_there_is_room_for_is_refused(
         header = tarfile.TarInfo("x")
         header.type, header.size = tarfile.XHDTYPE, 100_000_000
         file.write(header.tobuf() + b"\0" * 100_000_000)
+    tracemalloc.start()
     with pytest.raises(UserError, match="it is damaged"):
         import_run(tmp_path / "b.tar.gz")
+    assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    tracemalloc.stop()
     assert os.listdir(own_folders) == []
 
 
