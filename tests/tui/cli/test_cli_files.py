@@ -201,3 +201,15 @@ def test_an_archive_that_cannot_be_imported_says_why(here: Here, shell: Shell) -
     answer = here("import", "bad.zip")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err == "error: bad.zip was not imported: it is damaged, or no .tar.gz or .zip.\n"
+
+
+def test_log_is_a_flag_of_its_own_and_a_mirror_that_is_missing_is_refused_before_there_is_a_run(
+    here: Here, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = here("train", "mlp", "--log", "x")
+    assert (answer.code, "--training.log" in answer.err) == (2, True)
+    assert "one of none, tensorboard, trackio, wandb" in answer.err
+    monkeypatch.setattr("torchtty.engine.contract.settings.mirrors.find_spec", lambda name: None)
+    answer = here("train", "mlp", "--log", "trackio", "--name", "never")
+    assert (answer.code, "trackio is not installed: 'pip install trackio' adds it" in answer.err) == (1, True)
+    assert not (shell.folder / "runs" / "never").exists()
