@@ -92,6 +92,6 @@ def test_the_keys_that_the_guide_says_can_be_changed_are_actions_of_the_app() ->
 
 
 def test_the_guide_lists_every_command() -> None:
-    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     listed = "\n".join(line for line in read_page("command-line").splitlines() if line.startswith("| `torchtty"))
     assert {name for name in commands if not re.search(rf"`(torchtty )?{name}\b", listed)} == set()

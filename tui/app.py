@@ -165,6 +165,13 @@ class TorchttyApp(App[int]):
         if isinstance(self.screen, TrainScreen):
             self.screen.compose_like(event.like)
 
+    def on_runs_screen_renamed(self, event: "RunsScreen.Renamed") -> None:
+        from torchtty.tui.train.screen import TrainScreen
+
+        for screen in self.get_screen_stack("train"):
+            if isinstance(screen, TrainScreen) and screen.is_furnished and screen.view.run == event.before:
+                screen.view.show(event.now)
+
     def on_run_view_fork_wanted(self, event: "RunView.ForkWanted") -> None:
         from torchtty.tui.train.screen import TrainScreen
 

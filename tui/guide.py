@@ -9,6 +9,7 @@ PAGES = {
     "runs": "Runs",
     "steering": "Steering",
     "diagnosis": "Diagnosis",
+    "exporting": "Exporting",
     "command-line": "Commands",
     "settings-and-variables": "Settings",
     "experiments": "Experiments",

@@ -1,7 +1,7 @@
 """GPT-2 as it was published: biases everywhere, a tied head, its own GELU (Radford et al., 2019); and its `config.json`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from torch import Tensor
@@ -33,6 +33,12 @@ class GPT2(PreNormTransformer):
     def head(self, x: Tensor) -> Tensor:
         """Return logits (B, T, V): the head is the embedding."""
         return F.linear(x, self.token_embedding.weight)
+
+
+def rebuilt(config: GPT2Model, architecture: Mapping[str, Any]) -> GPT2:
+    """Return a GPT-2 of the shape that stands in a checkpoint's `architecture.json`, for the checkpoint's weights."""
+    sizes = {field.name: architecture[field.name] for field in fields(Architecture)}
+    return GPT2(Architecture(**sizes | {"n_inner": sizes["n_inner"] or 4 * sizes["n_embd"]}), config)
 
 
 # Variants of the family that are computed in another way: what a config.json must say of them, if anything.

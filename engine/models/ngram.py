@@ -1,5 +1,7 @@
 """The n-gram model: probabilities by counting which token follows which n - 1 others."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +36,13 @@ class NGram(nn.Module):
     def count(self, windows: Tensor) -> None:
         """Replace the counts by those of `windows` (N, n), each a context and the token that follows."""
         self.codes, self.counts = torch.unique(self._encode(windows), return_counts=True)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        """Make room for as many sequences as the weights hold."""
+        for name in ("codes", "counts"):
+            if prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def _encode(self, tokens: Tensor) -> Tensor:
         code = torch.zeros(tokens.shape[0], dtype=torch.int64, device=tokens.device)

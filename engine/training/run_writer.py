@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -76,6 +77,7 @@ class RunWriter:
     def __init__(self, run: RunDirectory, status: Status) -> None:
         self.run = run
         self.status = status
+        self.mirror: Callable[[dict[str, float | int]], None] | None = None  # takes every row of metrics as well
         self._metrics = Appender(run.metrics_path)
         self._events = Appender(run.events_path)
         self._lock = threading.Lock()
@@ -101,6 +103,8 @@ class RunWriter:
     def metrics(self, **columns: float | int) -> None:
         with self._lock:
             self._metrics.append(columns)
+        if self.mirror is not None:
+            self.mirror(columns)
 
     def event(self, event: Event) -> None:
         """Append an event, stamped with the time and the step, and write it out at once."""

@@ -12,6 +12,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.settings.configuration import ConfigurationError, Problem, difference, parse
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
 from torchtty.engine.devices import out_of_memory_means, synchronise
 from torchtty.engine.training.checkpoint import read_shapes
@@ -70,6 +71,7 @@ def _misfits(point: ForkPoint, configuration: Configuration) -> list[Problem]:
 
 
 def _estimate(configuration: Configuration) -> dict[str, Any]:
+    refuse_missing_mirror(configuration)
     trained = task_class(configuration)
     facts = trained.preview(configuration) if isinstance(trained, PreviewsDownload) else None
     if facts is not None:

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,12 +28,14 @@ from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
 from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
 from torchtty.engine.training.inheritance import first_step_of, taken_over
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
+from torchtty.engine.training.mirrors import SINKS, Mirror
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
@@ -82,6 +85,7 @@ class Session:
         self._begins_from: Parent | None = None  # where it trains on from the checkpoint of its parent
         self._trains = False  # whether training has begun or gone on
         self._device_lock: DeviceLock | None = None
+        self._mirror: Mirror | None = None
 
     def work(self) -> int:
         """See the run through; return the process's exit code. Raises `UserError` if the run's folder cannot be written."""
@@ -117,6 +121,7 @@ class Session:
         finally:
             if self._device_lock is not None:
                 self._device_lock.release()
+            self._close_mirror()
             self.writer.close()
             self.lock.release(force=True)
             self._notifier.wait()  # last: whoever wants the run or its device need not wait for a slow command
@@ -164,6 +169,8 @@ class Session:
         for path, value in moved.items():
             tree = with_value(tree, path, value)
         configuration = self._fitted_to_machine(parse(tree))
+        if self.mode is not Mode.SERVE:
+            refuse_missing_mirror(configuration)
         saved = self._checkpoint() if self.mode is not Mode.TRAIN else None
         training = configuration.sections()["training"]
         device = str(choose_device(training.device if isinstance(training, TrainingBase) else "cpu"))
@@ -211,6 +218,7 @@ class Session:
             self._train(self.loop)
             self._release_device()
             self._notifier.ended(self.writer.status)
+            self._close_mirror()
             if facts.parameters != task.facts.parameters:
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()
@@ -245,10 +253,19 @@ class Session:
             except UserError as error:
                 self.writer.warn(str(error))
         self._trains = True
+        if name := mirror_of(loop.configuration):
+            self._mirror = Mirror(name, partial(SINKS[name], self.run, loop.configuration), self.writer.warn)
+            self.writer.mirror = self._mirror.take
         try:
             loop.train()
         except Diverged as error:
             loop.fail(str(error))
+
+    def _close_mirror(self) -> None:
+        """Let a mirror write what waits, which may take a while."""
+        mirror, self._mirror, self.writer.mirror = self._mirror, None, None
+        if mirror is not None:
+            mirror.close()
 
     def _restore(self, saved: Saved) -> None:
         assert self.loop is not None

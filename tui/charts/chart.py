@@ -97,6 +97,11 @@ class Chart(Widget, can_focus=True):
         return self.spec.time_constant(self._smoothing)
 
     @property
+    def smoothing_share(self) -> float:
+        """The time constant of the smoothing, as a share of the x axis."""
+        return self._smoothing
+
+    @property
     def is_up_to_date(self) -> bool:
         """Whether the frame on display shows everything and no other is being drawn."""
         return not self._stale and not self._rendering

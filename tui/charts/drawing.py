@@ -52,7 +52,9 @@ class ChartLimits:
 
 
 @dataclass
-class _Curve:
+class Curve:
+    """A curve as it is drawn: its points, and beneath a smoothed one those that it smooths."""
+
     index: int
     colour: str
     points: list[Point]
@@ -64,7 +66,7 @@ class Drawing:
     """The part of a frame below the legend."""
 
     spec: ChartSpec
-    curves: list[_Curve]
+    curves: list[Curve]
     area: PlotArea
     gutter: int
     y_ticks: tuple[Tick, ...]
@@ -78,8 +80,8 @@ class Drawing:
         while True:
             left = gutter + 1 if axes else 0
             inner = spec.width - left
-            curves = _curves(spec, x, inner)
-            bounds = _bounds(spec, curves)
+            curves = curves_of(spec, x, inner)
+            bounds = bounds_of(spec, curves)
             if bounds is None or inner < 2:
                 return None
             y = limits.y[spec.log_y].include(*bounds)
@@ -204,7 +206,8 @@ def _is_free(cells: Cells, row: int, column: int, text: str) -> bool:
     return cell_len(text) == len(text) and cells.free(row, column, len(text))
 
 
-def _curves(spec: ChartSpec, x: Axis, width: int) -> list[_Curve]:
+def curves_of(spec: ChartSpec, x: Axis, width: int) -> list[Curve]:
+    """Return the curves of a specification, at most two points a dot of `width` cells."""
     curves = []
     for index, series in enumerate(spec.series):
         edges = x.edges(width * dots(spec.style.marker(index))[0])
@@ -213,7 +216,7 @@ def _curves(spec: ChartSpec, x: Axis, width: int) -> list[_Curve]:
         points = series.decimate(edges, spec.coordinate, spec.smoothing) if smooth else raw
         if spec.log_y:
             raw, points = _positive(raw), _positive(points)
-        curves.append(_Curve(index, series.colour or colour(index), points, raw if smooth else []))
+        curves.append(Curve(index, series.colour or colour(index), points, raw if smooth else []))
     return curves
 
 
@@ -228,7 +231,8 @@ def _positive(points: list[Point]) -> list[Point]:
     return shown
 
 
-def _bounds(spec: ChartSpec, curves: list[_Curve]) -> tuple[float, float] | None:
+def bounds_of(spec: ChartSpec, curves: list[Curve]) -> tuple[float, float] | None:
+    """Return the least and the largest of the values and references of a chart; None without values."""
     low, high = inf, -inf
     for curve in curves:
         values = [point.y for point in curve.raw or curve.points]

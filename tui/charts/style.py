@@ -102,12 +102,12 @@ def style_of(chart: "Widget") -> ChartStyle:
     )
 
 
-def faded(colour: str, towards: str) -> str:
+def faded(colour: str, towards: str, share: float = FADED) -> str:
     """Mix two colours given as #rrggbb; others are returned as they are."""
     if not (colour.startswith("#") and towards.startswith("#")):
         return colour
     one, two = (tuple(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in (colour, towards))
-    return "#" + "".join(f"{round(a + (b - a) * FADED):02x}" for a, b in zip(one, two, strict=True))
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(one, two, strict=True))
 
 
 def terminal_shows_unicode() -> bool:

@@ -9,7 +9,7 @@ from torchtty.tui.cli.console import UsageError
 
 EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
 NO_FALLBACK = "Fail if a recipe's download fails, instead of training its offline fallback."
-TRAIN, INSPECT, MACHINE = "Train", "Inspect", "This machine"
+TRAIN, INSPECT, FILES, MACHINE = "Train", "Inspect", "Files", "This machine"
 TAKES_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 app = typer.Typer(
@@ -209,18 +209,6 @@ def sample(
 
 
 @app.command(rich_help_panel=TRAIN)
-def export(
-    run: Run,
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A new or an empty folder.")],
-    as_json: AsJson = False,
-) -> int:
-    """Export a model to a folder that transformers loads, also while it trains."""
-    from torchtty.tui.cli.requests import export
-
-    return export(run, folder, as_json=as_json)
-
-
-@app.command(rich_help_panel=TRAIN)
 def reproduce(
     recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE …]")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every recipe that ships.")] = False,
@@ -305,6 +293,62 @@ def guide(page: Annotated[Given, _place("[PAGE]", "A page; without one they are 
     from torchtty.tui.cli.doctor import guide
 
     return guide(page)
+
+
+@app.command(rich_help_panel=FILES)
+def export(
+    run: Run,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A file or folder to write; - writes text to stdout.")
+    ],
+    kind: Annotated[
+        Given, typer.Option("--as", metavar="KIND", help="What to write, where TARGET's ending does not say.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    chart: Annotated[str, typer.Option("--chart", metavar="NAME", help="Which chart; the first without it.")] = "",
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", metavar="STEP", help="Which weights: a step, best or latest.")
+    ] = "latest",
+    as_json: AsJson = False,
+) -> int:
+    """Export metrics, a chart, samples, weights or the whole run, also while it trains.
+
+    Kinds: metrics-csv, metrics-jsonl, chart-svg, chart-png, samples, tensorboard, weights, transformers, archive.
+    """
+    from torchtty.tui.cli.files import export
+
+    return export(run, target, kind, force=force, chart=chart, checkpoint=checkpoint, as_json=as_json)
+
+
+@app.command("import", rich_help_panel=FILES)
+def import_(
+    archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="A .tar.gz or .zip that export has written.")],
+    name: Annotated[Given, typer.Option("--name", help="The run's name; otherwise its own.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Import a run that was exported as an archive, here or elsewhere."""
+    from torchtty.tui.cli.files import import_archive
+
+    return import_archive(archive, name, as_json=as_json)
+
+
+@app.command(rich_help_panel=FILES)
+def delete(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN …", help="Names, beginnings of names, or latest.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Delete runs from the disk, after asking."""
+    from torchtty.tui.cli.files import delete
+
+    return delete(runs, confirmed=yes)
+
+
+@app.command(rich_help_panel=FILES)
+def rename(run: Run, new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")]) -> int:
+    """Give a run another name."""
+    from torchtty.tui.cli.files import rename
+
+    return rename(run, new)
 
 
 @app.command(rich_help_panel=MACHINE)

@@ -1,4 +1,4 @@
-"""`torchtty sample`, `export`, `lens`, `test`, `stop` and `pause`: requests to a run's worker, or to one that loads its model."""
+"""`torchtty sample`, `lens`, `test`, `stop` and `pause`: requests to a run's worker, or to one that loads its model."""
 
 import sys
 import time
@@ -11,7 +11,6 @@ from rich.text import Text
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.lenses import LENSES
-from torchtty.engine.contract.paths import export_target
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import (
@@ -25,7 +24,7 @@ from torchtty.engine.contract.run.events import (
     Started,
 )
 from torchtty.engine.contract.run.log import RunLog, is_about, result_of
-from torchtty.engine.contract.run.requests import Cancel, Export, Lens, Pause, Release, Request, Sample, Stop, Test
+from torchtty.engine.contract.run.requests import Cancel, Lens, Pause, Release, Request, Sample, Stop, Test
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs
@@ -109,7 +108,7 @@ def _loaded(run: RunDirectory, interruptions: Interruptions) -> WarmWorker:
     return worker
 
 
-# Samples and exports.
+# Samples.
 
 
 def sample(name: str, given: Mapping[str, str | None], *, as_json: bool) -> int:
@@ -125,23 +124,6 @@ def sample(name: str, given: Mapping[str, str | None], *, as_json: bool) -> int:
         else:
             printer.finish(texts)
     return Exit.DONE if end is not None and end.event == "answered" else Exit.INTERRUPTED
-
-
-def export(name: str, folder: str, *, as_json: bool) -> int:
-    """Write a run's model into a new folder; return the exit code."""
-    run = offering(name, Action.EXPORT).run
-    end = ask(run, Export(path=str(export_target(folder))), lambda _: None)
-    if end is None or end.event != "answered":
-        return Exit.INTERRUPTED
-    result = end.result or {}
-    files = result.get("files") or []
-    if as_json:
-        print_json({"run": run.name, "step": end.step, "path": result.get("path"), "files": files})
-        return Exit.DONE
-    notify(f"{run.name} as of step {count(end.step)} is in {result.get('path')}: {', '.join(files)}.")
-    if "vocab.json" not in files:
-        notify("Its tokenizer was left out: it has no form that transformers reads.")
-    return Exit.DONE
 
 
 def _request(snapshot: RunSnapshot, given: Mapping[str, str | None]) -> Sample:

@@ -15,6 +15,7 @@ from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.fallbacks import fetches
 from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.tui.cli.arguments import (
     Arguments,
     configured,
@@ -42,6 +43,7 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
         print_settings(output(), preset)
         return Exit.DONE
     configuration = with_absolute_paths(configured(preset.tree, given))
+    refuse_missing_mirror(configuration)
     with counting_interrupts() as interruptions:
         run = create(configuration, name=name, recipe=preset.recipe)
         outcome = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)

@@ -40,6 +40,14 @@ STEERING: list[BindingType] = [
     Binding("b", "fork", "fork", id="run.fork", tooltip="Fork the run at the checkpoint nearest to the cursor"),
     Binding("p", "pin", "pin", id="run.pin", tooltip="Pin the checkpoint nearest to the cursor, or let it go again"),
     Binding("ctrl+r", "release", "release", id="run.release", show=False, tooltip=RELEASE),
+    Binding(
+        "E",
+        "export",
+        "export",
+        id="run.export",
+        show=False,
+        tooltip="Export metrics, a chart, weights or the whole run",
+    ),
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 

@@ -18,11 +18,23 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import MetricChart
 from torchtty.tui.charts.chart import Chart
+from torchtty.tui.charts.series import STEP
 from torchtty.tui.charts.spec import Mark
 from torchtty.tui.format import edit_texts
 from torchtty.tui.run.advice import bands
 from torchtty.tui.run.status_lines import empty_chart
 from torchtty.tui.run.watcher import RunFollower
+
+
+@dataclass(frozen=True)
+class ChartView:
+    """Which chart of a run is looked at, and how; `smoothing` is a share of the x axis."""
+
+    chart: str = ""  # the id of one of the family's charts; empty for the first
+    coordinate: str = STEP
+    log_y: bool = False
+    smoothing: float = 0.01
+
 
 DECLARED = {chart.id: chart for family in FAMILIES.values() for chart in family.charts}
 """A chart for every id that a family declares; families may share an id and draw other metrics under it."""
@@ -103,6 +115,12 @@ class Curves(Vertical):
 
     def chart(self, id: str) -> Chart:
         return self.query_one(f"#chart-{id}", Chart)
+
+    @property
+    def looked_at(self) -> ChartView:
+        """How the chart in view is looked at."""
+        chart = self.chart(self.current.id)
+        return ChartView(self.current.id, chart.spec.coordinate, chart.spec.log_y, chart.smoothing_share)
 
     def _show_tabs(self) -> None:
         places = {f"tab-{chart.id}": number for number, chart in enumerate(self.offered)}

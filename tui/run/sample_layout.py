@@ -166,12 +166,17 @@ def write_samples(run: RunDirectory, newest_first: Iterable[SampleRecord]) -> st
     records = [record for record in newest_first if record.texts]
     if not records:
         return ""
-    text = "\n\n".join(f"step {record.step}\n{plain_text(record)}" for record in reversed(records))
     try:
-        write_atomically(run.path / FILE_NAME, text + "\n")
+        write_atomically(run.path / FILE_NAME, samples_text(reversed(records)))
     except OSError as error:
         return f"The samples could not be saved: {error.strerror or error}."
     return f"Saved {len(records)} samples to {run.path / FILE_NAME}."
+
+
+def samples_text(oldest_first: Iterable[SampleRecord]) -> str:
+    """Return all samples as a text, each below its step."""
+    whole = (f"step {record.step}\n{plain_text(record)}" for record in oldest_first if record.texts)
+    return "\n\n".join(whole) + "\n"
 
 
 class Wrapped:

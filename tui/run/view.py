@@ -465,6 +465,13 @@ class RunView(Vertical):
         else:
             self.samples.history.focus()
 
+    def action_export(self) -> None:
+        """Ask what is to be exported, a chart as it is looked at."""
+        if self.run is not None:
+            from torchtty.tui.run.export_dialog import ExportDialog  # here: it brings what writes files
+
+            self.app.push_screen(ExportDialog(self.run, self.curves.looked_at))
+
     # -- charts ---------------------------------------------------------------------------------------------------
 
     def focus_curves(self) -> None:
@@ -504,6 +511,8 @@ class RunView(Vertical):
                 return self.snapshot is not None and advised(self.findings) is not None
             case "draw":
                 return self.draws_pictures
+            case "export":
+                return self.run is not None
             case "next_chart":
                 return self.run is not None and len(self.curves.offered) > 1
             case "cancel":

@@ -20,10 +20,12 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.run import actions
 from torchtty.tui.run.actions import RELEASE
+from torchtty.tui.run.curves import ChartView
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.comparison import Comparison
 from torchtty.tui.runs.deletion import DeleteDialog
 from torchtty.tui.runs.details import Details
+from torchtty.tui.runs.renaming import RenameDialog
 from torchtty.tui.runs.rows import RunRow, RunsWatcher
 from torchtty.tui.runs.runs_list import RunsList
 from torchtty.tui.runs.table import RunsTable
@@ -61,6 +63,15 @@ class RunsScreen(Screen[None]):
         Binding(
             "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
         ),
+        Binding("m", "rename", "rename", id="runs.rename", show=False, tooltip="Give the run another name"),
+        Binding(
+            "E",
+            "export",
+            "export",
+            id="runs.export",
+            show=False,
+            tooltip="Export metrics, a chart, weights or the whole run",
+        ),
         Binding(
             "delete,D", "delete", "delete", id="runs.delete", key_display="del", tooltip="Delete the run, after asking"
         ),
@@ -71,6 +82,13 @@ class RunsScreen(Screen[None]):
         """Another run is to be composed, starting with the settings of this one."""
 
         like: RunSnapshot
+
+    @dataclass
+    class Renamed(Message):
+        """A run has another name now."""
+
+        before: RunDirectory
+        now: RunDirectory
 
     @dataclass
     class Listed(Message, bubble=False):
@@ -291,6 +309,33 @@ class RunsScreen(Screen[None]):
 
         self.run_worker(work, thread=True, group="delete", exit_on_error=False)
 
+    def action_rename(self) -> None:
+        """Ask for another name of the run under the cursor."""
+        row = self.runs_list.table.current
+        if row is None:
+            return
+        if refusal := row.snapshot.refusal(Action.RENAME):
+            self.notify(refusal, severity="warning", markup=False)
+            return
+        self.app.push_screen(RenameDialog(row.run), partial(self._renamed, row.run))
+
+    def _renamed(self, run: RunDirectory, renamed: RunDirectory | None) -> None:
+        if renamed is None:
+            return
+        view = self.query_one(RunView)
+        if view.run == run:
+            view.show(renamed)
+        self.post_message(self.Renamed(run, renamed))
+        self.notify(f"{run.name} is called {renamed.name} now.", markup=False)
+        self._watcher.look_now()
+
+    def action_export(self) -> None:
+        """Ask what of the run under the cursor is to be exported; of one that is open, its view asks."""
+        from torchtty.tui.run.export_dialog import ExportDialog  # here: it brings what writes files
+
+        if (row := self.runs_list.table.current) is not None:
+            self.app.push_screen(ExportDialog(row.run, ChartView()))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer only what makes sense now."""
         if action == "back":
@@ -302,6 +347,6 @@ class RunsScreen(Screen[None]):
         if action == "release":
             row = self.runs_list.table.current
             return row is not None and row.snapshot.offers(Action.RELEASE)
-        if action in ("delete", "details", "overlay", "unmark"):
+        if action in ("delete", "details", "overlay", "unmark", "rename", "export"):
             return self.pane is None or self.has_class("-split") or self.pane != RUN
         return True

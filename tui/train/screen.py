@@ -346,6 +346,9 @@ class TrainScreen(Screen[None]):
     def action_release(self) -> None:
         self.view.action_release()
 
+    def action_export(self) -> None:
+        self.view.action_export()
+
     def action_prompt(self) -> None:
         self.view.action_prompt()
 

@@ -150,6 +150,13 @@ class RunDirectory:
         except OSError:
             return []
 
+    def has_metrics(self) -> bool:
+        """Whether a step was logged."""
+        try:
+            return os.stat(self.metrics_path).st_size > 0
+        except OSError:
+            return False
+
     def checkpoint_path(self, step: int) -> Path:
         return self.steps / f"{step:06d}"
 
@@ -196,10 +203,7 @@ def create(
     """
     root = root or runs_folder()
     stem = (stem or _stem(configuration, recipe)) if name is None else name
-    if not _NAME.fullmatch(stem):
-        raise UserError(f"A run cannot be called '{stem[:40]}': use letters, digits, dots, dashes and underscores.")
-    if name == LATEST:
-        raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
+    check_name(stem if name is not None else f"{stem}-1")
     hidden, access = root / f"{_UNFINISHED}{os.getpid()}-{time.time_ns()}-{socket.gethostname()}", access_to_new_runs()
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -215,7 +219,7 @@ def create(
         write_atomically(run.meta_path, about, mode=READABLE)
         run.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
         fill(run)
-        path = _claim(root, stem, numbered=name is None)
+        path = claim(root, stem, numbered=name is None)
         hidden.rename(path)  # over the empty folder that holds the name
     except OSError as error:
         raise UserError(
@@ -249,7 +253,23 @@ def find_free_name(stem: str, root: Path | None = None) -> str:
     return name
 
 
-def _claim(root: Path, stem: str, *, numbered: bool) -> Path:
+def is_name(text: str) -> bool:
+    """Whether a run can be called so."""
+    return _NAME.fullmatch(text) is not None and text != LATEST
+
+
+def check_name(text: str) -> None:
+    """Raise `UserError` where a run cannot be called so."""
+    if not _NAME.fullmatch(text):
+        raise UserError(
+            f"A run cannot be called '{shortened(text, 40)}': use letters, digits, dots, dashes and underscores."
+        )
+    if text == LATEST:
+        raise UserError(f"A run cannot be called '{LATEST}', which means the newest one: choose another name.")
+
+
+def claim(root: Path, stem: str, *, numbered: bool) -> Path:
+    """Make a run's folder of that name, or of the next number behind it; raise `UserError` if it is taken."""
     if not numbered:
         try:
             (root / stem).mkdir(PRIVATE)

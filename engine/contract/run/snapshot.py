@@ -37,6 +37,11 @@ class Action(StrEnum):
     TEST = "test"
     FORK = "fork"
     PIN = "pin"
+    RENAME = "rename"
+    EXPORT_METRICS = "export its metrics"
+    EXPORT_SAMPLES = "export its samples"
+    EXPORT_WEIGHTS = "export its weights"
+    EXPORT_ARCHIVE = "export it whole"
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class RunSnapshot:
     checkpoints: tuple[int, ...] = ()
     problem: str = ""
     parent: Parent | None = None  # of a fork
+    has_metrics: bool = False
+    has_samples: bool = False
 
     @classmethod
     def of(cls, run: RunDirectory) -> "RunSnapshot":
@@ -68,8 +75,17 @@ class RunSnapshot:
             configuration, problem = parse(log.settings()), ""
         except UserError as error:
             configuration, problem = None, str(error)
-        parent = parent_of(log.run.meta())
-        return cls(log.run, status, configuration, log.facts, tuple(log.run.checkpoints()), problem, parent)
+        return cls(
+            log.run,
+            status,
+            configuration,
+            log.facts,
+            tuple(log.run.checkpoints()),
+            problem,
+            parent_of(log.run.meta()),
+            has_metrics=log.run.has_metrics(),
+            has_samples=any(sample.texts for sample in log.samples.values()),
+        )
 
     @property
     def name(self) -> str:
@@ -175,6 +191,23 @@ class RunSnapshot:
                 return self._why_not_fork()
             case Action.PIN if not self.checkpoints:
                 return f"{self.name} has no checkpoint to pin."
+            case Action.RENAME if live:
+                return f"{run}, and its worker writes into its folder: stop it before you rename it."
+            case Action.EXPORT_METRICS if not self.has_metrics:
+                return f"{self.name} has no metrics{' yet' if live else ''}: it has not trained a step."
+            case Action.EXPORT_SAMPLES if self.draws_pictures:
+                return (
+                    f"{self.name} draws pictures and writes no text: its grids are the PNG files in {self.run.media}."
+                )
+            case Action.EXPORT_SAMPLES if not self.has_samples:
+                return f"{self.name} has no samples yet: 'torchtty sample {self.name}' draws some."
+            case Action.EXPORT_WEIGHTS if not self.checkpoints:
+                advice = (
+                    "it is written at a checkpoint, and when the run stops" if live else "it ended before its first one"
+                )
+                return f"{self.name} has no checkpoint{' yet' if live else ''}, so there are no weights on the disk: {advice}."
+            case Action.EXPORT_ARCHIVE if self.configuration is None:
+                return f"The configuration of {self.name} cannot be read, and a run without one cannot be imported: {self.problem}"
         return ""
 
     def _why_not_resume(self) -> str:

@@ -120,6 +120,7 @@ class Family:
     sees_one_token: bool = False  # whether it predicts from the token before alone, so that counting pairs does as well
     has_network: bool = True  # whether there are layers for lenses to look into
     exports: bool = False  # whether other programs read the form in which its weights are exported
+    rebuilt: str = ""  # what builds the module of a checkpoint, where `model` reads more than that
     start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def metric(self, name: str) -> Metric:

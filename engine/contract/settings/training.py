@@ -13,8 +13,8 @@ class CountingTraining(Section):
     seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1)
 
 
-OF_THE_MACHINE = ("training.device", "training.precision")
-"""Settings that are fixed while a run trains and may change when it is resumed, on a machine that has other devices."""
+OF_THE_MACHINE = ("training.device", "training.precision", "training.log")
+"""Settings that are fixed while a run trains and may change when it is resumed, on a machine that has other devices or programs."""
 
 
 class TrainingBase(Section):
@@ -50,6 +50,9 @@ class TrainingBase(Section):
     )
     precision: Literal["float32", "bfloat16"] = setting(
         "float32", "bfloat16 is faster on GPUs that have it; refused where it would be slower."
+    )
+    log: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
+        "none", "Where the metrics go while it trains, besides the run's folder; it changes nothing in training."
     )
 
 

@@ -95,21 +95,28 @@ def test_a_line_that_is_no_event_is_passed_over(record: dict[str, Any]) -> None:
 
 
 OVER, LIVE = RunState.FINISHED, RunState.RUNNING
+SAVED = {Action.EXPORT_WEIGHTS, Action.EXPORT_ARCHIVE}  # whatever it does; of metrics and samples there are none here
 
 
 @pytest.mark.parametrize(
     ("kind", "state", "offered"),
     [
-        ("mlp", LIVE, {Action.PAUSE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT}),
+        ("mlp", LIVE, {Action.PAUSE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT} | SAVED),
         (
             "mlp",
             RunState.PAUSED,
-            {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT, Action.REPLAY},
+            {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT, Action.REPLAY}
+            | SAVED,
         ),
-        ("mlp", RunState.QUEUED, {Action.STOP, Action.SAMPLE, Action.LENS}),
-        ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.REPLAY}),
-        ("gpt2", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.EXPORT, Action.REPLAY}),
-        ("ngram", OVER, {Action.SAMPLE, Action.DELETE, Action.REPLAY}),
+        ("mlp", RunState.QUEUED, {Action.STOP, Action.SAMPLE, Action.LENS} | SAVED),
+        ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.REPLAY, Action.RENAME} | SAVED),
+        (
+            "gpt2",
+            OVER,
+            {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.EXPORT, Action.REPLAY, Action.RENAME}
+            | SAVED,
+        ),
+        ("ngram", OVER, {Action.SAMPLE, Action.DELETE, Action.REPLAY, Action.RENAME} | SAVED),
     ],
 )
 def test_what_is_offered_follows_from_state_and_family(kind: str, state: RunState, offered: set[Action]) -> None:
@@ -124,7 +131,7 @@ def test_nothing_is_loaded_from_a_run_that_never_saved() -> None:
     run = run_of()
     snapshot = RunSnapshot(run, Status(state=RunState.FAILED), run.configuration())
     offered = {action for action in Action if snapshot.offers(action)}
-    assert offered == {Action.DELETE, Action.REPLAY}
+    assert offered == {Action.DELETE, Action.REPLAY, Action.RENAME, Action.EXPORT_ARCHIVE}
 
 
 def test_a_snapshot_reads_the_settings_in_force_and_what_the_run_is_summed_up_by(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_what_the_system_refuses_is_told_by_the_worker_and_nothing_stays(run: Ru
 
 def test_a_run_of_another_family_or_without_a_model_is_refused(here: Callable[..., Answer]) -> None:
     another = create(parse(starting_tree("mlp")), name="an-mlp")
-    answer = here("export", "an-mlp", "out")
+    answer = here("export", "an-mlp", "out", "--as", "transformers")
     assert (answer.code, answer.out) == (1, "")
     assert "an-mlp cannot be exported: only GPT-2 has a form that other programs read." in answer.err
     begun = create(parse(starting_tree("gpt2")), name="just-begun")

@@ -41,6 +41,7 @@ FAMILY = language_family(
     task="torchtty.engine.training.pretrained:PretrainedTask",
     model="torchtty.engine.models.gpt2_weights:pretrained",
     exports=True,
+    rebuilt="torchtty.engine.models.gpt2:rebuilt",
     start={
         "data": {"dataset": "python-docs"},
         "tokenizer": {"kind": "gpt2"},
