@@ -56,7 +56,7 @@ def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
     """
     target = run.checkpoint_path(saved.step)
     temporary = target.with_name(f".{target.name}.writing")
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove(temporary)
     try:
         temporary.mkdir()
         # Contiguous copies: safetensors refuses views, and the bytes must not move while they are written.
@@ -77,15 +77,15 @@ def write_checkpoint(run: RunDirectory, saved: Saved) -> Path:
         _write(temporary / "checkpoint.json", json.dumps(about).encode())
         if target.exists():
             replaced = target.with_name(f".{target.name}.replaced")
-            shutil.rmtree(replaced, ignore_errors=True)
+            _remove(replaced)
             target.rename(replaced)
             temporary.rename(target)
-            shutil.rmtree(replaced, ignore_errors=True)
+            _remove(replaced)
         else:
             temporary.rename(target)
         _sync_folder(run.steps)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # what is left of it if it did not become `target`
+        _remove(temporary)  # what is left of it if it did not become `target`
     return target
 
 
@@ -113,11 +113,16 @@ def prune(run: RunDirectory) -> None:
         with suppress(OSError):  # mostly it never lost its name
             target.with_name(f".{target.name}.pruned").rename(target)
     for left in run.steps.glob(".*"):
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                left.unlink()
+        _remove(left)
+
+
+def _remove(path: Path) -> None:
+    """Remove what may be no folder, as far as it can be removed: `rmtree` would wait for ever to open a FIFO."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def is_resumable(run: RunDirectory, step: int) -> bool:

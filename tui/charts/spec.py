@@ -54,7 +54,6 @@ class ChartSpec:
     series: tuple[Series, ...] = ()
     references: tuple[Reference, ...] = ()
     marks: tuple[Mark, ...] = ()
-    bands: tuple[Band, ...] = ()
     coordinate: str = STEP
     x_max: float | None = None  # the step at which the x axis ends; None, and every other coordinate, follows the data
     log_y: bool = False
@@ -62,6 +61,7 @@ class ChartSpec:
     cursor: float | None = None  # the step at which the cursor stands
     placeholder: str = ""  # the text shown while there are no points
     style: ChartStyle = PLAIN
+    bands: tuple[Band, ...] = ()
 
     def time_constant(self, share: float) -> float:
         """Convert a share of the x axis to steps. Without `x_max` the axis ends at a nice number above the last step."""

@@ -250,6 +250,7 @@ class Form(Vertical):
     def _show_draft(self, name: str, make: Callable[[], Draft]) -> None:
         self.draft = self._drafts[name] if name in self._drafts else self._drafts.setdefault(name, make())
         self._arrange()
+        self.query_one(VerticalScroll).scroll_home(animate=False)  # other settings: what they begin with is seen first
         self._changed()
 
     def _wanted(self) -> list[FieldSpec]:

@@ -25,6 +25,7 @@ from torchtty.engine.contract.exports.safetensors_header import read_header
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.run import directory
+from torchtty.engine.contract.run.access import PRIVATE, SHARED, access_to_new_runs
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import SMALL, open_regular, read_small, write_atomically
 from torchtty.engine.contract.run.log import LARGEST_RESULT
@@ -228,8 +229,9 @@ def _check(run: RunDirectory, archive: Path) -> None:
 
 def _settle(run: RunDirectory, archive: Path) -> None:
     """Turn an unpacked folder into a run of this machine that nobody works on."""
-    for folder in (run.inbox, run.steps, run.media):
+    for folder, mode in ((run.inbox, PRIVATE), (run.steps, SHARED), (run.media, SHARED)):
         folder.mkdir(exist_ok=True)
+        folder.chmod(mode)
     status = run.written_status()
     gone = {"pid": 0, "process_started": 0.0, "host": "", "serving": False, "waiting_for": ""}
     if status.state.is_live:
@@ -254,7 +256,7 @@ def _put_in_place(temporary: Path, root: Path, name: str | None, packed_as: str,
     else:
         target = directory.claim(root, name, numbered=False)
     try:
-        temporary.chmod(0o777 & ~UMASK)
+        temporary.chmod(access_to_new_runs())
         temporary.rename(target)
     except OSError:
         with suppress(OSError):

@@ -80,7 +80,7 @@ async def test_another_run_takes_the_diagnosis_away_and_a_healthy_one_has_no_key
         assert app.screen.check_action("advice", ())
         app.open_run(healthy.run)
         await until(pilot, shows(app, "paused"))
-        assert "overfits" not in screen_text(app)
+        await until(pilot, lambda: "overfits" not in screen_text(app))
         assert not app.screen.view.curves.chart("loss").spec.bands
         assert not app.screen.check_action("advice", ())
 
