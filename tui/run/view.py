@@ -1,34 +1,28 @@
 """One run on the screen: its curves, its samples or pictures, its progress, and the keys that steer it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 
-from torchtty.engine.contract.client.fork import ForkPoint, nearest_fork_point
 from torchtty.engine.contract.diagnosis.finding import Finding
-from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import Answered, Failed
-from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
-from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.charts.chart import Chart
-from torchtty.tui.run import actions
 from torchtty.tui.run.actions import BINDINGS
 from torchtty.tui.run.advice import advised
 from torchtty.tui.run.curves import Curves
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.prompt import PromptBar
-from torchtty.tui.run.resume_dialog import ResumeDialog
 from torchtty.tui.run.sample_layout import plain_text, write_samples
 from torchtty.tui.run.samples import SamplesPanel
-from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, headline, no_run, opening, test_report
+from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, headline, no_run, opening
+from torchtty.tui.run.steering import SteeredRun
 from torchtty.tui.run.watcher import News, RunWatcher
 
 if TYPE_CHECKING:
@@ -38,7 +32,7 @@ WIDE = 140  # cells from which curves and samples stand side by side
 SHORT, TINY = 16, 9  # rows below which parts give way to the curve
 
 
-class RunView(Vertical):
+class RunView(SteeredRun):
     """Follows a run and shows it. Mounted once; `show` attaches it to another run or to none."""
 
     DEFAULT_CSS = """
@@ -64,37 +58,11 @@ class RunView(Vertical):
         snapshot: RunSnapshot | None
 
     @dataclass
-    class NeedsWorker(Message):
-        """Requests wait in the inbox of a run that no process serves."""
-
-        run: RunDirectory
-
-    @dataclass
-    class ResumeRequested(Message):
-        """A run that is over is to be resumed, with `edits` of its settings."""
-
-        run: RunDirectory
-        edits: dict[str, Any]
-
-    @dataclass
     class Diagnosed(Message):
         """What is wrong with the run is another than before."""
 
         snapshot: RunSnapshot
         findings: tuple[Finding, ...]
-
-    @dataclass
-    class AdviceWanted(Message):
-        """The change that a finding proposes is to be tried."""
-
-        snapshot: RunSnapshot
-        finding: Finding
-
-    @dataclass
-    class ForkWanted(Message):
-        """A fork is to be composed that begins at this checkpoint."""
-
-        point: ForkPoint
 
     @dataclass
     class _Arrived(Message, bubble=False):
@@ -109,16 +77,8 @@ class RunView(Vertical):
         """Make a view; `how_to_start` names the key by which another run is started here."""
         super().__init__(id=id)
         self._how_to_start = how_to_start
-        self.run: RunDirectory | None = None
-        self.snapshot: RunSnapshot | None = None
-        self.findings: tuple[Finding, ...] = ()
         self._latest: RunSnapshot | None = None
         self._watcher: RunWatcher | None = None
-        self._pending = ""  # what was requested of the run and has not happened yet
-        self._saving = ""  # the id of the latest request for a checkpoint
-        self._testing = False  # whether an evaluation of the test split was asked for here
-        self._asked: RunState | None = None  # that the run pauses or goes on, which it has not done yet
-        self._worker_call = actions.WorkerCall()
 
     def compose(self) -> ComposeResult:
         yield Headline(id="run-headline")
@@ -187,8 +147,7 @@ class RunView(Vertical):
         self._watcher = RunWatcher(run, lambda watcher: self.post_message(self._Arrived(watcher))) if run else None
         self.snapshot = None
         self.findings = ()
-        self._pending, self._testing, self._asked = "", False, None
-        self._worker_call = actions.WorkerCall()
+        self._forget_requests()
         self.curves.attach(self._watcher.follower if self._watcher else None)
         self.samples.clear()
         self.remove_class("-pictures")
@@ -227,9 +186,7 @@ class RunView(Vertical):
     def _show_state(self, snapshot: RunSnapshot) -> None:
         before, self.snapshot = self.snapshot, snapshot
         if before is None or before.state is not snapshot.state:
-            self._pending = ""
-            if snapshot.state is self._asked or snapshot.state not in (RunState.RUNNING, RunState.PAUSED):
-                self._asked = None
+            self._state_changed(snapshot.state)
         if before is None or any(before.offers(action) != snapshot.offers(action) for action in Action):
             self.refresh_bindings()
         if snapshot.is_served:
@@ -263,137 +220,6 @@ class RunView(Vertical):
     def report(self, text: str) -> None:
         """Report something about the run, until its state changes."""
         self.query_one(Notice).report(text)
-
-    # -- steering -------------------------------------------------------------------------------------------------
-
-    def send(self, request: Request, pending: str = "") -> bool:
-        """Send a request to the run's worker, with a word for the headline until it is done; return whether it was sent."""
-        assert self.run is not None
-        try:
-            self.run.send(request)
-        except UserError as error:
-            self.report(str(error))
-            return False
-        self._expect(pending)
-        return True
-
-    def _expect(self, pending: str) -> None:
-        self._pending = pending
-        self._show_headline()
-        self.expect_news()
-
-    def _do(self, effect: actions.Effect) -> bool:
-        """Return whether what was to be sent was sent."""
-        if effect.request is not None and not self.send(effect.request, effect.pending):
-            return False
-        if effect.sentence:
-            self.report(effect.sentence)
-        return True
-
-    def action_pause(self) -> None:
-        """Pause a run that trains, or continue one that is paused."""
-        if self.snapshot is not None:
-            effect = actions.pause_or_continue(self.snapshot, self._asked)
-            if self._do(effect) and effect.request is not None:
-                paused = isinstance(effect.request, requests.Pause)
-                self._asked = RunState.PAUSED if paused else RunState.RUNNING
-                self.refresh_bindings()
-
-    action_continue = action_pause
-
-    def action_stop(self) -> None:
-        """Stop the run after a checkpoint."""
-        if self.snapshot is not None:
-            self._do(actions.stop(self.snapshot))
-
-    def action_checkpoint(self) -> None:
-        """Save a checkpoint now."""
-        if self.snapshot is not None:
-            effect = actions.checkpoint(self.snapshot)
-            self._saving = effect.request.id if effect.request is not None else ""
-            self._do(effect)
-
-    def _show_saved(self, event: Answered | Failed) -> None:
-        """Show what became of the checkpoint that was requested here; a failure is among the run's warnings too."""
-        if event.id == self._saving:
-            self._saving = self._pending = ""
-            self._show_headline()
-            if isinstance(event, Answered):
-                self.notify(
-                    f"Saved a checkpoint at step {event.step:,}.", title=self.run.name if self.run else "", markup=False
-                )
-            else:
-                self.notify(event.message, severity="error", markup=False)
-
-    def action_release(self) -> None:
-        """Let the model of a finished run go."""
-        if self.snapshot is not None:
-            self._do(actions.release(self.snapshot))
-
-    def action_resume(self) -> None:
-        """Ask up to which step, then have a worker resume the run."""
-        snapshot = self.snapshot
-        if snapshot is None:
-            return
-        if refusal := snapshot.refusal(Action.RESUME):
-            self.report(refusal)
-            return
-
-        def resume(edits: dict[str, Any] | None) -> None:
-            if edits is not None and snapshot.run == self.run:
-                self.post_message(self.ResumeRequested(snapshot.run, edits))
-                self._expect("resuming …")
-
-        self.app.push_screen(ResumeDialog(snapshot), resume)
-
-    # -- the test split -------------------------------------------------------------------------------------------
-
-    def action_test(self) -> None:
-        """Evaluate the test split with the best weights so far."""
-        if self.snapshot is None:
-            return
-        if refusal := self.snapshot.refusal(Action.TEST):
-            self.report(refusal)
-        elif not (self._testing and self.snapshot.is_served) and self.send(requests.Test()):
-            self._testing = True
-            self.report("Evaluating the test split …")
-            if self._worker_call.is_due(self.snapshot):
-                self.post_message(self.NeedsWorker(self.snapshot.run))
-
-    action_explain_no_test = action_test
-
-    def _report_test(self, before: RunSnapshot | None, snapshot: RunSnapshot) -> None:
-        """Report what an evaluation of the test split that was asked for here came to, or why it failed."""
-        if not self._testing or before is None:
-            return
-        test, warnings = snapshot.facts.test, snapshot.facts.warnings
-        if test is not None and test != before.facts.test:
-            self._testing = False
-            self.report(test_report(test))
-        elif warnings != before.facts.warnings:
-            self._testing = False
-            self.report(warnings[-1])
-
-    def action_advice(self) -> None:
-        """Have the change tried that the diagnosis proposes."""
-        if self.snapshot is not None and (finding := advised(self.findings)) is not None:
-            self.post_message(self.AdviceWanted(self.snapshot, finding))
-
-    def action_fork(self) -> None:
-        """Have a fork composed from the checkpoint nearest to the cursor of the chart, or from the latest."""
-        if self.snapshot is not None:
-            try:
-                self.post_message(self.ForkWanted(nearest_fork_point(self.snapshot, self.curves.cursor)))
-            except UserError as error:
-                self.notify(str(error), severity="warning", markup=False)
-
-    def action_pin(self) -> None:
-        """Pin the checkpoint nearest to the cursor of the chart, or the latest; let it go if it is pinned."""
-        if self.snapshot is not None:
-            try:
-                self.notify(actions.pin_or_let_go(self.snapshot, self.curves.cursor), markup=False)
-            except UserError as error:
-                self.notify(str(error), severity="warning", markup=False)
 
     # -- samples and pictures -------------------------------------------------------------------------------------
 
@@ -494,21 +320,13 @@ class RunView(Vertical):
 
     # -- keys -----------------------------------------------------------------------------------------------------
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "pause" | "continue" if self._asked is not None:
-                return (action == "continue") is (self._asked is RunState.PAUSED)
-            case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test" | "fork" | "pin" | "release":
-                return self.snapshot is not None and self.snapshot.offers(Action(action))
             case "prompt" | "copy" | "write":
                 return self.run is not None and not self.draws_pictures
-            case "explain_no_test":
-                return self.snapshot is not None and not self.snapshot.offers(Action.TEST)
             case "explain_no_prompt":
                 return self.run is None
-            case "advice":
-                return self.snapshot is not None and advised(self.findings) is not None
             case "draw":
                 return self.draws_pictures
             case "export":
@@ -520,4 +338,4 @@ class RunView(Vertical):
                     return self.samples.is_sampling or self.query_one(PromptBar).has_focus_within
                 except NoMatches:
                     return False
-        return True
+        return super().check_action(action, parameters)
