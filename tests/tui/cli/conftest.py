@@ -6,6 +6,8 @@ import pytest
 from command_line import Answer, Shell
 from written_run import write_run
 
+from torchtty.engine.contract.run.directory import list_runs
+from torchtty.engine.contract.run.requests import Release, Stop
 from torchtty.tui.main import main
 
 __all__ = ["write_run"]
@@ -16,8 +18,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell for the whole session; whatever it left running is ended."""
     shell = Shell(tmp_path_factory.mktemp("command-line"))
     yield shell
-    for run in (shell.folder / "runs").glob("*/status.json"):
-        shell("stop", run.parent.name)
+    for run in list_runs(shell.folder / "runs"):
+        status = run.status()
+        if status.state.is_live:
+            run.send(Stop())
+        elif status.serving:
+            run.send(Release())
 
 
 @pytest.fixture
