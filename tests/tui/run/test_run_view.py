@@ -12,6 +12,7 @@ from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.family import RATE_CHART, MetricChart
 from torchtty.tui.run.curves import Curves
+from torchtty.tui.run.view import RunView
 from torchtty.tui.run.watcher import RunFollower
 
 SIZES = [(80, 24), (120, 36), (160, 48), (200, 60)]
@@ -94,7 +95,8 @@ async def test_c_and_a_click_change_the_chart(write_run):
     app = Host(written.run)
     async with app.run_test(size=(80, 24)) as pilot:
         curves = app.query_one(Curves)
-        await until(pilot, lambda: len(curves.chart("loss").spec.series) == 2)
+        await until(pilot, lambda: app.query_one(RunView).snapshot is not None)  # only then is there a choice of charts
+        assert len(curves.chart("loss").spec.series) == 2
         await pilot.press("c", "c")
         assert curves.current.id == "gradient"
         await until(pilot, lambda: len(curves.chart("gradient").spec.series[0]) == 10)

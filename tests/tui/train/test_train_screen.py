@@ -65,10 +65,12 @@ async def test_a_wrong_setting_is_named_and_focused_and_nothing_starts(torchtty:
 async def test_f8_goes_to_the_first_invalid_setting(torchtty: Any) -> None:
     async with torchtty() as (app, pilot):
         form = train(app).form
-        form.row("training.batch_size").focus_editor()
-        await pilot.press("ctrl+u", "0")
-        form.row("model.n_head").focus_editor()
-        await pilot.press("ctrl+u", "0")
+        for path in ("training.batch_size", "model.n_head"):
+            row = form.row(path)
+            row.focus_editor()
+            await until(pilot, lambda row=row: row.has_focus_within)
+            await pilot.press("ctrl+u", "0")
+            await until(pilot, lambda row=row: row.editor.value == "0")
         form.pickers.query_one("#model").focus_editor()
         line = app.screen.query_one("#estimate", Static)
         await until(pilot, lambda: str(line.content) == "2 invalid settings (F8: first)")
