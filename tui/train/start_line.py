@@ -66,6 +66,8 @@ class StartLine(Horizontal):
             self._ask(draft, draft.configuration(), fallback)
 
     def _ask_for_patience(self) -> None:
+        if self._patience is None:  # something was said while this was on its way
+            return
         self.say("estimating…" if self._pool().is_warm else WARMING_UP)
 
     @work(thread=True, group="estimate", exclusive=True)
@@ -107,6 +109,7 @@ class StartLine(Horizontal):
         """Show something else than an estimate."""
         if self._patience is not None:
             self._patience.stop()
+            self._patience = None
         line = self.query_one("#estimate", Static)
         line.set_class(wrong, "-wrong")
         line.update(Content(text))

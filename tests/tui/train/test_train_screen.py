@@ -84,6 +84,18 @@ async def test_f8_goes_to_the_first_invalid_setting(torchtty: Any) -> None:
         assert app.focused is form.row("training.batch_size").editor
 
 
+async def test_a_word_of_patience_that_comes_late_does_not_hide_what_is_wrong(torchtty: Any) -> None:
+    async with torchtty() as (app, pilot):
+        form, start_line = train(app).form, train(app).start_line
+        await until(pilot, lambda: start_line._patience is not None)
+        form.draft.enter(form.row("model.n_head").spec, "0")
+        start_line.ask(form.draft, "")
+        start_line._ask_for_patience()  # as when its timer had ticked before it was stopped
+        await pilot.pause()
+        line = app.screen.query_one("#estimate", Static)
+        assert str(line.content) == "1 invalid setting (F8 goes to it)"
+
+
 async def test_a_runs_folder_that_cannot_be_written_is_told_and_the_app_stays(
     torchtty: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
