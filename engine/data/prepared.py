@@ -217,7 +217,9 @@ def build_tokenizer(tokens: Tokens, corpus: Corpus) -> Tokenizer:
                 return GPT2Tokenizer.load(path.parent if path and path.is_file() else path or "")
         case WordPieceTokens():
             with _about("tokenizer.path"):
-                return WordPieceTokenizer.from_file(Path(tokens.path).expanduser(), tokens.lower_case)
+                return WordPieceTokenizer.from_file(
+                    Path(tokens.path).expanduser(), tokens.lower_case, tokens.sentence_marks
+                )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ class GPT(PreNormTransformer):
                 n_layer=config.n_layer,
                 n_head=config.n_head,
                 n_inner=4 * config.n_embd,
+                activation_function=config.activation,
                 bias=config.bias,
                 qkv_bias=config.qkv_bias,
                 embd_dropout=config.dropout,

@@ -10,6 +10,8 @@ from torchtty.engine.contract.settings.models.rnn import RNNModel
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
+SMALL = 0.01  # standard deviation of small first weights
+
 State = tuple[Tensor, ...]  # one (L, B, H); two of them for the LSTM: hidden and cell
 
 
@@ -38,8 +40,9 @@ class RNN(nn.Module):
     end when text is sampled; one that always began from an empty state sees the last `block_size` tokens, as in training.
 
     Parameters: V·E for an embedding, if there is one; g·H·(I + H + 2) for the first layer with g gates (1, 4 for the LSTM, 3
-    for the GRU) and input I = E or V, both of torch's biases counted; g·H·(2·H + 2) for each further layer; H·V + V. All
-    begin as torch draws them, from U(-1/√H, 1/√H), so that the first predictions are close to even.
+    for the GRU) and input I = E or V, both of torch's biases counted; g·H·(2·H + 2) for each further layer; H·V + V. They
+    begin as torch draws them, the embedding from N(0, 1) and all others from U(-1/√H, 1/√H), or all of them small: N(0, 0.01²)
+    with biases of 0. Either way the first predictions are close to even.
     """
 
     def __init__(self, config: RNNModel, vocab_size: int) -> None:
@@ -52,6 +55,9 @@ class RNN(nn.Module):
         cell = CELLS[config.cell]
         self.recurrence = cell(config.n_embd or vocab_size, config.n_hidden, config.n_layer, batch_first=True)
         self.head = nn.Linear(config.n_hidden, vocab_size)
+        if config.initialisation == "small":
+            for name, parameter in self.named_parameters():
+                nn.init.zeros_(parameter) if "bias" in name else nn.init.normal_(parameter, std=SMALL)
 
     def new_cache(self, batch: int, length: int) -> CarriedState:  # noqa: ARG002 - the first reading sets the batch
         """Return the memory of a reader that has read nothing yet and will read `length` tokens at most."""

@@ -51,11 +51,14 @@ class PostNormBlock(nn.Module):
         self.activation = nn.ReLU()
         self.contract = nn.Linear(config.d_ff, config.d_model)
         self.norm_2 = nn.LayerNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout, self.ff_dropout = nn.Dropout(config.dropout), config.ff_dropout
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm_1(x + self.dropout(self.attention(x)))
-        return self.norm_2(x + self.dropout(self.contract(self.activation(self.expand(x)))))
+        inner = self.activation(self.expand(x))  # (B, T, F)
+        if self.ff_dropout:
+            inner = F.dropout(inner, self.ff_dropout, self.training)
+        return self.norm_2(x + self.dropout(self.contract(inner)))
 
 
 class Transformer(nn.Module):

@@ -83,6 +83,9 @@ class WordPieceTokens(Section):
     kind: Literal["wordpiece"] = "wordpiece"
     path: str = setting("", "A vocabulary file with one token a line, such as BERT's vocab.txt.", path=True)
     lower_case: bool = setting(True, "Turn capital letters into small ones, and take accents off.")
+    sentence_marks: bool = setting(
+        False, "Set [CLS] where a line begins and [SEP] where it ends, as BERT does around a text; off: words alone."
+    )
 
     def check(self) -> Iterator[tuple[str, str]]:
         if not self.path.strip():

@@ -35,6 +35,27 @@ def test_every_text_is_cut_as_the_tokenizers_library_cuts_it(vocabulary: Path, l
     equal()
 
 
+def test_marks_around_a_line_are_those_that_the_tokenizers_library_sets(vocabulary: Path) -> None:
+    from tokenizers import BertWordPieceTokenizer
+
+    ours = WordPieceTokenizer.from_file(vocabulary, sentence_marks=True)
+    oracle = BertWordPieceTokenizer(str(vocabulary))
+    lines = ["Badge, café bad!", "ab a", "日本"]
+    whole = [oracle.encode(line, add_special_tokens=True).ids for line in lines]
+    assert ours.encode("\n".join(lines) + "\n\n") == [token for ids in whole for token in ids]
+    prompt = ours.encode("ab a\nbad")
+    assert [ours.decode_token(token) for token in prompt] == ["[CLS]", "ab", "a", "[SEP]", "[CLS]", "bad"]
+    assert ours.decode(prompt) == "ab a\nbad"
+    assert WordPieceTokenizer.from_json(ours.to_json()).encode("ab\n") == ours.encode("ab\n")
+
+
+def test_marks_that_the_vocabulary_lacks_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("[UNK]\n[CLS]\na\n")
+    with pytest.raises(UserError, match=r"no line \[SEP\], which sentence_marks sets"):
+        WordPieceTokenizer.from_file(path, sentence_marks=True)
+
+
 @pytest.mark.parametrize("character", ["\U0001fae8", "\u0378", "\ue000"])
 def test_unassigned_and_private_characters_are_unknown_and_not_dropped(vocabulary: Path, character: str) -> None:
     tokenizer = WordPieceTokenizer.from_file(vocabulary)

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from torchtty.engine.contract.settings.models.bigram import BigramModel
+from torchtty.engine.contract.settings.models.gpt import GPTModel
 from torchtty.engine.contract.settings.models.mlp import MLPModel
 from torchtty.engine.contract.settings.models.rnn import RNNModel
 from torchtty.engine.contract.settings.models.transformer import TransformerModel
@@ -125,6 +126,44 @@ def test_unscaled_first_weights_are_sure_and_wrong() -> None:
     assert model(x, y)[1].item() > 10
     saturated = torch.tanh(model.hidden(model.embedding(x).flatten(1))).abs() > 0.99
     assert saturated.float().mean() > 0.3
+
+
+class TestWhatTheCourseVaries:
+    """Settings added later: what they mean, and that their defaults draw the same weights and compute the same numbers."""
+
+    @pytest.mark.parametrize("name", ["gelu", "relu", "tanh"])
+    def test_the_activation_of_a_gpt_is_the_one_between_the_maps_of_its_feed_forward_layers(self, name: str) -> None:
+        torch.manual_seed(0)
+        model = build_model(GPTModel(n_layer=1, n_head=2, n_embd=4, block_size=T, activation=name), V)  # type: ignore[arg-type]
+        layer = model.blocks[0].feed_forward
+        x = torch.randn(2, T, 4) * 50
+        bent = {"gelu": F.gelu, "relu": torch.relu, "tanh": torch.tanh}[name](layer.expand(x))
+        assert torch.equal(layer(x), layer.projection(bent))
+
+    @pytest.mark.parametrize("n_embd", [0, 7])
+    def test_small_first_weights_of_a_recurrent_network(self, n_embd: int) -> None:
+        torch.manual_seed(0)
+        model = build_model(RNNModel(n_hidden=100, n_embd=n_embd, initialisation="small"), 40)
+        for name, parameter in model.named_parameters():
+            if "bias" in name:
+                assert not parameter.any(), name
+            else:
+                assert parameter.std().item() == pytest.approx(0.01, rel=0.1), name
+                assert abs(parameter.mean().item()) < 0.002, name
+
+    def test_dropout_inside_the_feed_forward_layer_silences_its_units_alone(self) -> None:
+        settings = SMALL | {"n_layer": 1, "d_ff": 4000}
+        block = build_model(TransformerModel(**settings, ff_dropout=0.25), V).blocks[0].train()  # type: ignore[arg-type]
+        given: list[torch.Tensor] = []
+        block.contract.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
+        x = torch.randn(1, T, 4)
+        block(x)
+        block.eval()(x)
+        silenced, whole = given
+        kept = whole > 0
+        assert (silenced[kept] == 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
+        still = kept & (silenced != 0)
+        assert torch.allclose(silenced[still], whole[still] / 0.75)
 
 
 # Losses of 8 steps of SGD at 0.5 on one batch, recorded once in float64 on the CPU: a change of the model, of its first

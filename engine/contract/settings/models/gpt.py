@@ -9,7 +9,7 @@ from torchtty.engine.contract.settings.tasks import language_family
 
 
 class GPTModel(ModelSection):
-    """A decoder-only transformer: pre-norm blocks, GELU, learned positions (Radford et al., 2019)."""
+    """A decoder-only transformer: pre-norm blocks, learned positions (Radford et al., 2019)."""
 
     kind: Literal["gpt"] = "gpt"
     n_layer: int = setting(4, "Transformer blocks, one on top of the other.", ge=1, le=96)
@@ -17,6 +17,9 @@ class GPTModel(ModelSection):
     n_embd: int = setting(128, "Width of the residual stream; a multiple of n_head.", ge=1, le=16384, step=8)
     block_size: int = doubling(64, "Longest context the model sees.", le=65536, unit="tokens")
     dropout: float = setting(0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05)
+    activation: Literal["gelu", "relu", "tanh"] = setting(
+        "gelu", "What bends inside the feed-forward layers; gelu is GPT-2's, relu that of the first transformer."
+    )
     bias: bool = setting(True, "Biases in linear layers and layer norms.")
     qkv_bias: bool = setting(False, "Biases in the query, key and value projections.")
     tie_weights: bool = setting(False, "Use the token embedding as the output layer too.")

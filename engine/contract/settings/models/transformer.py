@@ -28,6 +28,9 @@ class TransformerModel(ModelSection):
         "sinusoidal", "Waves added to the embeddings to tell positions apart; none: the order of the context is unseen."
     )
     dropout: float = setting(0.1, "Share of activations silenced in training.", ge=0, lt=1, step=0.05)
+    ff_dropout: float = setting(
+        0.0, "The same inside the feed-forward layers, between their two linear maps.", ge=0, lt=1, step=0.05
+    )
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.positions == "sinusoidal" and self.d_model % 2:
