@@ -1,6 +1,10 @@
 """What all tests share: folders of their own, real corpora, and real workers that were warmed up ahead of time."""
 
+import importlib.util
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +34,20 @@ def corpora() -> Path:
     folder = Path(os.environ.get("TORCHTTY_TEST_CORPORA", beside))
     assert (folder / "names.txt").is_file(), f"no corpora in {folder}: set TORCHTTY_TEST_CORPORA to their folder"
     return folder
+
+
+@pytest.fixture(scope="session")
+def noop_gpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables with which a process sees a GPU whose kernels do nothing: `tests/noop_gpu/build` says what is real of it."""
+    if importlib.util.find_spec("nvidia") is None:
+        pytest.skip("this build of torch knows no CUDA")
+    if missing := [name for name in ("gcc", "g++", "nm") if not shutil.which(name)]:
+        pytest.skip(f"a GPU that does nothing cannot be built without {', '.join(missing)}")
+    built = tmp_path_factory.mktemp("noop-gpu")
+    tool = Path(__file__).parent / "noop_gpu" / "build"
+    subprocess.run(["bash", str(tool), str(built)], env=os.environ | {"PYTHON": sys.executable}, check=True)
+    [line] = (built / "env").read_text().splitlines()
+    return dict(word.split("=", 1) for word in line.split()[1:])
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ Where there is no GPU, one whose kernels do nothing stands in for it: allocation
 are real, every number is zero. So what is asserted is states, steps, devices and files.
 """
 
+import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,19 +27,9 @@ NEVER = "1000003"  # steps between two logged ones: no step that a run comes to 
 
 
 @pytest.fixture(scope="module")
-def gpu(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def gpu(noop_gpu: dict[str, str]) -> dict[str, str]:
     """Return the variables with which a process sees a GPU."""
-    if torch.cuda.is_available():
-        return {}
-    if torch.version.cuda is None:
-        pytest.skip("this build of torch knows no CUDA")
-    tool = corpora.parent / "tools" / "noop_gpu" / "build"
-    if missing := [str(tool)] * (not tool.exists()) + [name for name in ("gcc", "g++", "nm") if not shutil.which(name)]:
-        pytest.skip(f"a GPU that does nothing cannot be built without {', '.join(missing)}")
-    built = tmp_path_factory.mktemp("noop-gpu")
-    subprocess.run(["bash", str(tool), str(built)], env=os.environ | {"PYTHON": sys.executable}, check=True)
-    [line] = (built / "env").read_text().splitlines()
-    return dict(word.split("=", 1) for word in line.split()[1:])
+    return {} if torch.cuda.is_available() else noop_gpu
 
 
 @pytest.fixture
@@ -101,3 +91,54 @@ def test_a_gpus_run_goes_on_there_and_goes_on_is_sampled_and_exported_on_a_cpu(
     status = run.status()
     assert (status.state, status.step, status.device) == (RunState.FINISHED, more + 2, "cpu"), status.message
     assert "Traceback" not in run.log_path.read_text()
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import ctypes, json, torch
+count = ctypes.CDLL(None).noop_count
+now = lambda: {name: count(name.encode()) for name in ("launches", "waits", "captured_launches", "graph_launches")}
+x, layer = torch.ones(4, 8, device="cuda"), torch.nn.Linear(8, 8).cuda()
+steps = [now()]
+layer(x)
+steps.append(now())
+x.sum().item()
+steps.append(now())
+side = torch.cuda.Stream()
+with torch.cuda.stream(side):
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        layer(x)
+    steps.append(now())
+    graph.replay(), graph.replay()
+    steps.append(now())
+    try:
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            x.sum().item()
+    except RuntimeError as error:
+        print(json.dumps({"steps": steps, "refused": str(error).splitlines()[0]}), flush=True)
+"""
+
+
+def test_the_device_counts_launches_waits_and_replays_and_refuses_to_wait_in_a_capture(
+    noop_gpu: dict[str, str], tmp_path: Path
+) -> None:
+    counts = tmp_path / "counts.json"
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN],
+        env=os.environ | noop_gpu | {"NOOP_COUNTS": str(counts)},
+        capture_output=True,
+        text=True,
+    )
+    found = json.loads(done.stdout)
+    first, forward, item, captured, replayed = found["steps"]
+
+    def more(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
+        return {name: b[name] - a[name] for name in a if b[name] != a[name]}
+
+    one_layer = more(first, forward)["launches"]
+    assert "waits" not in more(first, forward)
+    assert more(forward, item) == {"launches": 1, "waits": 1}
+    assert more(item, captured)["captured_launches"] == one_layer
+    assert more(captured, replayed) == {"graph_launches": 2}
+    assert found["refused"] == "CUDA error: operation not permitted when stream is capturing"
+    assert json.loads(counts.read_text())["captures"] == 2
