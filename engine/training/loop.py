@@ -1,9 +1,9 @@
 """The training loop: it knows tasks, steps and intervals, and no model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -39,6 +39,13 @@ class Requests(Protocol):
         """Evaluate the test split, as a run does by itself when it is finished."""
 
 
+class Done(NamedTuple):
+    """What steps have returned: how many they were, and their metrics, each 0-D or a number a step (steps,)."""
+
+    steps: int
+    metrics: dict[str, Tensor | float]
+
+
 @dataclass(frozen=True)
 class Intervals:
     """Steps between what is done beside training; 0 where it is never done."""
@@ -60,6 +67,11 @@ class Intervals:
             sampling=sampling.interval if isinstance(sampling, PeriodicSampling) else 0,
             evaluates_whole=isinstance(training, EvaluatedTraining) and not training.eval_batches,
         )
+
+    def steps_until_due(self, step: int) -> int:
+        """Return how many steps may be done after `step` before something else is due; the first is logged for itself."""
+        due = [every - step % every for every in (self.log, self.evaluation, self.checkpoint, self.sampling) if every]
+        return min(due) if step else 1
 
 
 def steps_of(configuration: Configuration) -> int:
@@ -89,27 +101,52 @@ class Loop:
 
     def train(self) -> RunState:
         """Train from the current step on; return how it ended. Raises `Diverged`."""
-        self.metrics.start_clock()
-        self.rules.ending = None
-        self.writer.state(RunState.RUNNING)
-        if self.step == 0:
-            self._evaluate()
-            if self._intervals.sampling:  # what the untrained model gives, so that there is something to compare with
-                self.requests.draw_automatically()
+        course = self.course()
+        done: Any = None  # with which a generator begins
+        while True:
+            try:
+                course.send(done)
+            except StopIteration as end:
+                state: RunState = end.value
+                return state
+            done = Done(1, self.task.train_step(self.step))
+
+    def course(self) -> Generator[int, Done, RunState]:
+        """Train as `train` does, but let whoever drives this do the steps: a group does those of many runs at once.
+
+        Yields how many steps may be done from the current one on before something else is due, and is sent what they returned.
+        Returns how training ended. Raises `Diverged`.
+        """
+        while True:
+            self.metrics.start_clock()
+            self.rules.ending = None
+            self.writer.state(RunState.RUNNING)
+            if self.step == 0:
+                self._evaluate()
+                if (
+                    self._intervals.sampling
+                ):  # what the untrained model gives, so that there is something to compare with
+                    self.requests.draw_automatically()
+            stopped = yield from self._steps()
+            if (state := self._end(RunState.STOPPED if stopped else RunState.FINISHED)) is not None:
+                return state
+
+    def _steps(self) -> Generator[int, Done, bool]:
+        """Go on until the last step, a rule that ends the run, or a stop; return whether it was stopped."""
         while self.step < self.max_steps:
             self.requests.look()
             if self.requests.stop_requested:
-                return self._end(RunState.STOPPED)
+                return True
             if self.step >= self.max_steps:  # an edit made this step the last
                 break
             self._between_steps = False
-            metrics = self.task.train_step(self.step)
-            self.step += 1
+            done = yield min(self._intervals.steps_until_due(self.step), self.max_steps - self.step)
+            self.step += done.steps
             self._between_steps = True
             if self._choosing is not None and self._choosing.choice is not None:
                 self._report(self._choosing.choice)
-            self.metrics.collect(self.step, metrics, self._intervals.log)
-            self._look_at_rules(metrics)
+            self.metrics.collect(self.step, done.metrics, self._intervals.log)
+            self._look_at_rules(done.metrics)
             last = self.step == self.max_steps or self.rules.ending is not None
             if (every := self._intervals.evaluation) and (self.step % every == 0 or last):
                 self._evaluate(thorough=last)
@@ -119,7 +156,7 @@ class Loop:
                 self.checkpoint()
             if (every := self._intervals.sampling) and self.step % every == 0:
                 self.requests.draw_automatically()
-        return self._end(RunState.FINISHED)
+        return False
 
     def _look_at_rules(self, metrics: Mapping[str, Tensor | float]) -> None:
         """Let the rules see the time, and the points of the curve where a target is measured at every step."""
@@ -134,7 +171,8 @@ class Loop:
         timings = {name: float(f"{seconds:.3g}") for name, seconds in choice.seconds.items()}
         self.writer.event(BackendChosen(backend=choice.backend, reason=choice.reason, timings=timings))
 
-    def _end(self, state: RunState) -> RunState:
+    def _end(self, state: RunState) -> RunState | None:
+        """Save, and report the end; return how it ended, or None where it was given more steps meanwhile and goes on."""
         ending = self.rules.ending if state is RunState.FINISHED and self.step < self.max_steps else None
         if state is RunState.FINISHED:
             if self._evaluated_last != self.step:
@@ -147,7 +185,7 @@ class Loop:
             self.requests.draw_automatically()
             if self.max_steps > end and ending is None:  # it was given more steps meanwhile
                 if not self.requests.stop_requested:
-                    return self.train()
+                    return None
                 state = RunState.STOPPED
             elif isinstance(self.task, KeepsTestSplit) and self.task.has_test_split:
                 self.requests.test_automatically()

@@ -75,7 +75,7 @@ class MetricLog:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def collect(self, step: int, metrics: dict[str, Tensor | float], interval: int) -> None:
-        """Take a step's metrics; log a row every `interval` steps. Raises `Diverged`."""
+        """Take the metrics of a step, or (n,) of the n steps up to it; log a row every `interval` steps. Raises `Diverged`."""
         self.step = step
         if self._restored:  # steps that a checkpoint brought back are in the machine's memory, whatever the device
             self._restored = False
@@ -101,8 +101,10 @@ class MetricLog:
         logged = dict(self._window[-1])
         for name, value in logged.items():
             if isinstance(value, Tensor) and self.family.metric(name).averaged:
-                values = [found for entry in self._window if isinstance(found := entry.get(name), Tensor)]
-                logged[name] = torch.stack(values).mean()
+                values = [found.flatten() for entry in self._window if isinstance(found := entry.get(name), Tensor)]
+                logged[name] = torch.cat(values).mean()
+            elif isinstance(value, Tensor) and value.dim():
+                logged[name] = value[-1]
         self._unfetched.append((self._stamp(), logged))
         self._logged_at = self.step
 
