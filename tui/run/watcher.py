@@ -24,6 +24,8 @@ from torchtty.tui.charts.style import TRAIN, VALID
 
 CHECK_PROCESS_EVERY = 1.0  # seconds between two checks whether the worker still exists
 LOCAL, REMOTE = 0.1, 0.25  # seconds between two polls while something happens
+EAGER = 0.02  # and until a run that was just started has its first point
+EAGER_FOR = 2.0  # seconds after which it is not waited for so eagerly any more
 PAUSED, SERVING, OVER = 0.25, 0.5, 1.0  # and while nothing does
 DIAGNOSE_EVERY = 3.0  # seconds between two diagnoses of a run that trains
 ATTENTION = 10.0  # seconds after a request in which its effect is expected
@@ -95,6 +97,11 @@ class RunFollower:
     def has_waiting_news(self) -> bool:
         """Whether there is news that was not taken yet."""
         return self._waiting is not None
+
+    @property
+    def awaits_first_point(self) -> bool:
+        """Whether the run is alive and has logged nothing yet."""
+        return self.status.state.is_live and not any(len(series) for series in list(self.series.values()))
 
     def take(self) -> News | None:
         """Take what the last `poll` found, once."""
@@ -203,11 +210,13 @@ class RunWatcher:
         self._wake = threading.Event()
         self._ended = False
         self._attentive_until = 0.0
+        self._eager_until = 0.0
         self._fast = REMOTE if "SSH_CONNECTION" in os.environ else LOCAL
         # A daemon: a waiting thread must not delay the return to the shell.
         self._thread = threading.Thread(target=self._run, name=f"following {run.name}", daemon=True)
 
     def start(self) -> None:
+        self._eager_until = time.monotonic() + EAGER_FOR
         self._thread.start()
 
     def stop(self) -> None:
@@ -229,6 +238,8 @@ class RunWatcher:
 
     def interval(self) -> float:
         """Return the seconds until the next poll."""
+        if self.follower.awaits_first_point and time.monotonic() < self._eager_until:
+            return EAGER
         if time.monotonic() < self._attentive_until:
             return self._fast
         status = self.follower.status

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.run.watcher import LOCAL, OVER, PAUSED, RunFollower, RunWatcher
+from torchtty.tui.run.watcher import EAGER, LOCAL, OVER, PAUSED, RunFollower, RunWatcher
 
 WANTED = ("train_loss", "val_loss")
 
@@ -272,6 +272,23 @@ def test_the_less_happens_the_less_is_looked(write_run, monkeypatch, state, seco
     watcher = RunWatcher(written.run, Listener())
     watcher.follower.poll()
     assert watcher.interval() == seconds
+
+
+def test_the_first_point_is_waited_for_eagerly_and_not_for_ever(write_run, monkeypatch):
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    written = write_run()
+    written.status(RunState.STARTING)
+    watcher = RunWatcher(written.run, Listener(), ["train_loss"])
+    watcher.follower.poll()
+    watcher._eager_until = time.monotonic() + 60
+    assert watcher.interval() == EAGER
+    watcher._eager_until = time.monotonic()
+    assert watcher.interval() == LOCAL
+    watcher._eager_until += 60
+    written.metrics({"step": 1, "time": 0.1, "train_loss": 2.0})
+    watcher.follower.take()
+    watcher.follower.poll()
+    assert watcher.interval() == LOCAL
 
 
 def test_over_ssh_it_looks_four_times_a_second(write_run, monkeypatch):
