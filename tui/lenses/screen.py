@@ -230,7 +230,7 @@ class LensesScreen(Screen[None]):
             if not snapshot.is_served:
                 self.post_message(RunView.NeedsWorker(run))
                 self.post_message(report("Loading the model …"))
-            elif snapshot.state in (RunState.STARTING, RunState.QUEUED):
+            elif snapshot.state is RunState.STARTING:
                 self.post_message(report("Waiting until the run has begun …"))
             self._follow(log, request, report)
         except UserError as error:

@@ -165,6 +165,8 @@ class RunSnapshot:
                 return f"{run} and has no model yet: try again once it trains."
             case Action.LENS if self.family is not None and not self.family.has_network:
                 return f"{self.family.title} counts and has no network that a lens could look into."
+            case Action.SAMPLE | Action.LENS if self.state is RunState.QUEUED:
+                return f"{run} and has no model in memory: try again once it trains."
             case Action.TEST if why := self._why_not_test():
                 return why
             case Action.TEST if begins:
@@ -247,7 +249,7 @@ class RunSnapshot:
 
     def waits_for(self) -> str:
         """Say what a request that was just sent waits for."""
-        if self.state in (RunState.STARTING, RunState.QUEUED):
+        if self.state is RunState.STARTING:
             return "waits until the run has begun"
         return "drawing …" if self.is_served else "loading the model …"
 

@@ -108,7 +108,7 @@ SAVED = {Action.EXPORT_WEIGHTS, Action.EXPORT_ARCHIVE}  # whatever it does; of m
             {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT, Action.REPLAY}
             | SAVED,
         ),
-        ("mlp", RunState.QUEUED, {Action.STOP, Action.SAMPLE, Action.LENS} | SAVED),
+        ("mlp", RunState.QUEUED, {Action.STOP} | SAVED),
         ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.REPLAY, Action.RENAME} | SAVED),
         (
             "gpt2",
