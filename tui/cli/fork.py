@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from torchtty.engine.contract.client.fork import ForkPoint, create_fork, fork_point
 from torchtty.engine.contract.client.workers import Mode, WarmWorker
@@ -32,13 +33,12 @@ def fork(arguments: Sequence[str], step: int | None, name: str | None, *, detach
         raise UserError(refusal)
     point = fork_point(snapshot.run, step)
     configuration = with_absolute_paths(configured(point.settings, given))
-    worker = WarmWorker()
-    try:
+    with ExitStack() as unless_handed_over:
+        worker = WarmWorker()
+        unless_handed_over.callback(worker.close)
         _refuse_what_does_not_fit(worker, point, configuration)
         run = create_fork(point, configuration, name)
-    except BaseException:
-        worker.close()
-        raise
+        unless_handed_over.pop_all()
     with counting_interrupts() as interruptions:
         worker.hand_over(run, Mode.FORK)
         notify(f"{run.name}: {point.title}")
