@@ -1,5 +1,6 @@
 """What the tests of the engine share: workers that are forked, where it takes many of them."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,3 +13,12 @@ def forks() -> Iterator[ForkServer]:
     server = ForkServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def signals_of_their_own() -> Iterator[None]:
+    """The handlers of SIGTERM and SIGINT as they were, afterwards: a session in this process takes them over."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -1,8 +1,7 @@
 """A run goes on, and is sampled, where the device it was trained on is missing."""
 
 import math
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,11 @@ from torchtty.engine.training.run_writer import RunWriter, new_status
 from torchtty.engine.worker.session import Session
 from torchtty.tui.cli.arguments import live_settings, parse_argv
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU is not missing")
+pytestmark = [
+    pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU is not missing"),
+    pytest.mark.usefixtures("signals_of_their_own"),
+]
 GPU_STATE = torch.arange(16, dtype=torch.uint8)  # as large as the state of a generator on a GPU
-
-
-@pytest.fixture(autouse=True)
-def _signals_of_their_own() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def worked(run: RunDirectory, mode: Mode, **edits: Any) -> Status:

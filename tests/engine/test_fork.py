@@ -1,8 +1,6 @@
 """Forks: exact where nothing is changed, with what was changed where something is, refused where it does not fit."""
 
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from torchtty.engine.training.checkpoint import read_checkpoint, write_checkpoin
 from torchtty.engine.worker.estimate import problems_of_fork
 from torchtty.engine.worker.session import Session
 
+pytestmark = pytest.mark.usefixtures("signals_of_their_own")
 AT, END = 25, 45  # steps: where forks begin, which is no multiple of the log interval, and where training ends
 FLAGS = {
     "training.device": "cpu", "training.log_interval": "10", "training.max_steps": str(END),
@@ -38,14 +37,6 @@ FAMILIES = {
     "rnn": LANGUAGE | {"model.n_hidden": "12", "model.block_size": "6", "optimizer.kind": "rmsprop"},
     "dcgan": {"model.n_generator": "4", "model.n_discriminator": "4", "training.batch_size": "4", "sampling.count": "4"},
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _signals_of_their_own() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ The sessions are real ones, without the process around them.
 """
 
 import json
-import signal
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -27,14 +26,13 @@ from torchtty.engine.worker.session import Session
 NAMES = ["anna", "bea", "carla", "dora", "eva", "fede", "gaia", "ida"] * 3
 
 
+pytestmark = pytest.mark.usefixtures("signals_of_their_own")
+
+
 @pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Downloads of its own, and the signals as they were: a session takes them over."""
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for downloads of its own."""
     monkeypatch.setenv("TORCHTTY_DATA", str(tmp_path / "data"))
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

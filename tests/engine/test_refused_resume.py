@@ -2,9 +2,7 @@
 
 import json
 import math
-import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,7 @@ from torchtty.tui.cli.console import Exit
 from torchtty.tui.cli.follow import Interruptions
 from torchtty.tui.cli.train import conclude, follow_on
 
-
-@pytest.fixture(autouse=True)
-def _signals_of_their_own() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_of_their_own")
 
 
 @pytest.fixture

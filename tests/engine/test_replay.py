@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,13 @@ from torchtty.engine.worker.session import Session
 
 WaitUntil = Callable[..., None]
 
+pytestmark = pytest.mark.usefixtures("signals_of_their_own")
+
 TINY = {
     "mlp": {"model.n_hidden": "16"},
     "gpt": {"model.n_layer": "1", "model.n_embd": "16", "model.n_head": "2", "model.block_size": "8"}
     | {"model.dropout": "0.2", "schedule.warmup_steps": "5"},
 }
-
-
-@pytest.fixture(autouse=True)
-def _signals_of_their_own() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture
