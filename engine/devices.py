@@ -73,17 +73,27 @@ def finest_float(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def restore_generator(generator: torch.Generator, state: torch.Tensor) -> bool:
-    """Continue a generator from a state; one of another kind of device seeds it instead, the same each time.
+def restored_generator(state: torch.Tensor, device: torch.device) -> tuple[torch.Generator, bool]:
+    """Return a generator that continues from a state, of the CPU or of `device`, whichever the state is of.
 
-    Returns whether it draws the very numbers that would have come.
+    The second value is whether it draws the very numbers that would have come: a generator of a device that is missing is
+    replaced by one of the CPU, seeded the same way each time.
     """
-    try:
-        generator.set_state(state)
-    except RuntimeError:
-        generator.manual_seed(zlib.crc32(state.numpy().tobytes()))
-        return False
-    return True
+    for place in dict.fromkeys((torch.device("cpu"), device)):
+        generator = torch.Generator(place)
+        try:
+            generator.set_state(state)
+        except RuntimeError:  # it is the state of another kind of generator
+            continue
+        return generator, True
+    return torch.Generator().manual_seed(zlib.crc32(state.numpy().tobytes())), False
+
+
+def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor of the machine's memory on a device; a GPU copies it when it comes to it, and is not waited for."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def synchronise(device: torch.device) -> None:

@@ -7,7 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from torchtty.engine.devices import restore_generator
+from torchtty.engine.data.draws import DrawnAhead
+from torchtty.engine.devices import on_device
 
 PAD = -1  # a position that is not predicted
 BLOCK_TOKENS = 2**15  # tokens drawn at once: as much as stays in a core's own cache until it is used
@@ -51,9 +52,12 @@ class Windows:
         return x, window[:, self.width :]
 
     def draw(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return (x, y) for windows drawn with replacement by `generator`, which lives on the stream's device."""
-        which = torch.randint(len(self), (batch_size,), generator=generator, device=self.stream.device)
-        return self.cut(which)
+        """Return (x, y) for windows drawn with replacement by `generator`."""
+        return self.cut(on_device(self.numbers(batch_size, generator), self.stream.device))
+
+    def numbers(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw the numbers of `count` windows, with replacement, as (count,) on the generator's device."""
+        return torch.randint(len(self), (count,), generator=generator, device=generator.device)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every window once, in order."""
@@ -112,46 +116,50 @@ def item_windows(items: list[list[int]], terminator: int, block_size: int, every
 class DrawnBatches:
     """An endless stream of batches of windows, drawn with replacement by a generator of its own, many batches at a time.
 
-    On a CPU the numbers drawn are those that one draw a batch would give. A batch as large as the split is the split itself,
-    so that small texts can be descended with their whole gradient.
+    The batches are those that one draw a batch by a generator of the CPU would give, on every device. A batch as large as the
+    split is the split itself, so that small texts can be descended with their whole gradient.
     """
 
-    def __init__(self, windows: Windows, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(self, windows: Windows, batch_size: int, seed: int, device: torch.device) -> None:
+        """Draw for a run on `device`, where the windows lie."""
         self.windows, self.batch_size = windows, batch_size
-        self._generator = generator
-        self._block: list[tuple[Tensor, Tensor]] = []  # the block's batches, the last first
-        self._taken = 0  # batches taken from the block
-        self._before = generator.get_state()  # before the block was drawn
+        self._at_once = max(1, BLOCK_TOKENS // (batch_size * (windows.width + 1)))  # batches cut at once
+        self._numbers = DrawnAhead(self._draw, seed, device, at_once=self._at_once)
+        self._cut: list[tuple[Tensor, Tensor]] = []  # batches, the last first
         self._whole: tuple[Tensor, Tensor] | None = None
+
+    def _draw(self, steps: int, generator: torch.Generator) -> Tensor:
+        return self.windows.numbers(steps * self.batch_size, generator).view(steps, self.batch_size)
 
     def next(self) -> tuple[Tensor, Tensor]:
         """Return the next batch: x (B, T) and y (B, T) or (B, 1)."""
         if self.batch_size >= len(self.windows):
-            if self._whole is None:
-                self._whole = self.windows.cut(torch.arange(len(self.windows), device=self.windows.stream.device))
-            return self._whole
-        if not self._block:
-            self._draw()
-        self._taken += 1
-        return self._block.pop()
+            return self._whole_split()
+        if not self._cut:
+            x, y = self.windows.cut(self._numbers.peek(self._at_once).flatten())
+            batches = x.contiguous().split(self.batch_size), y.contiguous().split(self.batch_size)
+            self._cut = list(zip(*batches, strict=True))[::-1]
+        self._numbers.skip(1)
+        return self._cut.pop()
 
-    def _draw(self) -> None:
-        self._before, self._taken = self._generator.get_state(), 0
-        count = max(1, BLOCK_TOKENS // (self.batch_size * (self.windows.width + 1)))
-        x, y = self.windows.draw(count * self.batch_size, self._generator)
-        batches = x.contiguous().split(self.batch_size), y.contiguous().split(self.batch_size)
-        self._block = list(zip(*batches, strict=True))[::-1]
+    def _whole_split(self) -> tuple[Tensor, Tensor]:
+        if self._whole is None:
+            self._whole = self.windows.cut(torch.arange(len(self.windows), device=self.windows.stream.device))
+        return self._whole
+
+    @property
+    def exact(self) -> bool:
+        """Whether the batches are those that would have come where `state` was called."""
+        return self._numbers.exact
 
     def state(self) -> tuple[Tensor, int]:
-        """Return where the stream stands: the generator's state before the block, and how many of its batches are taken."""
-        return self._before, self._taken
+        """Return where the stream stands, as `DrawnAhead` does."""
+        return self._numbers.state()
 
     def load_state(self, before: Tensor, taken: int) -> None:
-        """Go to where `state` was called, given windows and batch size as they were then; elsewhere on another kind of device."""
-        exact = restore_generator(self._generator, before)
-        self._before, self._taken, self._block = self._generator.get_state(), 0, []
-        for _ in range(taken if exact else 0):
-            self.next()
+        """Go to where `state` was called, given windows and batch size as they were then."""
+        self._cut = []
+        self._numbers.load_state(before, taken)
 
 
 @dataclass(frozen=True)

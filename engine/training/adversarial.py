@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import AdversarialConfiguration
 from torchtty.engine.contract.settings.training import LARGEST_GRID
+from torchtty.engine.data.draws import DrawnAhead
 from torchtty.engine.data.images import Pictures, glance, load_pictures
-from torchtty.engine.devices import out_of_memory_means, restore_generator
+from torchtty.engine.devices import on_device, out_of_memory_means
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
@@ -50,12 +51,13 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
             Descent(self.generator, self._generator_loss, self.optimizers["generator"], pure=False),
         )
         self._drawn: Tensor | None = None  # by the generator for the discriminator's loss, until its own
-        self._batches = torch.Generator(self.device).manual_seed(training.seed)
-        self._noise = torch.Generator(self.device).manual_seed(training.seed + 1)
         # Drawn on the CPU and for the largest grid, so that it is the same noise on every device and at every size.
         fixed = torch.Generator().manual_seed(training.seed + 2)
         self._fixed_noise = torch.randn(LARGEST_GRID, config.n_latent, generator=fixed)
         self.pictures = self._placed(pictures.pixels) if pictures is not None else None
+        placed = self.pictures.device if self.pictures is not None else self.device
+        self._batches = DrawnAhead(self._draw_numbers, training.seed, self.device, target=placed)
+        self._noise = DrawnAhead(self._draw_noise, training.seed + 1, self.device)
         self.tokens_per_step = training.batch_size
         sizes = [f"{name} {parameter_count(networks[name]):,}" for name in ("generator", "discriminator")]
         self.facts = Facts(
@@ -101,33 +103,40 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
 
     def next_batch(self) -> Batch:
         """Return noise (B, n_latent) and real pictures (B, C, H, W)."""
-        count = self.configuration.training.batch_size
-        return self._draw_noise(count, self._noise), self._draw_real(count, self._batches)
+        return self._noise.take(1)[0], self._real(self._batches.take(1)[0])
 
     def example_batch(self) -> Batch:
         """Return noise (B, n_latent) and real pictures (B, C, H, W): noise as well where the task only draws, and has none."""
-        config, count = self.configuration.model, self.configuration.training.batch_size
-        noise, batches = (
-            torch.Generator(self.device).manual_seed(self.configuration.training.seed + number) for number in range(2)
-        )
         if self._example is not None:
             return self._example
-        latent = self._draw_noise(count, noise)
+        config, training = self.configuration.model, self.configuration.training
+        noise, batches = (torch.Generator().manual_seed(training.seed + number) for number in range(2))
+        latent = self._draw_noise(1, noise)[0].to(self.device)
         if self.pictures is not None:
-            return latent, self._draw_real(count, batches)
-        shape = (count, config.channels, config.image_size, config.image_size)
-        grey = torch.rand(shape, generator=batches, device=self.device) * 2 - 1
+            return latent, self._real(self._draw_numbers(1, batches)[0])
+        shape = (training.batch_size, config.channels, config.image_size, config.image_size)
+        grey = (torch.rand(shape, generator=batches) * 2 - 1).to(self.device)
         return latent, grey.contiguous(memory_format=torch.channels_last)
 
-    def _draw_real(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return `count` pictures (B, C, H, W) between -1 and 1, drawn with replacement."""
+    def _draw_numbers(self, steps: int, generator: torch.Generator) -> Tensor:
+        """Draw which pictures so many steps learn from, with replacement, as (steps, B)."""
         assert self.pictures is not None, "training needs pictures"
-        which = torch.randint(len(self.pictures), (count,), generator=generator, device=self.device)
-        drawn = self.pictures[which.to(self.pictures.device)].to(self.device)
-        return (drawn.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        shape = (steps, self.configuration.training.batch_size)
+        return torch.randint(len(self.pictures), shape, generator=generator, device=generator.device)
 
-    def _draw_noise(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(count, self.configuration.model.n_latent, generator=generator, device=self.device)
+    def _draw_noise(self, steps: int, generator: torch.Generator) -> Tensor:
+        """Draw the noise of so many steps (steps, B, n_latent), one by one: what is drawn depends on how much is drawn at once."""
+        shape = (steps, self.configuration.training.batch_size, self.configuration.model.n_latent)
+        drawn = torch.empty(shape, device=generator.device)
+        for noise in drawn:
+            noise.normal_(generator=generator)
+        return drawn
+
+    def _real(self, which: Tensor) -> Tensor:
+        """Return the pictures of these numbers (B,), as (B, C, H, W) between -1 and 1."""
+        assert self.pictures is not None, "training needs pictures"
+        drawn = on_device(self.pictures[which.to(self.pictures.device)], self.device)
+        return (drawn.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
     def _discriminator_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Judge real pictures and freshly drawn ones, which are kept for the generator's loss."""
@@ -206,12 +215,19 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         self.load_drawing_state(state)
 
     def drawing_state(self) -> dict[str, Any]:
-        return {"batches": self._batches.get_state(), "noise": self._noise.get_state()}
+        (batches, batches_taken), (noise, noise_taken) = self._batches.state(), self._noise.state()
+        return {
+            "batches": batches,
+            "batches_taken": batches_taken,
+            "noise": noise,
+            "noise_taken": noise_taken,
+        }
 
     def load_drawing_state(self, state: dict[str, Any]) -> None:
-        for name, generator in (("batches", self._batches), ("noise", self._noise)):
+        for name, stream in (("batches", self._batches), ("noise", self._noise)):
             if name in state:
-                restore_generator(generator, state[name])
+                stream.load_state(state[name], state.get(f"{name}_taken", 0))
+                self._draws_anew |= not stream.exact
 
 
 def _held(logits: Tensor, *, real: bool) -> Tensor:

@@ -14,7 +14,7 @@ from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import DrawnBatches, Windows
 from torchtty.engine.data.prepared import PreparedText, read_text, without_text
-from torchtty.engine.devices import finest_float
+from torchtty.engine.devices import finest_float, on_device
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
@@ -51,8 +51,9 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         windows = self.windows.get("train")  # none where the text is gone and only samples are wanted
         if windows is not None and not len(windows):
             raise UserError(_too_short(data, block_size))
-        generator = torch.Generator(self.device).manual_seed(training.seed)
-        self._batches = DrawnBatches(windows, training.batch_size, generator) if windows is not None else None
+        self._batches = (
+            DrawnBatches(windows, training.batch_size, training.seed, self.device) if windows is not None else None
+        )
         batch_size = min(training.batch_size, len(windows)) if windows is not None else training.batch_size
         if batch_size < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self.model.modules()):
             raise UserError("training.batch_size must be at least 2 here: batch norm compares the examples of a batch.")
@@ -149,10 +150,9 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         total = torch.zeros((), dtype=finest_float(self.device), device=self.device)
         count = torch.zeros((), dtype=torch.int64, device=self.device)
         if training.eval_batches:
-            generator = torch.Generator(self.device).manual_seed(training.seed + 1)
-            batches: Iterator[tuple[Tensor, Tensor]] = (
-                windows.draw(training.batch_size, generator) for _ in range(training.eval_batches)
-            )
+            generator = torch.Generator().manual_seed(training.seed + 1)
+            drawn = on_device(windows.numbers(training.eval_batches * training.batch_size, generator), self.device)
+            batches: Iterator[tuple[Tensor, Tensor]] = map(windows.cut, drawn.split(training.batch_size))
         else:
             windows = windows.thinned(most).apart()
             batches = windows.in_order(max(1, WHOLE_SPLIT_BATCH // windows.predictions))
@@ -233,6 +233,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         if "batches" in state:
             assert self._batches is not None
             self._batches.load_state(state["batches"], state.get("batches_taken", 0))
+            self._draws_anew = not self._batches.exact
         if "torch" in state:
             torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and "cuda" in state:

@@ -86,6 +86,7 @@ class NeuralTask(ABC, Generic[Sections]):
             str, Any
         ] = {}  # what the next batch and the losses draw from, as it was before the latest step
         self._averages = 0  # how often the network's buffers had been changed then
+        self._draws_anew = False  # whether what a checkpoint drew batches from is a device that is missing here
         self._trial_batches: deque[Batch] = deque(maxlen=TRIAL_BATCHES)
 
     @classmethod
@@ -142,6 +143,13 @@ class NeuralTask(ABC, Generic[Sections]):
 
     def load_drawing_state(self, state: dict[str, Any]) -> None:
         """Take over what `drawing_state` returned."""
+
+    def other_draws(self) -> str:
+        """Return what a checkpoint's own device would have drawn otherwise, as `DrawsRandomly` describes."""
+        if self._draws_anew:
+            return "other batches and noise"
+        model = cast(Configuration, self.configuration).sections()["model"]
+        return "other dropout" if any(value for name, value in model if name.endswith("dropout")) else ""
 
     def take_back(self) -> bool:
         """Undo a step that failed, as `TakesBack` describes: lack of memory mostly comes before the weights have moved."""

@@ -108,6 +108,16 @@ class TakesBack(Protocol):
 
 
 @runtime_checkable
+class DrawsRandomly(Protocol):
+    """What a task offers whose checkpoints may go on on another kind of device than theirs."""
+
+    def other_draws(self) -> str:
+        """Return in a few words what it draws since it took over the checkpoint that its own device would have drawn otherwise;
+        empty where nothing is.
+        """
+
+
+@runtime_checkable
 class WritesText(Protocol):
     """What a task offers whose samples are text."""
 

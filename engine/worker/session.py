@@ -37,7 +37,7 @@ from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.mirrors import SINKS, Mirror
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
-from torchtty.engine.training.task import build_task
+from torchtty.engine.training.task import DrawsRandomly, build_task
 from torchtty.engine.worker.device_queue import DeviceLock, run_lock
 from torchtty.engine.worker.notification import Notifier
 from torchtty.engine.worker.replayer import Replayer
@@ -281,8 +281,10 @@ class Session:
         cut_metrics_after(self.run, self.loop.step or -1)  # step 0 is evaluated anew
         self.writer.note(step=self.loop.step)
         was, now = self._before.device, self.writer.status.device
-        if was and was.partition(":")[0] != now.partition(":")[0]:
-            self.writer.warn(f"The run trained on {was} and continues on {now}, which draws other batches and noise.")
+        moved = bool(was) and was.partition(":")[0] != now.partition(":")[0]
+        task = self.loop.task
+        if moved and isinstance(task, DrawsRandomly) and (other := task.other_draws()):
+            self.writer.warn(f"The run trained on {was} and continues on {now}, which draws {other}.")
 
     def _serve(self) -> None:
         """Keep the model in memory and answer, until nobody wants it any more or training is wanted again."""

@@ -22,6 +22,7 @@ from torchtty.engine.contract.run.log import RunLog, settings_in_force
 from torchtty.engine.contract.run.requests import Export, Release, Sample, Stop
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.training.checkpoint import read_checkpoint
 
 NEVER = "1000003"  # steps between two logged ones: no step that a run comes to here is a multiple of it
 
@@ -49,6 +50,16 @@ def worked(
     return start
 
 
+def assert_drawn_on_a_cpu(before: torch.Tensor, taken: int, steps: int) -> None:
+    """Assert that a stream of batches stands where as many batches of the same seed, drawn on a CPU, have come to."""
+    section = starting_tree("gpt2")["training"]
+    there, here = torch.Generator(), torch.Generator().manual_seed(section["seed"])
+    there.set_state(before)
+    for generator, batches in ((there, taken), (here, steps)):
+        torch.randint(1000, (batches * section["batch_size"],), generator=generator)
+    assert torch.equal(there.get_state(), here.get_state())
+
+
 @pytest.mark.timeout(180)
 def test_a_gpus_run_goes_on_there_and_goes_on_is_sampled_and_exported_on_a_cpu(
     worked: Callable[..., WarmWorker],
@@ -70,6 +81,11 @@ def test_a_gpus_run_goes_on_there_and_goes_on_is_sampled_and_exported_on_a_cpu(
     status = run.status()
     assert (status.state, status.device) == (RunState.STOPPED, "cuda:0"), status.message
 
+    saved = read_checkpoint(run, status.step, with_training=True).training
+    assert saved is not None
+    windows = saved["task"]["batches"], saved["task"]["batches_taken"]
+    assert_drawn_on_a_cpu(*windows, status.step)
+
     more = status.step + 3
     worked(run, Mode.RESUME, **{"training.max_steps": more}).process.wait(60)
     status = run.status()
@@ -90,6 +106,8 @@ def test_a_gpus_run_goes_on_there_and_goes_on_is_sampled_and_exported_on_a_cpu(
     assert forks.start(run, Mode.RESUME, **edits).wait()
     status = run.status()
     assert (status.state, status.step, status.device) == (RunState.FINISHED, more + 2, "cpu"), status.message
+    log.read()
+    assert not any("draws other batches" in warning for warning in log.facts.warnings)
     assert "Traceback" not in run.log_path.read_text()
 
 

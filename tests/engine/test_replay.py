@@ -277,7 +277,7 @@ def test_a_run_that_went_on_elsewhere_is_replayed_as_far_as_it_was_on_one_device
     run.events_path.write_bytes(b"".join(json_line(row) for row in events))
     planned = plan(run)
     assert planned.replay.to == 8
-    assert planned.limit == "it trained on cuda:0 from there on, which draws other batches and noise"
+    assert planned.limit == "it trained on cuda:0 from there on, which rounds and draws otherwise"
     _, compared = replayed(run)
     assert compared.equal, str(compared)
     assert compared.checkpoints == (8,)

@@ -155,7 +155,7 @@ def _honest_end(log: RunLog, devices: list[tuple[int, str]], done: int) -> tuple
     ends = [(done, "")]
     for step, device in devices:
         if device.partition(":")[0] != devices[0][1].partition(":")[0]:
-            ends.append((step, f"it trained on {device} from there on, which draws other batches and noise"))
+            ends.append((step, f"it trained on {device} from there on, which rounds and draws otherwise"))
     for edit in log.facts.edits:
         if edit.path == "training.precision" and edit.value != edit.old:
             ends.append((edit.step, f"it trained in {edit.value} from there on"))

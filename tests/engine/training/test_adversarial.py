@@ -104,7 +104,7 @@ class TestTheStep:
         task = tiny_task()
         assert task.pictures is not None
         assert task.pictures.dtype == torch.uint8
-        drawn = task._draw_real(64, torch.Generator().manual_seed(1))
+        drawn = task._real(torch.arange(12))
         assert -1 <= float(drawn.min()) < -0.9
         assert 0.9 < float(drawn.max()) <= 1
 

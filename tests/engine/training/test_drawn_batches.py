@@ -6,6 +6,7 @@ from torch import Tensor
 
 from torchtty.engine.data import batches
 from torchtty.engine.data.batches import DrawnBatches, Windows, text_windows
+from torchtty.engine.data.draws import DrawnAhead
 
 
 def windows(every_position: bool = True, length: int = 500) -> Windows:
@@ -13,7 +14,7 @@ def windows(every_position: bool = True, length: int = 500) -> Windows:
 
 
 def drawn(source: Windows, batch_size: int = 6, seed: int = 3) -> DrawnBatches:
-    return DrawnBatches(source, batch_size, torch.Generator().manual_seed(seed))
+    return DrawnBatches(source, batch_size, seed, torch.device("cpu"))
 
 
 def same(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> bool:
@@ -42,6 +43,20 @@ def test_a_stream_is_taken_up_where_it_was_left(taken: int) -> None:
     other.load_state(*stream.state())
     for _ in range(10):
         assert same(stream.next(), other.next())
+
+
+@pytest.mark.parametrize("taken", [1, 3, 11])
+def test_a_stream_of_another_device_which_draws_more_at_once_is_taken_up_where_it_was_left(taken: int) -> None:
+    source = windows()
+    large = DrawnAhead(drawn(source)._draw, 3, torch.device("cpu"), at_once=64)
+    large.take(taken)
+    small = drawn(source, seed=99)
+    small.load_state(*large.state())
+    for number in large.take(8):
+        assert same(small.next(), source.cut(number))
+    back = DrawnAhead(drawn(source)._draw, 99, torch.device("cpu"), at_once=64)
+    back.load_state(*small.state())
+    assert torch.equal(back.take(70), large.take(70))
 
 
 def test_a_batch_larger_than_a_block_is_drawn_alone() -> None:
