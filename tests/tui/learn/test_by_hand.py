@@ -1,0 +1,64 @@
+"""The transformer by hand on the screen: numbers, where they come from, slips, and a person's own sentence."""
+
+from typing import Any
+
+from on_screen import screen_text, shows, until
+from textual.widgets import Input
+
+
+async def test_numbers_are_followed_to_those_they_come_from_at_80x24(torchtty: Any) -> None:
+    async with torchtty(size=(80, 24)) as (app, pilot):
+        await pilot.press("f6")
+        await until(pilot, shows(app, "1 of 13"))
+        await pilot.press(*["pagedown"] * 6, "n", "down", "right")
+        await until(pilot, shows(app, "Q[the, 2] = 1.8625"))
+        text = screen_text(app)
+        assert "2  0.1700  0.8500   0.1445" in text
+        assert "sum   1.8625" in text
+        assert "n next" in text
+        await pilot.press("o")  # the weights
+        await until(pilot, shows(app, "W_Q[1, 2] = 0.4500"))
+        await pilot.press("backspace", "enter")
+        await until(pilot, shows(app, "X[the, 1] = 1.2200"))
+        await pilot.press("enter")  # the embedding it is the sum of
+        await until(pilot, shows(app, "E[ids][the, 1] = 0.3785"))
+        await pilot.press("backspace", "backspace")
+        await until(pilot, shows(app, "Q[the, 2] = 1.8625"))
+        assert "backspace" not in screen_text(app)
+
+
+async def test_a_slip_is_made_on_purpose_and_put_right(torchtty: Any) -> None:
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("f6")
+        await until(pilot, shows(app, "1 of 13"))
+        await pilot.press(*["pagedown"] * 4, "n", "down", "right")
+        await until(pilot, shows(app, "= 0.5403"))
+        assert "A common slip" in screen_text(app)
+        await pilot.press("m")
+        await until(pilot, shows(app, "= 0.0464"))
+        await pilot.press("pagedown")
+        await until(pilot, shows(app, "Made on purpose in other steps: a sine in every"))
+        await pilot.press("pageup", "n", "m", "down", "right")
+        await until(pilot, shows(app, "= 0.5403"))
+
+
+async def test_a_person_s_own_sentence_and_sizes_are_computed(torchtty: Any) -> None:
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("f6")
+        await until(pilot, shows(app, "1 of 13"))
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#sentence", Input).value = "Grüße, [red]Welt[/red]!"
+        app.screen.query_one("#d_model", Input).value = "7"
+        await pilot.press("enter")
+        await until(pilot, shows(app, "d_model must be even"))
+        app.screen.query_one("#d_model", Input).value = "4"
+        app.screen.query_one("#n_head", Input).value = "2"
+        await pilot.press("enter")
+        await until(pilot, shows(app, "sentence 4"))
+        await pilot.press(*["pagedown"] * 6)
+        await until(pilot, shows(app, "W_Q1"))
+        await pilot.press("n")
+        await until(pilot, lambda: all(word in screen_text(app) for word in ("grüße", "red", "welt")))
+        await pilot.click("TableStrip", offset=(14, 0))
+        await until(pilot, shows(app, "[W_K1]"))
