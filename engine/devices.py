@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -11,13 +12,18 @@ from typing import Any
 import torch
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.gpus import BY_BUS, load_of, roomiest, visible_gpus
 
 
 def choose_device(wish: str) -> torch.device:
-    """Return the device called `wish`; `auto` takes a CUDA GPU, then an Apple one, then the CPU."""
+    """Return the device called `wish`, without opening it.
+
+    `auto` takes the CUDA GPU with most free memory, then an Apple one, then the CPU. Raises `UserError` if it is not there.
+    """
     if wish == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda", 0)
+            gpus = [gpu for gpu in roomiest(visible_gpus()) if gpu.index < torch.cuda.device_count()]
+            return torch.device("cuda", gpus[0].index if gpus else 0)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(wish)
     if device.type == "cuda":
@@ -32,11 +38,31 @@ def choose_device(wish: str) -> torch.device:
     return device
 
 
+def gpu_uuid(device: torch.device) -> str:
+    """Return the UUID of a CUDA GPU, "" of any other device.
+
+    It is the driver's, so that nothing is opened for it, unless CUDA counts GPUs in another order or no driver answers.
+    """
+    if device.type != "cuda":
+        return ""
+    if os.environ.get("CUDA_DEVICE_ORDER") == BY_BUS:
+        for gpu in visible_gpus():
+            if gpu.index == device.index:
+                return gpu.uuid
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def open_device(device: torch.device) -> None:
+    """Make a GPU the current one, so that nothing that is done without naming a device opens another."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def check_precision(precision: str, device: torch.device) -> None:
     """Refuse bfloat16 where the hardware lacks it: without its instructions a CPU is some twenty times slower."""
     if precision != "bfloat16":
         return
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if device.type == "cuda" and not _gpu_has_bfloat16(device):
         raise UserError(
             f"training.precision bfloat16: {torch.cuda.get_device_name(device)} does not have it. Use float32."
         )
@@ -44,6 +70,11 @@ def check_precision(precision: str, device: torch.device) -> None:
         raise UserError(
             "training.precision bfloat16: this CPU lacks its instructions and would be slower. Use float32."
         )
+
+
+def _gpu_has_bfloat16(device: torch.device) -> bool:
+    """Whether this very GPU has it; torch itself asks about the current one."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _cpu_has_bfloat16() -> bool:
@@ -55,14 +86,19 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def describe_devices() -> list[dict[str, Any]]:
-    """List the devices that training could use."""
+    """List the devices that training could use, as far as can be known without opening one."""
     found: list[dict[str, Any]] = [
         {"device": "cpu", "name": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
     ]
     if torch.cuda.is_available():
+        known = {gpu.index: gpu for gpu in visible_gpus()}
         for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            found.append({"device": f"cuda:{index}", "name": properties.name, "memory": properties.total_memory})
+            about: dict[str, Any] = {"device": f"cuda:{index}", "name": "CUDA GPU"}
+            if (gpu := known.get(index)) is not None:
+                about |= {"name": gpu.name, "uuid": gpu.uuid}
+                if (load := load_of(gpu.uuid)) is not None:
+                    about |= {"memory": load.memory_total, "free": load.memory_free}
+            found.append(about)
     if torch.backends.mps.is_available():
         found.append({"device": "mps", "name": "Apple GPU"})
     return found
@@ -131,6 +167,6 @@ def out_of_memory_means(advice: str) -> Iterator[None]:
 
 
 def random_state_kept() -> AbstractContextManager[None]:
-    """Leave torch's global generators, those of all GPUs in use included, as they are when this begins."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    """Leave torch's global generators, that of the GPU in use included, as they are when this begins."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     return torch.random.fork_rng(devices=devices)

@@ -14,7 +14,7 @@ import pytest
 
 # Before anything of torchtty is imported: no test may touch the runs, downloads, locks or settings of whoever runs it.
 _HOME = Path(tempfile.mkdtemp(prefix="torchtty-tests-"))
-for _name in ("RUNS", "STATE", "DATA", "CONFIG"):
+for _name in ("RUNS", "STATE", "DATA", "CONFIG", "LOCKS"):
     os.environ[f"TORCHTTY_{_name}"] = str(_HOME / _name.lower())
 os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
 os.environ["TORCHTTY_IMAGES"] = "blocks"  # whichever terminal the tests run in
@@ -55,6 +55,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Each test keeps its runs, locks and settings for itself. Returns the folder of its runs."""
     monkeypatch.setenv("TORCHTTY_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("TORCHTTY_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TORCHTTY_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("TORCHTTY_CONFIG", str(tmp_path / "config"))
     return tmp_path / "runs"
 
@@ -86,6 +87,7 @@ class Workers:
         """Start a worker that looks for the devices' locks where all others of the session do, whichever test it is for."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TORCHTTY_STATE", str(_HOME / "state"))
+            patch.setenv("TORCHTTY_LOCKS", str(_HOME / "locks"))
             return WarmWorker()
 
     def end_training(self) -> None:

@@ -18,7 +18,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from torchtty.tui.modes import MODES, AppMode
-from torchtty.tui.shell.gauges import Gauges, Reading
+from torchtty.tui.shell.gauges import Gauges, Reading, Watched
 from torchtty.tui.shell.header import Header, ModeTab
 from torchtty.tui.shell.theme import LANTERN
 from torchtty.tui.shell.too_small import TooSmall, fits
@@ -27,7 +27,6 @@ from torchtty.tui.train.screen import TrainScreen  # shown first, and light: the
 if TYPE_CHECKING:
     from torchtty.engine.contract.client import workers
     from torchtty.engine.contract.run.directory import RunDirectory
-    from torchtty.tui.lenses.pane import LensPane
     from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.screen import RunsScreen
@@ -135,6 +134,8 @@ class TorchttyApp(App[int]):
         for screen in self.screen_stack[-1:]:  # empty while the app closes, and readings still arrive then
             for header in screen.query(Header):
                 header.show_reading(event.reading)
+            if event.reading.gpu is not None:
+                self._gauges.watched = _gpu_of_run_on(screen)
 
     def on_resize(self, event: Resize) -> None:
         if not fits(event.size.width, event.size.height) and not isinstance(self.screen, TooSmall):
@@ -191,12 +192,10 @@ class TorchttyApp(App[int]):
         trained = [screen for screen in self.get_screen_stack("train") if isinstance(screen, TrainScreen)]
         event.by.look_into(next((screen.view.run for screen in trained if screen.is_furnished), None))
 
-    def on_run_view_needs_worker(self, event: "RunView.NeedsWorker | LensPane.NeedsWorker") -> None:
+    def on_run_view_needs_worker(self, event: "RunView.NeedsWorker") -> None:
         from torchtty.engine.contract.client.workers import Mode
 
         self._hand_over(event.run, Mode.SERVE)
-
-    on_lens_pane_needs_worker = on_run_view_needs_worker
 
     def on_run_view_resume_requested(self, event: "RunView.ResumeRequested") -> None:
         from torchtty.engine.contract.client.workers import Mode
@@ -318,6 +317,19 @@ class TorchttyApp(App[int]):
             self.exit(0)
         finally:
             self._leaving = False
+
+
+def _gpu_of_run_on(screen: Screen[object]) -> Watched | None:
+    """Return the GPU of the run that a screen shows, if it is one of this machine and the run still has it."""
+    from socket import gethostname
+
+    from torchtty.tui.run.view import RunView
+
+    for view in screen.query(RunView):
+        status = view.snapshot.status if view.snapshot is not None and view.snapshot.is_served else None
+        if status is not None and status.gpu and status.host == gethostname():
+            return Watched(status.device, status.gpu)
+    return None
 
 
 def _run_to_replay(screen: Screen[object]) -> "RunDirectory | None":

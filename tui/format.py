@@ -44,6 +44,14 @@ def state_words(status: Status) -> str:
     return STATE_LOOKS[status.state].word + (f" by {rule.partition('.')[2]}" if rule else "")
 
 
+def behind(status: Status) -> str:
+    """Write what a queued run waits for: ` behind gpt-7`, ` behind gpt-7, number 3 in the queue`; empty for any other."""
+    if not status.waiting_for:
+        return ""
+    place = f", number {status.place} in the queue" if status.place > 1 else ""
+    return f" behind {printable_line(status.waiting_for)}{place}"
+
+
 def loss(value: float | None, decimals: int = 3) -> str:
     """Write a loss in nats: `1.842`, `NaN`, `∞`."""
     if value is None:

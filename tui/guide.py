@@ -10,6 +10,7 @@ PAGES = {
     "steering": "Steering",
     "diagnosis": "Diagnosis",
     "exporting": "Exporting",
+    "gpus": "GPUs",
     "command-line": "Commands",
     "settings-and-variables": "Settings",
     "experiments": "Experiments",

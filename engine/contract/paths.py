@@ -1,12 +1,14 @@
 """The folders of runs, downloads, the state that workers on one machine share, a person's settings, and exports."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Literal
 
 from torchtty.engine.contract.errors import UserError
 
 LONGEST_NAME = 255  # bytes of a file's name, on all common file systems
+SHARED = (Path("/run/lock"), Path("/var/lock"), Path("/tmp"))
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,8 +44,21 @@ def data_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Return the folder of device locks and of what the app remembers: `TORCHTTY_STATE` or the user's state folder."""
+    """Return the folder of this user's locks and of what the app remembers: `TORCHTTY_STATE` or the user's state folder."""
     return _chosen("TORCHTTY_STATE") or _users("state")
+
+
+def locks_folder() -> Path:
+    """Return the folder of the GPUs' locks, which all users of a machine share: `TORCHTTY_LOCKS` or one for such files."""
+    return _chosen("TORCHTTY_LOCKS") or next(filter(_is_everyones, SHARED), SHARED[-1]) / "torchtty"
+
+
+def _is_everyones(folder: Path) -> bool:
+    """Whether all may write to a folder and none may remove what is another's."""
+    try:
+        return stat.S_IMODE(folder.stat().st_mode) & 0o1007 == 0o1007
+    except OSError:
+        return False
 
 
 def config_folder() -> Path:

@@ -1,82 +1,274 @@
-"""One run a device at a time: the others queue, first come, first served."""
+"""One run a device at a time: the others queue, first come, first served.
 
+A GPU is locked for all users of the machine, by its UUID: the lock lies in a folder that they share. The processor is locked for
+the runs of one user. In a folder to which everyone can write, nothing is trusted: links are not followed, no file of another
+user is written to, and what one says about itself is shown, not believed.
+"""
+
+import fcntl
+import json
 import os
 import socket
+import stat
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+import torch
+from filelock import FileLock
 
-from torchtty.engine.contract.paths import state_folder
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.gpus import roomiest, user_name, visible_gpus
+from torchtty.engine.contract.paths import locks_folder, state_folder
+from torchtty.engine.contract.printable import printable_line, shortened
+from torchtty.engine.contract.run.files import SMALL
 from torchtty.engine.contract.run.status import process_matches
+from torchtty.engine.devices import choose_device
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The run that has a device, and whose it is."""
+
+    run: str
+    user: int  # the number of the user
+
+    def __str__(self) -> str:
+        """Return the run's name, with its user's where that is another one."""
+        name = shortened(printable_line(self.run))
+        return name if self.user == os.geteuid() else f"{name} of {user_name(self.user)}"
 
 
 class DeviceLock:
-    """A lock on a device of this machine, shared by all workers of this user; the file beside it names who holds it.
+    """A lock on a device of this machine.
 
-    Whoever waits has a ticket, a file whose name holds when its owner came, its process, and when that started.
+    Whoever waits has a ticket, a file whose name holds when its owner came, its process, and when that started. Whoever holds
+    the device says so in a file of its own.
     """
 
-    def __init__(self, device: str) -> None:
-        folder = state_folder() / "devices"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"{socket.gethostname()}-{device.replace(':', '-')}"
-        self._lock = FileLock(folder / f"{name}.lock")
-        self._holder = folder / f"{name}.holder"
-        self._queue = folder / f"{name}.queue"
-        self._ticket: Path | None = None
+    def __init__(self, device: str, uuid: str = "") -> None:
+        """`uuid` is that of the GPU; without one the device is this user's own affair. Raises `UserError`."""
+        if uuid:
+            self._folder, self._name = _shared_folder(), uuid
+        else:
+            folder = state_folder() / "devices"
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folder, self._name = _opened(folder), f"{socket.gethostname()}-{device.replace(':', '-')}"
+        self._process = f"{os.getpid()}-{psutil.Process().create_time()}"
+        self._lock: int | None = None  # the file, while this holds the device
+        self._ticket = ""
 
     def try_acquire(self, run_name: str) -> bool:
         """Take the device if it is free and nobody came earlier; queue otherwise."""
         with suppress(OSError):  # without a ticket, as on a full disk, the first to look takes the device
-            if self._ticket is None:
-                self._queue.mkdir(exist_ok=True)
-                ticket = self._queue / f"{time.time_ns():020d}-{os.getpid()}-{psutil.Process().create_time()}"
-                ticket.touch()
-                self._ticket = ticket
-            if self._someone_came_earlier(self._ticket):
+            if self._own_ticket() is None:
+                self._ticket = f"{time.time_ns():020d}-{self._process}-{id(self)}"
+                self._write(self._path_of(self._ticket), b"")
+            if self._someone_came_earlier():
                 return False
+        file = self._open_lock()
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
             return False
+        self._lock = file
         self.leave_queue()
-        self._holder.write_text(f"{run_name}\n{os.getpid()}\n", encoding="utf-8")
+        with suppress(OSError):
+            self._write(self._holder_file(os.geteuid()), json.dumps({"run": run_name, "pid": os.getpid()}).encode())
         return True
 
-    def _someone_came_earlier(self, own: Path) -> bool:
-        for name in sorted(os.listdir(self._queue)):
-            if name >= own.name:
-                return False
-            try:
-                _, pid, started = name.split("-")
-                waits = process_matches(int(pid), float(started))
-            except ValueError:
-                waits = False
-            if waits:
-                return True
-            (self._queue / name).unlink(missing_ok=True)  # of a process that was killed
-        return False
+    def is_free(self) -> bool:
+        """Whether nobody holds the device and nobody waits for it."""
+        if self._tickets():
+            return False
+        file = self._open_lock()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(file)  # which unlocks it
+        return True
+
+    def holder(self) -> Holder | None:
+        """Return who holds the device, as far as known."""
+        found: list[tuple[bool, float, Holder]] = []
+        for name in self._names("holder."):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._folder)
+                try:
+                    about = os.fstat(file)
+                    if stat.S_ISREG(about.st_mode) and name == self._holder_file(about.st_uid):
+                        content = json.loads(os.read(file, SMALL))
+                        alive = psutil.pid_exists(int(content["pid"]))
+                        found.append((alive, about.st_mtime, Holder(str(content["run"]), about.st_uid)))
+                finally:
+                    os.close(file)
+        return max(found, key=lambda each: each[:2])[2] if found else None
+
+    def place(self) -> int:
+        """Return the place in the queue, 1 for the next one to be served, 0 outside of it."""
+        own = self._own_ticket()
+        return 0 if own is None else 1 + sum(name < own for name in self._tickets())
+
+    def advance(self) -> bool:
+        """Take the first of the places that this user's runs have in the queue; return whether this one was not there yet.
+
+        The others of this user's move back by one, so that nobody else waits longer.
+        """
+        own = self._own_ticket()
+        if own is None:
+            return False
+        mine = [name for name in self._tickets() if self._user_of(name) == os.geteuid() and name <= own]
+        for name, place in zip(mine, [*mine[1:], mine[0]], strict=True):
+            with suppress(OSError):  # who has just left need not move
+                self._rename(name, f"{place.partition('-')[0]}-{name.partition('-')[2]}")
+        return len(mine) > 1
+
+    def _rename(self, ticket: str, changed: str) -> None:
+        if ticket != changed:
+            source, target = self._path_of(ticket), self._path_of(changed)
+            os.rename(source, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def leave_queue(self) -> None:
         """Give the ticket back, if there is one."""
-        if self._ticket is not None:
+        if (own := self._own_ticket()) is not None:
             with suppress(OSError):
-                self._ticket.unlink()
-            self._ticket = None
-
-    def holder(self) -> str:
-        """Return the name of the run that holds the device, as far as known."""
-        try:
-            return self._holder.read_text(encoding="utf-8").partition("\n")[0]
-        except OSError:
-            return ""
+                os.unlink(self._path_of(own), dir_fd=self._folder)
+        self._ticket = ""
 
     def release(self) -> None:
         self.leave_queue()
-        self._lock.release(force=True)
+        if self._lock is not None:
+            with suppress(OSError):
+                os.unlink(self._holder_file(os.geteuid()), dir_fd=self._folder)
+            os.close(self._lock)
+            self._lock = None
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.release()
+        os.close(self._folder)
+
+    # -- the queue ------------------------------------------------------------------------------------------------
+
+    def _tickets(self) -> list[str]:
+        """List the tickets of living processes, the earliest first; what is left of others is removed where it may be."""
+        found = []
+        for name in sorted(name.partition(".wait.")[2] for name in self._names("wait.")):
+            try:
+                _, pid, started, _ = name.split("-")
+                waits = process_matches(int(pid), float(started)) and self._is_owner(int(pid), name)
+            except ValueError:
+                waits = False
+            if waits:
+                found.append(name)
+            else:
+                with suppress(OSError):  # another user's cannot be removed, and counts for nothing
+                    os.unlink(self._path_of(name), dir_fd=self._folder)
+        return found
+
+    def _someone_came_earlier(self) -> bool:
+        own = self._own_ticket()
+        return own is not None and any(name < own for name in self._tickets())
+
+    def _own_ticket(self) -> str | None:
+        """Return the ticket's name, which another run that advances may have changed."""
+        if not self._ticket:
+            return None
+        owner = self._ticket.partition("-")[2]
+        names = (name.partition(".wait.")[2] for name in self._names("wait."))
+        return next((name for name in names if name.partition("-")[2] == owner), None)
+
+    def _user_of(self, ticket: str) -> int | None:
+        with suppress(OSError):
+            return os.stat(self._path_of(ticket), dir_fd=self._folder, follow_symlinks=False).st_uid
+        return None
+
+    def _is_owner(self, pid: int, ticket: str) -> bool:
+        """Whether a process belongs to the user who left a ticket in its name."""
+        with suppress(psutil.Error):
+            return self._user_of(ticket) in psutil.Process(pid).uids()
+        return False
+
+    def _path_of(self, ticket: str) -> str:
+        return f"{self._name}.wait.{ticket}"
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    def _names(self, kind: str) -> list[str]:
+        return [name for name in os.listdir(self._folder) if name.startswith(f"{self._name}.{kind}")]
+
+    def _holder_file(self, user: int) -> str:
+        return f"{self._name}.holder.{user}"
+
+    def _open_lock(self) -> int:
+        """Open the lock's file. Another user's can be read, which is all that locking takes."""
+        name, flags = f"{self._name}.lock", os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        for flags_of_try in (os.O_RDONLY, os.O_RDONLY | os.O_CREAT | os.O_EXCL, os.O_RDONLY):
+            with suppress(FileNotFoundError, FileExistsError):
+                try:
+                    file = os.open(name, flags | flags_of_try, 0o644, dir_fd=self._folder)
+                except OSError as error:
+                    if isinstance(error, FileNotFoundError | FileExistsError):
+                        raise
+                    raise UserError(f"The lock {name} cannot be opened: {error.strerror}.") from None
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    os.close(file)
+                    raise UserError(f"The lock {name} is no file. Remove it.")
+                return file
+        raise UserError(f"The lock {name} cannot be made.")
+
+    def _write(self, name: str, content: bytes) -> None:
+        """Write a file of this user's: what has its name is replaced, never written into."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._folder)
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=self._folder)
+        try:
+            os.write(file, content)
+        finally:
+            os.close(file)
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _shared_folder() -> int:
+    """Open the folder of the GPUs' locks, which every user may write to and in which nobody may remove another's files."""
+    folder = locks_folder()
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            folder.chmod(0o1777)
+        opened = _opened(folder)
+    except OSError as error:
+        raise UserError(f"The locks of the GPUs are in {folder}, which cannot be used: {error.strerror}.") from None
+    about = os.fstat(opened)
+    if about.st_uid not in (0, os.geteuid()) and about.st_mode & 0o1007 != 0o1007:
+        os.close(opened)
+        raise UserError(
+            f"The locks of the GPUs are in {folder}, which belongs to {user_name(about.st_uid)} and is closed to others. "
+            "Have it removed, or name another folder that all users of this machine share by TORCHTTY_LOCKS."
+        )
+    return opened
+
+
+def free_device(wish: str) -> torch.device:
+    """Return the device called `wish`; `auto` takes the GPU with most free memory of those that no run holds or waits for."""
+    device = choose_device(wish)
+    if wish == "auto" and device.type == "cuda":
+        for gpu in roomiest(visible_gpus()):
+            lock = DeviceLock(gpu.device, gpu.uuid)
+            try:
+                if lock.is_free() and gpu.index < torch.cuda.device_count():
+                    return torch.device("cuda", gpu.index)
+            finally:
+                lock.close()
+    return device
 
 
 def run_lock(run_folder: Path) -> FileLock:

@@ -36,6 +36,9 @@ class Dispatcher:
         self.release_requested = False
         self.last_request = time.monotonic()
         self._acquire_device, self._release_device = acquire_device, release_device
+        self.advance: Callable[[], bool] = lambda: (
+            False
+        )  # go ahead of this user's other runs in the queue; false: none is
         self._loop: Loop | None = None  # none until model and data are built
         self._paused = False
         self._looked = 0.0
@@ -103,6 +106,13 @@ class Dispatcher:
                 self._paused = False
             case requests.Pause():
                 self._fail(request, f"The run is {self.writer.status.state.value}: only a run that trains can pause.")
+            case requests.Advance():
+                if self.advance():
+                    self.writer.event(Answered(id=request.id, request=request.type))
+                elif self.writer.status.state is RunState.QUEUED:
+                    self._fail(request, "No other run of yours waits before this one.")
+                else:
+                    self._fail(request, f"The run is {self.writer.status.state.value}: it does not wait for a device.")
             case _ if self._loop is None:
                 self._fail(request, "The run has not started yet.")
             case requests.Edit() if not self.writer.status.state.is_live:

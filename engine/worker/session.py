@@ -30,7 +30,7 @@ from torchtty.engine.contract.settings.configuration import ConfigurationError, 
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
-from torchtty.engine.devices import check_precision, choose_device
+from torchtty.engine.devices import check_precision, choose_device, gpu_uuid, open_device
 from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
 from torchtty.engine.training.inheritance import first_step_of, taken_over
 from torchtty.engine.training.loop import Loop, steps_of
@@ -38,7 +38,7 @@ from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.mirrors import SINKS, Mirror
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
 from torchtty.engine.training.task import DrawsRandomly, build_task
-from torchtty.engine.worker.device_queue import DeviceLock, run_lock
+from torchtty.engine.worker.device_queue import DeviceLock, free_device, run_lock
 from torchtty.engine.worker.notification import Notifier
 from torchtty.engine.worker.replayer import Replayer
 from torchtty.engine.worker.requests import Dispatcher
@@ -172,14 +172,16 @@ class Session:
         if self.mode is not Mode.SERVE:
             refuse_missing_mirror(configuration)
         saved = self._checkpoint() if self.mode is not Mode.TRAIN else None
-        training = configuration.sections()["training"]
-        device = str(choose_device(training.device if isinstance(training, TrainingBase) else "cpu"))
-        self.writer.note(device=device)
-        self._device_lock = DeviceLock(device)
-        if self.mode is not Mode.SERVE and not self._acquire_device():
-            self.writer.state(RunState.STOPPED)
-            self._notifier.ended(self.writer.status)
-            return 0
+        configuration, placed = self._placed(configuration)
+        device = str(placed)
+        self.writer.note(device=device, gpu=gpu_uuid(placed))
+        if self.mode is not Mode.SERVE:
+            self._device_lock = DeviceLock(device, gpu_uuid(placed))
+            if not self._acquire_device():
+                self.writer.state(RunState.STOPPED)
+                self._notifier.ended(self.writer.status)
+                return 0
+        open_device(placed)
         task = build_task(
             configuration,
             saved.tokenizer if saved else None,
@@ -245,6 +247,15 @@ class Session:
             changed = training.model_copy(update={"device": "auto", "precision": "float32"})
             return configuration.model_copy(update={"training": changed})
         return configuration
+
+    def _placed(self, configuration: Configuration) -> tuple[Configuration, torch.device]:
+        """Choose the device, for as long as this worker works on the run; return the configuration that names it."""
+        training = configuration.sections()["training"]
+        if not isinstance(training, TrainingBase):
+            return configuration, torch.device("cpu")
+        device = free_device(training.device) if self.mode is not Mode.SERVE else choose_device(training.device)
+        named = training.model_copy(update={"device": str(device)})
+        return configuration.model_copy(update={"training": named}), device
 
     def _train(self, loop: Loop) -> None:
         for path, value in self.edits.items():
@@ -335,20 +346,24 @@ class Session:
     def _acquire_device(self) -> bool:
         """Take the device; while another run holds it, stand in the queue. Returns False if told to stop meanwhile."""
         assert self._device_lock is not None
-        queued = False
-        while not self._device_lock.try_acquire(self.run.name):
-            holder = self._device_lock.holder()
-            if not queued or (holder and holder != self.writer.status.waiting_for):
+        lock, queued = self._device_lock, False
+        self.requests.advance = lock.advance
+        while not lock.try_acquire(self.run.name):
+            holder, place, status = str(lock.holder() or ""), lock.place(), self.writer.status
+            if not queued or (holder and holder != status.waiting_for):
                 queued = True
-                self.writer.change(waiting_for=holder)
-                self.writer.state(RunState.QUEUED, f"Waiting for {holder}, which uses the device.")
+                self.writer.note(waiting_for=holder, place=place)
+                what = f"{holder or 'another run'}, which uses {status.device}"
+                self.writer.state(RunState.QUEUED, f"Waiting for {what}.")
+            elif place != status.place:
+                self.writer.change(place=place)
             self.requests.obey_all()
             if self.requests.stop_requested:
-                self._device_lock.leave_queue()
-                self.writer.note(waiting_for="")
+                lock.leave_queue()
+                self.writer.note(waiting_for="", place=0)
                 return False
             time.sleep(POLL)
-        self.writer.note(waiting_for="")
+        self.writer.note(waiting_for="", place=0)
         return True
 
     def _release_device(self) -> None:

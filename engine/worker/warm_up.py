@@ -10,27 +10,20 @@ from typing import Any
 
 import torch
 
-from torchtty.engine.devices import choose_device, describe_devices, synchronise
+from torchtty.engine.devices import choose_device, describe_devices
 
 
 def warm_up() -> dict[str, Any]:
-    """Run one tiny training step on the default device; return versions and devices."""
+    """Run one tiny training step on the CPU, so that no GPU is opened before a run needs it; return versions and devices."""
     began = time.perf_counter()
-    device = choose_device("auto")
-    layer = torch.nn.Linear(8, 8).to(device)
+    layer = torch.nn.Linear(8, 8)
     # These also import what torch loads lazily with its first optimizer.
-    for optimizer in (
-        torch.optim.AdamW(layer.parameters(), fused=device.type != "mps"),
-        torch.optim.SGD(layer.parameters()),
-    ):
-        loss = torch.nn.functional.cross_entropy(
-            layer(torch.randn(4, 8, device=device)), torch.zeros(4, dtype=torch.int64, device=device)
-        )
+    for optimizer in (torch.optim.AdamW(layer.parameters(), fused=True), torch.optim.SGD(layer.parameters())):
+        loss = torch.nn.functional.cross_entropy(layer(torch.randn(4, 8)), torch.zeros(4, dtype=torch.int64))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-    synchronise(device)
     for module in (
         "torchtty.engine.worker.session",
         "torchtty.engine.training.counting",
@@ -48,6 +41,6 @@ def warm_up() -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "devices": describe_devices(),
-        "device": str(device),
+        "device": str(choose_device("auto")),
         "seconds": round(time.perf_counter() - began, 3),
     }

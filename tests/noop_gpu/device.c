@@ -14,7 +14,7 @@ enum { MOST_DEVICES = 16, HEADER = 512 };
 
 /* -- what is counted: read by noop_count("launches") through ctypes, or from the file that NOOP_COUNTS names at the end -- */
 
-static long launches, waits, copies, captures, captured_launches, graph_launches;
+static long launches, waits, copies, captures, captured_launches, graph_launches, opened;
 
 static const struct { const char *name; long *count; } COUNTS[] = {
     {"launches", &launches},                   /* kernels, library calls and fills that the host asked for one by one */
@@ -23,6 +23,7 @@ static const struct { const char *name; long *count; } COUNTS[] = {
     {"captures", &captures},                   /* of a stream into a graph */
     {"captured_launches", &captured_launches}, /* launches that went into a graph */
     {"graph_launches", &graph_launches},       /* replays of a graph */
+    {"opened", &opened},                       /* devices with a context, a bit for each */
 };
 enum { KINDS = sizeof COUNTS / sizeof *COUNTS };
 
@@ -44,6 +45,10 @@ __attribute__((destructor)) static void write_counts(void) {
 /* -- devices -- */
 
 static __thread int current;
+
+/* A device is open once something was done that needs a context on it, which costs a real one some 400 MB: as a bit for each. */
+static void open_current(void) { opened |= 1L << current; }
+int noop_is_open(int device) { return opened >> device & 1; }
 
 static int number(const char *name, int otherwise) { return getenv(name) ? atoi(getenv(name)) : otherwise; }
 
@@ -80,7 +85,7 @@ int cudaGetDeviceCount(int *count) {
     return *count ? SUCCESS : 100; /* cudaErrorNoDevice */
 }
 int cudaGetDevice(int *device) { *device = current; return SUCCESS; }
-int cudaSetDevice(int device) { current = device; return SUCCESS; }
+int cudaSetDevice(int device) { current = device; open_current(); return SUCCESS; }
 int cudaDriverGetVersion(int *version) { *version = 13020; return SUCCESS; }
 int cudaRuntimeGetVersion(int *version) { *version = 13020; return SUCCESS; }
 int cudaDeviceCanAccessPeer(int *can, int a, int b) { *can = 0; return SUCCESS; }
@@ -108,6 +113,7 @@ static size_t used[MOST_DEVICES];
 struct header { void *raw; size_t bytes; int device; };
 
 static int allocate(void **pointer, size_t bytes) {
+    open_current();
     if (used[current] + bytes > noop_bytes()) { *pointer = NULL; return OUT_OF_MEMORY; }
     char *raw = calloc(1, bytes + 2 * HEADER);
     if (!raw) { *pointer = NULL; return OUT_OF_MEMORY; }
@@ -129,12 +135,13 @@ int cudaMallocAsync(void **pointer, size_t bytes, void *stream) { return allocat
 int cudaMallocManaged(void **pointer, size_t bytes, unsigned flags) { return allocate(pointer, bytes); }
 int cudaFree(void *pointer) { return release(pointer); }
 int cudaFreeAsync(void *pointer, void *stream) { return release(pointer); }
-int cudaMemGetInfo(size_t *left, size_t *total) { *total = noop_bytes(); *left = *total - used[current]; return SUCCESS; }
+int cudaMemGetInfo(size_t *left, size_t *total) { open_current(); *total = noop_bytes(); *left = *total - used[current]; return SUCCESS; }
 
 static void *pinned[1 << 16];
 static int pinned_count;
 
 int cudaHostAlloc(void **pointer, size_t bytes, unsigned flags) {
+    open_current();
     *pointer = calloc(1, bytes + HEADER);
     if (*pointer && pinned_count < 1 << 16) pinned[pinned_count++] = *pointer;
     return *pointer ? SUCCESS : OUT_OF_MEMORY;
@@ -172,11 +179,13 @@ static int wait_for(void *stream) {
 }
 static struct stream *captured_stream;
 static int wait_for_all(void) {
+    open_current();
     waits++;
     if (capturing) { captured_stream->status = 2; return CAPTURE_UNSUPPORTED; }
     return SUCCESS;
 }
 static int launch(void *stream) {
+    open_current();
     if (of(stream)->status) {
         captured_launches++;
         of(stream)->graph->launches++;
@@ -188,7 +197,7 @@ static int launch(void *stream) {
 /* A library call names its stream by a handle; torch launches on one stream at a time, so a capture has them all. */
 int noop_library_call(void) { return launch(capturing ? captured_stream : NULL), SUCCESS; }
 
-int cudaStreamCreateWithPriority(void **stream, unsigned flags, int priority) { *stream = calloc(1, 4096); return SUCCESS; }
+int cudaStreamCreateWithPriority(void **stream, unsigned flags, int priority) { open_current(); *stream = calloc(1, 4096); return SUCCESS; }
 int cudaStreamCreateWithFlags(void **stream, unsigned flags) { *stream = calloc(1, 4096); return SUCCESS; }
 int cudaStreamGetPriority(void *stream, int *priority) { *priority = 0; return SUCCESS; }
 int cudaEventCreateWithFlags(void **event, unsigned flags) { *event = calloc(1, 64); return SUCCESS; }

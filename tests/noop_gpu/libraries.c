@@ -5,6 +5,7 @@
 #include <cudnn_version.h>
 
 int noop_library_call(void);
+int noop_is_open(int device);
 int noop_visible(int places[16]);
 
 static int handle(void **made) { *made = calloc(1, 4096); return 0; }
@@ -94,7 +95,7 @@ int cuDriverGetVersion(int *version) { *version = 13020; return 0; }
 int cuDeviceGet(int *device, int index) { *device = index; return 0; }
 int cuDeviceGetCount(int *count) { int places[16]; *count = noop_visible(places); return 0; }
 int cuDeviceGetAttribute(int *value) { *value = 1; return 0; }
-int cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) { *flags = 0; *active = 1; return 0; }
+int cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) { *flags = 0; *active = noop_is_open(device); return 0; }
 int cuDevicePrimaryCtxRetain(void **made, int device) { *made = context; return 0; }
 int cuCtxGetCurrent(void **made) { *made = context; return 0; }
 int cuCtxSetCurrent(void *set) { return 0; }

@@ -22,7 +22,7 @@ from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.family import Family
 from torchtty.tui.cli.console import messages, output
-from torchtty.tui.format import count, duration, measures, rate
+from torchtty.tui.format import behind, count, duration, measures, rate
 
 INTERVAL = 0.1  # seconds between two looks at the run
 GRACE = 2.0  # seconds for the last lines to arrive after a run has ended, or after its worker has
@@ -66,9 +66,7 @@ def display(name: str, family: Family, *, results_on_stdout: bool = False) -> "I
 
 def describe(status: Status) -> str:
     """Return a run's state in a few words."""
-    if status.state is RunState.QUEUED and status.waiting_for:
-        return f"queued behind {printable(status.waiting_for)}"
-    return status.state.value
+    return status.state.value + (behind(status) if status.state is RunState.QUEUED else "")
 
 
 def remaining(status: Status) -> str:

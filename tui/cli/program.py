@@ -146,6 +146,14 @@ def pause(run: Run) -> int:
 
 
 @app.command(rich_help_panel=TRAIN)
+def advance(run: Run) -> int:
+    """Let a queued run go ahead of your other runs that wait for the same device."""
+    from torchtty.tui.cli.requests import advance
+
+    return advance(run)
+
+
+@app.command(rich_help_panel=TRAIN)
 def set(
     run: Run,
     changes: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE …", help="Such as learning_rate=3e-4.")],
@@ -253,15 +261,16 @@ def diagnose(run: Run, as_json: AsJson = False) -> int:
     return diagnose(run, as_json=as_json)
 
 
-@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=INSPECT)
+@app.command(rich_help_panel=INSPECT)
 def lens(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[LENS [RUN [--option VALUE …]]]")] = None,
+    lens: Annotated[Given, _place("[LENS]", "What to look at; without one they are listed.")] = None,
+    run: Annotated[Given, _place("[RUN]", "A run's name, the beginning of one, or latest.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Look into a run's model, also while it trains; 'lens' lists the lenses, 'lens NAME --help' the options of one."""
-    from torchtty.tui.cli.lens import lens
+    """Look into a run's model, also while it trains: 'lens shapes RUN' lists its layers."""
+    from torchtty.tui.cli.requests import lens as look_into
 
-    return lens(arguments or [], as_json=as_json)
+    return look_into(lens, run, as_json=as_json)
 
 
 @app.command(rich_help_panel=INSPECT)

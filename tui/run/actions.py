@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WORKER_TIMEOUT = 30.0  # seconds until another worker is called for a run that still has none
 
 RELEASE = "Release the model of a finished run from memory"
+ADVANCE = "Go ahead of your other runs that wait for the same device"
 
 # Pairs that share a key: `check_action` enables the one that fits the run on the screen, and the help shows only that.
 # The key of the prompt has priority: it has moved the focus before the letters typed behind it are given to a widget.
@@ -52,12 +53,10 @@ STEERING: list[BindingType] = [
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
 SAVE, CANCEL = "Save all samples to a file in the run's folder", "Cancel the sample, or leave the prompt"
-INSIDE = "Look into the model with a lens beside the curve, or close that again"
 BINDINGS: list[BindingType] = [
     *STEERING,
     Binding("t", "test", "test", id="run.test", tooltip="Evaluate the test split with the best weights so far"),
     Binding("t", "explain_no_test", show=False),
-    Binding("i", "inside", "inside", id="run.inside", tooltip=INSIDE),
     Binding("c", "next_chart", "chart", id="run.next_chart", tooltip="Show the next chart of the run"),
     Binding("ctrl+y", "copy", "copy", id="run.copy", show=False, tooltip="Copy the latest sample"),
     Binding("w", "write", "save samples", show=False, id="run.write", tooltip=SAVE),
@@ -134,6 +133,16 @@ def release(snapshot: "RunSnapshot") -> Effect:
     if refusal := snapshot.refusal(Action.RELEASE):
         return Effect(sentence=refusal)
     return Effect(requests.Release(), sentence="The model is released from memory; a prompt loads it again.")
+
+
+def advance(snapshot: "RunSnapshot") -> Effect:
+    """Let a run that waits for its device go ahead of the other ones of its user that wait for it."""
+    from torchtty.engine.contract.run import requests
+    from torchtty.engine.contract.run.snapshot import Action
+
+    if refusal := snapshot.refusal(Action.ADVANCE):
+        return Effect(sentence=refusal)
+    return Effect(requests.Advance(), sentence="It goes ahead of your other runs in the queue.")
 
 
 class WorkerCall:

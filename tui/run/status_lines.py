@@ -10,7 +10,7 @@ from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import metric_named
-from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, rate, state_words
+from torchtty.tui.format import STATE_LOOKS, behind, duration, loss, measures, rate, state_words
 from torchtty.tui.run.advice import proposal, quiet_line
 
 FULL, HALF = "━", "╸"
@@ -53,8 +53,7 @@ def headline(snapshot: RunSnapshot, pending: str) -> Content:
     status = snapshot.status
     look = STATE_LOOKS[status.state]
     word = f"{look.word}, {pending}" if pending else state_words(status)
-    if status.waiting_for:
-        word += f" behind {printable_line(status.waiting_for)}"
+    word += behind(status)
     facts = []
     if snapshot.family is not None:
         facts += [snapshot.family.title, printable_line(snapshot.dataset)]
@@ -142,7 +141,8 @@ def explanation(snapshot: RunSnapshot) -> str:
     """Explain the state of a run and name the key to press; empty if its name is enough."""
     state, message = snapshot.state, _sentence(snapshot.status.message.strip())
     if state is RunState.QUEUED:
-        return f"Waits for {snapshot.status.waiting_for or 'another run'}, which holds the device."
+        first = " f in Runs lets it go before your others." if snapshot.status.place > 1 else ""
+        return f"Waits for {snapshot.status.waiting_for or 'another run'}, which holds the device.{first}"
     if state is RunState.PAUSED:
         return message or "Paused · space continues"
     if state in ENDED_EARLY and snapshot.can_resume:

@@ -1,5 +1,6 @@
 """The Runs screen: a table of all runs, and beside or over it one run, its details, or a comparison."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
@@ -19,7 +20,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.run import actions
-from torchtty.tui.run.actions import RELEASE
+from torchtty.tui.run.actions import ADVANCE, RELEASE
 from torchtty.tui.run.curves import ChartView
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.comparison import Comparison
@@ -59,6 +60,7 @@ class RunsScreen(Screen[None]):
         Binding("n", "new_like", "new run like this", id="runs.new_like", tooltip=NEW_LIKE),
         Binding("b", "fork", "fork", id="runs.fork", tooltip="Begin a new run at the run's latest checkpoint"),
         Binding("ctrl+r", "release", "release", id="runs.release", show=False, tooltip=RELEASE),
+        Binding("f", "advance", "go first", id="runs.advance", show=False, tooltip=ADVANCE),
         Binding("u", "unmark", "unmark", id="runs.unmark", show=False, tooltip="Remove all marks"),
         Binding(
             "c", "metric", "another metric", id="runs.metric", show=False, tooltip="Compare another metric of the runs"
@@ -271,8 +273,15 @@ class RunsScreen(Screen[None]):
 
     def action_release(self) -> None:
         """Let the model of the run under the cursor go."""
+        self._ask(actions.release)
+
+    def action_advance(self) -> None:
+        """Let the run under the cursor go ahead of the others that wait."""
+        self._ask(actions.advance)
+
+    def _ask(self, action: Callable[[RunSnapshot], actions.Effect]) -> None:
         if row := self.runs_list.table.current:
-            effect = actions.release(row.snapshot)
+            effect = action(row.snapshot)
             try:
                 if effect.request is not None:
                     row.run.send(effect.request)
@@ -347,6 +356,9 @@ class RunsScreen(Screen[None]):
         if action == "release":
             row = self.runs_list.table.current
             return row is not None and row.snapshot.offers(Action.RELEASE)
+        if action == "advance":
+            row = self.runs_list.table.current
+            return row is not None and row.snapshot.offers(Action.ADVANCE)
         if action in ("delete", "details", "overlay", "unmark", "rename", "export"):
             return self.pane is None or self.has_class("-split") or self.pane != RUN
         return True

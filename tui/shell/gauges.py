@@ -1,30 +1,46 @@
-"""What the machine is doing: processor, memory and, where there is one, the NVIDIA GPU."""
+"""What the machine is doing: processor, memory and, where there is one, the NVIDIA GPU of the run on the screen."""
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torchtty.engine.contract.gpus import Load
 
 INTERVAL = 2.0  # seconds between two samples
 GIB = 1024**3
 
 
+class Watched(NamedTuple):
+    """The GPU of a run: its number there, such as `cuda:1`, and its UUID, by which it is found here."""
+
+    device: str
+    uuid: str
+
+
 @dataclass(frozen=True)
 class Reading:
-    """One sample. Memory in bytes, use in per cent."""
+    """One sample. Memory in bytes, use in per cent; `gpu` is what the device called `device` is doing."""
 
     cpu: float
     memory_used: int
     memory_total: int
-    gpu: float | None = None
-    gpu_memory_used: int = 0
-    gpu_memory_total: int = 0
+    device: str = ""
+    gpu: "Load | None" = None
 
     def text(self, *, short: bool = False) -> str:
-        """Write the reading on one line: `cuda:0 41 % 3.1/80 GB  cpu 12 %  5.2/23 GB`."""
+        """Write the reading on one line: `cuda:1 41 % 3.1/80 GB 62 °C 214 W  cpu 12 %  mem 5.2/23 GB`."""
         parts = []
-        if self.gpu is not None:
-            parts.append(f"cuda:0 {self.gpu:.0f} % {_of(self.gpu_memory_used, self.gpu_memory_total)}")
+        if (gpu := self.gpu) is not None:
+            figures = [
+                self.device,
+                "" if gpu.use is None else f"{gpu.use:.0f} %",
+                _of(gpu.memory_used, gpu.memory_total),
+                "" if gpu.temperature is None else f"{gpu.temperature} °C",
+                "" if gpu.watts is None else f"{gpu.watts:.0f} W",
+            ]
+            parts.append(" ".join(filter(None, figures)))
         if self.gpu is None or not short:
             parts.append(f"cpu {self.cpu:.0f} %")
             parts.append(f"mem {_of(self.memory_used, self.memory_total)}")
@@ -36,10 +52,14 @@ def _of(used: int, total: int) -> str:
 
 
 class Gauges(threading.Thread):
-    """Samples the machine every two seconds and delivers each reading, until stopped."""
+    """Samples the machine every two seconds and delivers each reading, until stopped.
+
+    Of several GPUs the one of `watched` is read, else the one with most free memory, which the next run would get.
+    """
 
     def __init__(self, deliver: Callable[[Reading], object]) -> None:
         super().__init__(name="gauges", daemon=True)
+        self.watched: Watched | None = None
         self._deliver = deliver
         self._stopped = threading.Event()
 
@@ -50,30 +70,18 @@ class Gauges(threading.Thread):
         import psutil
 
         psutil.cpu_percent()  # the first call only sets the mark that the next one measures from
-        gpu = _first_gpu()
         while not self._stopped.wait(INTERVAL):
             memory = psutil.virtual_memory()
             reading = Reading(psutil.cpu_percent(), memory.total - memory.available, memory.total)
-            if gpu is not None:
-                reading = gpu(reading)
-            self._deliver(reading)
+            self._deliver(with_gpu(reading, self.watched))
 
 
-def _first_gpu() -> Callable[[Reading], Reading] | None:
-    """Return a function that adds the first GPU's figures to a reading; None without a GPU or its driver."""
-    try:
-        import pynvml
+def with_gpu(reading: Reading, watched: Watched | None) -> Reading:
+    """Add what the watched GPU is doing to a reading, or the roomiest one; nothing without a GPU or its driver."""
+    from torchtty.engine.contract.gpus import load_of, roomiest, visible_gpus
 
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-    except Exception:  # the library raises its own errors, and OSError where the driver is absent
-        return None
-
-    def add(reading: Reading) -> Reading:
-        with suppress(pynvml.NVMLError):
-            use, memory = pynvml.nvmlDeviceGetUtilizationRates(handle), pynvml.nvmlDeviceGetMemoryInfo(handle)
-            figures = {"gpu_memory_used": int(memory.used), "gpu_memory_total": int(memory.total)}
-            return replace(reading, gpu=float(use.gpu), **figures)
-        return reading
-
-    return add
+    if watched is not None and (load := load_of(watched.uuid)) is not None:
+        return replace(reading, device=watched.device, gpu=load)
+    for gpu in roomiest(visible_gpus()):
+        return replace(reading, device=gpu.device, gpu=load_of(gpu.uuid))
+    return reading

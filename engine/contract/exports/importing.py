@@ -233,7 +233,7 @@ def _settle(run: RunDirectory, archive: Path) -> None:
         folder.mkdir(exist_ok=True)
         folder.chmod(mode)
     status = run.written_status()
-    gone = {"pid": 0, "process_started": 0.0, "host": "", "serving": False, "waiting_for": ""}
+    gone = {"pid": 0, "process_started": 0.0, "host": "", "serving": False, "waiting_for": "", "place": 0, "gpu": ""}
     if status.state.is_live:
         state = RunState.STOPPED if run.checkpoints() else RunState.LOST
         gone |= {

@@ -82,16 +82,11 @@ class Export(_Request):
 
 
 class Lens(_Request):
-    """Look into the model: compute the lens called `name`.
-
-    `options` are those of the lens's declaration; what is left out takes its default. One that is `live` is asked again and
-    again: nothing is reported on the way, and its result replaces the one before in the same file.
-    """
+    """Look into the model: compute the lens called `name`."""
 
     type: Literal["lens"] = "lens"
     name: str
     options: dict[str, bool | int | float | str] = {}
-    live: bool = False
 
 
 class Cancel(_Request):
@@ -107,13 +102,19 @@ class Release(_Request):
     type: Literal["release"] = "release"
 
 
+class Advance(_Request):
+    """Go ahead of the other runs of this user that wait for the same device."""
+
+    type: Literal["advance"] = "advance"
+
+
 class Test(_Request):
     """Evaluate the test split with the best weights."""
 
     type: Literal["test"] = "test"
 
 
-Request = Pause | Continue | Stop | Checkpoint | Edit | Sample | Export | Lens | Cancel | Release | Test
+Request = Pause | Continue | Stop | Checkpoint | Edit | Sample | Export | Lens | Cancel | Release | Advance | Test
 _ORDER = itertools.count()
 
 

@@ -49,6 +49,7 @@ class Status(BaseModel):
     heartbeat: float = 0.0
     serving: bool = False  # training is over and the model is still in memory, ready for samples
     device: str = ""
+    gpu: str = ""  # its UUID, where it is a CUDA GPU
     parameters: int | None = None
     seconds: float = 0.0  # time spent training, pauses left out
     steps_per_second: float | None = None
@@ -56,6 +57,7 @@ class Status(BaseModel):
     best: float | None = None  # the lowest value of the family's watched metric, and the step that had it
     best_step: int | None = None
     waiting_for: str = ""  # the run that holds the device, while this one is queued
+    place: int = 0  # its place in the queue then, 1 for the next to be served
     unreachable: bool = False  # it failed because something it needs cannot be fetched from here
     message: str = ""  # why the run failed, or what else a person should know
     max_seconds: float | None = None  # of training, after which it ends

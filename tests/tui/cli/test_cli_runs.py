@@ -120,6 +120,7 @@ def test_a_stopped_run_is_not_resumed_to_fewer_steps_than_it_has_done(
         ("resume", RunState.RUNNING, True, 1, "one is running already."),
         ("release", RunState.RUNNING, True, 1, "one is running and needs its model: stop it first."),
         ("release", RunState.FINISHED, True, 0, "one is finished, and its model is not in memory."),
+        ("advance", RunState.RUNNING, True, 1, "one is running: it does not wait for a device."),
         ("resume", RunState.STOPPED, False, 1, "one has no checkpoint to resume from."),
         ("sample", RunState.STOPPED, False, 1, "one has no checkpoint, so there is no model to load."),
         ("resume", RunState.FINISHED, True, 2, "one has done 1,000 steps already: add --training.max_steps"),
