@@ -18,7 +18,7 @@ from torchtty.tui.modes import MODES
 
 # What a key belongs to, by the first word of its binding's id, in the order in which they are named. Keys of other
 # places come between the first and the last group, in the order of the focus.
-FIRST = ("form", "run", "runs", "train", "table", "hand")
+FIRST = ("form", "run", "runs", "train", "table", "numbers", "hand", "losses")
 LAST = ("app",)
 RIGHT = (*(f"mode.{mode.name}" for mode in MODES), "app.quit", "app.help", "app.palette")  # stand at the right end
 # Where the line is too short for all, keys are taken in this order; those that are not named come after these.
@@ -35,6 +35,10 @@ MOST_WANTED = (
     "hand.follow",
     "hand.back",
     "hand.slip",
+    "numbers.up",
+    "losses.edit",
+    "losses.trial",
+    "losses.leave",
     "train.start",
     "train.drop_fork",
     "app.help",
