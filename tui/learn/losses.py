@@ -80,7 +80,7 @@ class LossesPage(Vertical):
                 for name in ("prediction", "target"):
                     with Horizontal(classes="numbers"):
                         yield Static(id=f"{name}-name")
-                        yield NumbersInput(id=f"{name}-numbers", compact=True)
+                        yield NumbersInput(id=f"{name}-numbers", compact=True, select_on_focus=False)
                 yield Static(id="loss-result")
                 yield Static(id="loss-note")
                 yield PlaneView()
