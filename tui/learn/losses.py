@@ -86,6 +86,7 @@ class LossesPage(Vertical):
                 yield PlaneView()
 
     def on_mount(self) -> None:
+        self.watch(self._input("prediction"), "selection", self._follow_cursor, init=False)
         self.query_one("#loss-list", OptionList).highlighted = 0
 
     @property
@@ -152,13 +153,9 @@ class LossesPage(Vertical):
         self._numbers[self._index] = (self._input("prediction").value, self._input("target").value)
         self._compute()
 
-    def on_key(self) -> None:
-        """Draw the curve of another number where the cursor has moved to one."""
-        self.call_after_refresh(self._follow_cursor)
-
     def _follow_cursor(self) -> None:
-        box = self.screen.focused
-        if isinstance(box, NumbersInput) and box.id == "prediction-numbers" and box.place() != self._place:
+        """Draw the curve of another number where the cursor has moved to one."""
+        if self._input("prediction").place() != self._place:
             self._compute()
 
     def _compute(self) -> None:
