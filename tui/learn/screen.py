@@ -30,6 +30,7 @@ class Page:
 PAGES = (
     Page("by-hand", "By hand", "torchtty.tui.learn.by_hand:ByHandPage", "A transformer by hand, number by number"),
     Page("losses", "Losses", "torchtty.tui.learn.losses:LossesPage", "What losses compute, and where they go wrong"),
+    Page("optimizers", "Optimizers", "torchtty.tui.learn.surfaces:SurfacesPage", "Optimizers walking down surfaces"),
 )
 
 
