@@ -60,21 +60,29 @@ def open_device(device: torch.device) -> None:
 
 def check_precision(precision: str, device: torch.device) -> None:
     """Refuse bfloat16 where the hardware lacks it: without its instructions a CPU is some twenty times slower."""
-    if precision != "bfloat16":
+    if precision != "bfloat16" or has_bfloat16(device):
         return
-    if device.type == "cuda" and not _gpu_has_bfloat16(device):
+    if device.type == "cuda":
         raise UserError(
             f"training.precision bfloat16: {torch.cuda.get_device_name(device)} does not have it. Use float32."
         )
-    if device.type == "cpu" and not _cpu_has_bfloat16():
+    if device.type == "cpu":
         raise UserError(
             "training.precision bfloat16: this CPU lacks its instructions and would be slower. Use float32."
         )
 
 
-def _gpu_has_bfloat16(device: torch.device) -> bool:
-    """Whether this very GPU has it; torch itself asks about the current one."""
-    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16; of GPUs this very one is asked about, where torch asks the current one."""
+    if device.type == "cuda":
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type != "cpu" or _cpu_has_bfloat16()
+
+
+def allow_tf32(device: torch.device) -> None:
+    """Let float32 matrix products on a GPU use TF32 where it has it: ten bits of mantissa in the factors, float32 sums."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
 
 
 def _cpu_has_bfloat16() -> bool:

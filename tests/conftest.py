@@ -17,6 +17,7 @@ _HOME = Path(tempfile.mkdtemp(prefix="torchtty-tests-"))
 for _name in ("RUNS", "STATE", "DATA", "CONFIG", "LOCKS"):
     os.environ[f"TORCHTTY_{_name}"] = str(_HOME / _name.lower())
 os.environ["TORCHTTY_IDLE_SECONDS"] = "60"
+os.environ["TORCHTTY_THREADS"] = "1"  # two runs that are compared to the bit must not choose differently
 os.environ["TORCHTTY_IMAGES"] = "blocks"  # whichever terminal the tests run in
 os.environ.pop("TORCHTTY_MIRROR", None)
 os.environ.pop("TORCHTTY_NOTIFY", None)

@@ -16,7 +16,9 @@ class Elsewhere:
     """A plain loop in another process, which trains for a stretch when it is told to."""
 
     def __init__(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM], stdin=PIPE, stdout=PIPE, text=True, env=environment
         )

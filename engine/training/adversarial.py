@@ -15,10 +15,11 @@ from torchtty.engine.data.images import Pictures, glance, load_pictures
 from torchtty.engine.devices import on_device, out_of_memory_means
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
-from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
+from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
+from torchtty.engine.training.threads import ThreadChooser
 
 SHARE_OF_MEMORY = 0.5  # of the device's free memory that the pictures may take
 DRAWN_AT_ONCE = 64  # pictures a pass of the generator
@@ -70,7 +71,7 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         )
         # A weight of a convolution is used at every position of its output: about once in four pixels, on the average layer.
         self.operations = self.facts.parameters * training.batch_size * config.image_size**2 / 4
-        use_threads_for(self.operations)
+        self.threads = ThreadChooser(self.operations, self.device)
         self.model.train()
 
     @classmethod

@@ -17,10 +17,11 @@ from torchtty.engine.data.prepared import PreparedText, read_text, without_text
 from torchtty.engine.devices import finest_float, on_device
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
-from torchtty.engine.training.neural import NeuralTask, evaluation_mode, use_threads_for
+from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
+from torchtty.engine.training.threads import ThreadChooser
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
 
@@ -66,7 +67,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         parameters, vocab_size = parameter_count(self.model), data.tokenizer.vocab_size
         self.facts = Facts(parameters, vocab_size, data.token_counts, data.references(), tuple(notes), data.sha256)
         self.operations = 6.0 * parameters * self.tokens_per_step
-        use_threads_for(self.operations)
+        self.threads = ThreadChooser(self.operations, self.device)
         self.model.train()
 
     @classmethod

@@ -8,20 +8,20 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.events import BackendChosen, Edited, Evaluated, Scalar, Summary
+from torchtty.engine.contract.run.events import Edited, Evaluated, Scalar, Summary
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.training import EvaluatedTraining, PeriodicSampling, TrainingBase
 from torchtty.engine.devices import free_cached_memory
-from torchtty.engine.training.backends.selection import BackendChoice
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.stopping import StoppingRules
-from torchtty.engine.training.task import ChoosesBackend, ForgetsTraining, KeepsTestSplit, TakesBack, Task
+from torchtty.engine.training.task import ChoosesByTiming, ForgetsTraining, KeepsTestSplit, TakesBack, Task
 
 
 class Requests(Protocol):
@@ -94,7 +94,7 @@ class Loop:
         self._between_steps = True  # whether weights, optimizer and generators are those of `step`
         self._weights_only = False  # whether what was restored is not enough to train from
         self._evaluated_last: int | None = None  # the step of the latest evaluation that was that of an end
-        self._choosing = task if isinstance(task, ChoosesBackend) else None  # until its choice was reported
+        self._chooses = task if isinstance(task, ChoosesByTiming) else None
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
         self.rules = StoppingRules(configuration, self.family)
         self.checkpoints = CheckpointManager(task, writer)
@@ -143,8 +143,7 @@ class Loop:
             done = yield min(self._intervals.steps_until_due(self.step), self.max_steps - self.step)
             self.step += done.steps
             self._between_steps = True
-            if self._choosing is not None and self._choosing.choice is not None:
-                self._report(self._choosing.choice)
+            self._record_decisions()
             self.metrics.collect(self.step, done.metrics, self._intervals.log)
             self._look_at_rules(done.metrics)
             last = self.step == self.max_steps or self.rules.ending is not None
@@ -166,10 +165,17 @@ class Loop:
             self.metrics.fetch()
             self.rules.take_logged(self.step, self.metrics.row)
 
-    def _report(self, choice: BackendChoice) -> None:
-        self._choosing = None
-        timings = {name: float(f"{seconds:.3g}") for name, seconds in choice.seconds.items()}
-        self.writer.event(BackendChosen(backend=choice.backend, reason=choice.reason, timings=timings))
+    def _record_decisions(self) -> None:
+        """Record what the task chose by timing, before the metrics of the steps that were computed so."""
+        if self._chooses is not None and self._chooses.decisions:
+            for decision in self._chooses.decisions:
+                self.writer.event(decision)
+            self._chooses.decisions.clear()
+
+    def follow(self, choices: TimedChoices) -> None:
+        """Compute as a record says, which tells of the steps from here on."""
+        if self._chooses is not None:
+            self._chooses.follow(choices, self.step)
 
     def _end(self, state: RunState) -> RunState | None:
         """Save, and report the end; return how it ended, or None where it was given more steps meanwhile and goes on."""

@@ -1,7 +1,7 @@
 """What all tasks share that train a network by gradient descent: device and precision, steps, the learning rate, and weights."""
 
 import math
-import os
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
@@ -12,33 +12,28 @@ import torch
 from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.run.events import BackendChosen, PrecisionChosen, ThreadsChosen
+from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.optimizer import Optimizer, Schedule
 from torchtty.engine.contract.settings.training import TrainingBase
-from torchtty.engine.devices import check_precision, choose_device, random_state_kept
+from torchtty.engine.devices import (
+    allow_tf32,
+    check_precision,
+    choose_device,
+    has_bfloat16,
+    random_state_kept,
+    synchronise,
+)
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
-
-WORTH_A_THREAD = 1e9
-"""Floating-point operations a step that keep a thread busy. Threads that wait passively are slow to wake: on two cores a step of
-1e9 operations took 22 ms with one thread and 32 ms with two."""
-WORTH_EVERY_CORE = 1e10
-"""Operations a step below which one core is left to the app and the system. With another program on one of two cores a step of
-4e9 operations took 85 to 118 ms with two threads and 75 to 90 ms with one, while one of 5e10 gained even so."""
-
-_WANTED = int(os.environ.get("TORCHTTY_THREADS", "0"))
-_CORES = torch.get_num_threads()
-
-
-def use_threads_for(operations: float) -> None:
-    """Let torch use as many threads as a step of so many floating-point operations can feed."""
-    available = _WANTED or (_CORES if operations >= WORTH_EVERY_CORE else _CORES - 1)
-    torch.set_num_threads(max(1, min(available, round(operations / WORTH_A_THREAD))))
-
+from torchtty.engine.training.threads import ThreadChooser
+from torchtty.engine.training.trial import rounded, timed_in_turn
 
 BACKENDS = (Traced(),)
+PRECISIONS = ("float32", "bfloat16")  # that `auto` chooses from
 CHOOSE_AFTER = 100  # steps: proving a backend takes a few tenths of a second, too long before the first points
 TRIAL_BATCHES = 2  # that a backend is proved on
 
@@ -77,10 +72,15 @@ class NeuralTask(ABC, Generic[Sections]):
         training = configuration.training
         self.device = choose_device(training.device)
         check_precision(training.precision, self.device)
+        allow_tf32(self.device)
+        self.precision: str = "float32" if training.precision == "auto" else training.precision
+        self._chooses_precision = training.precision == "auto"
         torch.manual_seed(training.seed)
         self.model = self.build_network().to(self.device)
         self._buffers = tuple(self.model.buffers())  # such as the running averages of a batch norm
+        self.threads: ThreadChooser | None = None  # none until it is known how much a step computes
         self.choice: BackendChoice | None = None
+        self.decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen] = []
         self._steps_here = 0  # steps of this process
         self._before: dict[
             str, Any
@@ -129,10 +129,73 @@ class NeuralTask(ABC, Generic[Sections]):
         rates, training = self.rates(step), self.configuration.training
         self._before, self._averages, self.step.moved = self.drawing_state(), self._changes_of_buffers(), False
         batch = self.next_batch()
+        if self._chooses_precision:
+            self._choose_precision(batch)
+        assert self.threads is not None
+        if self.threads.is_due(step):
+            self._choose_threads(step, batch)
         if self.choice is None:
             self._consider_backends(batch, rates, training.max_steps - step)
+        began = time.perf_counter()
         metrics = self.step(batch, rates, logged=(step + 1) % training.log_interval == 0)
+        if self.threads.can_change:
+            self.threads.took(time.perf_counter() - began)
         return {"learning_rate": rates.learning_rate, **metrics}
+
+    # -- what is chosen by timing ---------------------------------------------------------------------------------
+
+    def follow(self, choices: TimedChoices, step: int) -> None:
+        """Compute from a step on as a record says."""
+        assert self.threads is not None
+        self.threads.follow(choices.threads, step, choices.until, own=choices.own)
+        if self._chooses_precision and choices.precision in PRECISIONS:
+            self.precision, self._chooses_precision = choices.precision, False
+            if not choices.own:
+                self.decisions.append(PrecisionChosen(precision=self.precision, reason="as recorded"))
+
+    def _choose_threads(self, step: int, batch: Batch) -> None:
+        assert self.threads is not None
+        with self._undone():
+            chosen = self.threads.choose(step, lambda: self._rehearse(batch))
+        if chosen is not None:
+            self.decisions.append(chosen)
+
+    def _choose_precision(self, batch: Batch) -> None:
+        """Take the quicker precision of those that the device has, timed on a batch."""
+        self._chooses_precision = False
+        ways = PRECISIONS if has_bfloat16(self.device) else PRECISIONS[:1]
+        seconds: dict[str, float] = {}
+        why = f"{self.device.type} has no instructions for bfloat16"
+        if len(ways) > 1:
+            with self._undone():
+                seconds = timed_in_turn(ways, self._compute_in, lambda: self._rehearse(batch))
+            why = "the quicker one"
+        self._compute_in(min(seconds, key=lambda way: seconds[way], default=ways[0]))
+        self.decisions.append(PrecisionChosen(precision=self.precision, reason=why, timings=rounded(seconds)))
+
+    def _compute_in(self, precision: str) -> None:
+        self.precision = precision
+
+    def _rehearse(self, batch: Batch) -> None:
+        """Compute the gradients of a batch; within `_undone` that leaves everything as it was."""
+        assert isinstance(self.step, EagerStep)
+        for descent in self.step.descents:
+            self.step.gradients(descent, batch)
+        for descent in self.step.descents:  # afterwards, for one loss may put gradients into what another descends
+            for weight in descent.weights:
+                weight.grad = None
+        synchronise(self.device)
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Compute what is to leave no trace: generators, the place in the data and running averages are put back."""
+        drawn, averages = self.drawing_state(), [(buffer, buffer.clone()) for buffer in self._buffers]
+        try:
+            yield
+        finally:
+            self.load_drawing_state(drawn)
+            for buffer, value in averages:
+                buffer.copy_(value)
 
     def drawing_state(self) -> dict[str, Any]:
         """Return, at little cost, all that a step moves before it moves weights: generators, and its place in the data.
@@ -176,9 +239,11 @@ class NeuralTask(ABC, Generic[Sections]):
         self._trial_batches.append(batch)
         if self._steps_here == CHOOSE_AFTER:
             assert isinstance(self.step, EagerStep)
-            workload = Workload(self.device, self.configuration.training.precision, self.operations, steps)
+            workload = Workload(self.device, self.precision, self.operations, steps)
             self.step, self.choice = choose(self.step, BACKENDS, workload, tuple(self._trial_batches), rates)
             self._trial_batches.clear()
+            backend, why = self.choice.backend, self.choice.reason
+            self.decisions.append(BackendChosen(backend=backend, reason=why, timings=rounded(self.choice.seconds)))
         self._steps_here += 1
 
     def forget_training(self) -> None:
@@ -189,7 +254,7 @@ class NeuralTask(ABC, Generic[Sections]):
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in the run's precision."""
-        if self.configuration.training.precision == "bfloat16":
+        if self.precision == "bfloat16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 

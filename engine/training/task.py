@@ -9,11 +9,12 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from torchtty.engine.contract.run.events import BackendChosen, PrecisionChosen, ThreadsChosen
+from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.models.families import resolve
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult
-from torchtty.engine.training.backends.selection import BackendChoice
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,14 @@ class PreviewsDownload(Protocol):
 
 
 @runtime_checkable
-class ChoosesBackend(Protocol):
-    """What a task offers that may compute its steps in several ways."""
+class ChoosesByTiming(Protocol):
+    """What a task offers that may compute its steps in several ways, and takes the quickest."""
 
-    choice: BackendChoice | None  # none until it has chosen
+    decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen]
+    """What was decided and is not in the record yet."""
+
+    def follow(self, choices: TimedChoices, step: int) -> None:
+        """Compute from a step on as a record says."""
 
 
 @runtime_checkable

@@ -26,6 +26,7 @@ from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.timed_choices import TimedChoices, own_choices
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
@@ -196,6 +197,8 @@ class Session:
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
+        if self.mode is not Mode.SERVE:
+            self.loop.follow(self._choices(before=self._before.step))
         for note in notes:
             self.writer.warn(note)
         for path, value in moved.items():
@@ -225,6 +228,16 @@ class Session:
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()
         return 0 if self.writer.status.state is not RunState.FAILED else 1
+
+    def _choices(self, before: int) -> TimedChoices:
+        """Return what was chosen by timing and is to be followed: of the run that is replayed, of the parent of an unchanged
+        fork, or of the run itself up to the step `before` which it had come.
+        """
+        if self._replay is not None:
+            return self._replay.choices
+        if self._begins_from is not None:
+            return self._begins_from.choices
+        return own_choices(self.run, before) if self.mode is not Mode.TRAIN else TimedChoices()
 
     def _checkpoint(self) -> Saved:
         """Read the checkpoint to go on from, or to serve samples from; note where a fork begins with that of its parent."""

@@ -132,9 +132,14 @@ def _figures(snapshot: RunSnapshot) -> Table:
         table.add_row("to compare with", Text(" · ".join(compared)))
     device = f" on {printable_line(status.device)}" if status.device else ""
     table.add_row("parameters", Text(f"{count(status.parameters)}{device}{', in memory' if status.serving else ''}"))
-    if facts.backend:
-        timed = ", ".join(f"{printable_line(name)} {1e3 * s:.3g} ms" for name, s in facts.backend.timings.items())
-        table.add_row("steps computed", Text(printable_line(facts.backend.backend) + (f"  ({timed})" if timed else "")))
+    for title, chosen, what in (
+        ("steps computed", facts.backend, facts.backend.backend if facts.backend else ""),
+        ("threads", facts.threads, str(facts.threads.threads) if facts.threads else ""),
+        ("precision", facts.precision, facts.precision.precision if facts.precision else ""),
+    ):
+        if chosen:
+            timed = ", ".join(f"{printable_line(name)} {1e3 * s:.3g} ms" for name, s in chosen.timings.items())
+            table.add_row(title, Text(printable_line(what) + (f"  ({timed})" if timed else "")))
     return table
 
 
@@ -321,6 +326,8 @@ def numbers(log: RunLog) -> dict[str, Any]:
         "test": test_as_json(status),
         "references": log.facts.references,
         "backend": log.facts.backend.model_dump(mode="json") if log.facts.backend else None,
+        "threads": log.facts.threads.model_dump(mode="json") if log.facts.threads else None,
+        "precision": log.facts.precision.model_dump(mode="json") if log.facts.precision else None,
         "metrics": log.facts.summary.metrics if log.facts.summary else {},
         "samples": samples_as_json(sample) if sample else [],
         "parent": parent_as_json(parent_of(run.meta())),

@@ -20,6 +20,7 @@ from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.run.pins import there_are
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.run.timed_choices import choices_of
 from torchtty.engine.contract.settings.configuration import ConfigurationError, Problem, difference
 from torchtty.engine.contract.settings.family import Configuration, Tree
 
@@ -97,6 +98,8 @@ def create_fork(point: ForkPoint, configuration: Configuration, name: str | None
         "created": created(meta),
         "changed": {path: list(values) for path, values in changed.items()},
         "data_sha256": meta.get("data_sha256"),
+        # An unchanged fork is to be its parent to the bit; another one begins as its parent stood, and times anew.
+        "choices": choices_of(run, point.step if changed else run.written_status().step).model_dump(mode="json"),
     }
     known, recipe = parent_of({"parent": parent}), meta.get("recipe")
     with_best = known is not None and known.is_comparable

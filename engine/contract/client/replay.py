@@ -17,6 +17,7 @@ from torchtty.engine.contract.run.files import JsonLinesTail, open_regular, writ
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.timed_choices import TimedChoices, choices_in
 from torchtty.engine.contract.settings.configuration import with_value
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
@@ -49,6 +50,7 @@ class Replay(BaseModel):
     edits: tuple[ReplayedEdit, ...] = ()
     ends: tuple[int, ...] = ()  # steps after which it was finished, until it was given more
     data_sha256: str = ""
+    choices: TimedChoices = TimedChoices()  # by timing, which the replay follows
 
 
 def replay_in(meta: dict[str, Any]) -> Replay | None:
@@ -110,6 +112,7 @@ def plan(run: RunDirectory, to: int | None = None) -> Plan:
         edits=edits,
         ends=tuple(step for step in _ends(events) if step <= goes_to),
         data_sha256=str(meta.get("data_sha256") or ""),
+        choices=choices_in(events, goes_to),
     )
     return Plan(run, settings, replay, limit if goes_to == end < done else "")
 

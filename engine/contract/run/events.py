@@ -90,6 +90,29 @@ class BackendChosen(_Event):
     timings: dict[str, float] = {}
 
 
+class ThreadsChosen(_Event):
+    """With how many threads the steps are computed from the one on before which `since` steps were done, and why.
+
+    It is part of the record, as sums in another order differ in their last bit. `timings` are seconds of a step's gradients by
+    the number of threads.
+    """
+
+    event: Literal["threads"] = "threads"
+    threads: int = Field(ge=1, le=4096)
+    since: int = Field(0, ge=0)
+    reason: str = ""
+    timings: dict[str, float] = {}
+
+
+class PrecisionChosen(_Event):
+    """In which precision a run with `precision auto` computes from its first step on, and why; `timings` as in `ThreadsChosen`."""
+
+    event: Literal["precision"] = "precision"
+    precision: str
+    reason: str = ""
+    timings: dict[str, float] = {}
+
+
 class Images(_Event):
     """A grid of pictures was written to `path`, relative to the run. `source` says what was drawn: a noise that stays the
     same (`fixed`), `fresh` noise, or `real` pictures.
@@ -201,8 +224,8 @@ class Cancelled(_RequestEvent):
 
 RequestEvent = Started | Progress | Answered | Failed | Cancelled
 Event = (
-    StateChanged | Ready | Evaluated | Edited | CheckpointWritten | BackendChosen | Images | Warned | Summary
-    | Started | Progress | Answered | Failed | Cancelled | Tested
+    StateChanged | Ready | Evaluated | Edited | CheckpointWritten | BackendChosen | ThreadsChosen | PrecisionChosen | Images
+    | Warned | Summary | Started | Progress | Answered | Failed | Cancelled | Tested
 )  # fmt: skip
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.metrics import MetricColumns
+from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.fields import show
 
 CHUNK = 256 * 1024  # bytes parsed at once
@@ -33,6 +36,9 @@ class Parent:
     created: float | None = None
     changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     data_sha256: str = ""
+    choices: TimedChoices = field(
+        default_factory=TimedChoices
+    )  # what the parent had chosen by timing, and the fork follows
 
     @property
     def title(self) -> str:
@@ -67,7 +73,15 @@ def parent_of(meta: Mapping[str, Any]) -> Parent | None:
         created if isinstance(created, float) else None,
         {path: (pair[0], pair[1]) for path, pair in pairs if isinstance(pair, list) and len(pair) == 2},
         str(found.get("data_sha256") or ""),
+        _choices(found.get("choices")),
     )
+
+
+def _choices(found: object) -> TimedChoices:
+    try:
+        return TimedChoices.model_validate(found or {})
+    except ValidationError:
+        return TimedChoices()
 
 
 def created(meta: Mapping[str, Any]) -> float | None:

@@ -17,6 +17,7 @@ from torchtty.engine.contract.run.events import (
     Event,
     Failed,
     Images,
+    PrecisionChosen,
     Progress,
     Ready,
     RequestEvent,
@@ -24,6 +25,7 @@ from torchtty.engine.contract.run.events import (
     Started,
     Summary,
     Tested,
+    ThreadsChosen,
     Warned,
     read_event,
 )
@@ -74,6 +76,8 @@ class Facts:
     images: tuple[Images, ...] = ()
     checkpoint: int | None = None  # the step of the latest
     backend: BackendChosen | None = None
+    threads: ThreadsChosen | None = None  # the latest choice
+    precision: PrecisionChosen | None = None
     summary: Summary | None = None
     test: Tested | None = None  # the latest evaluation of the test split
 
@@ -207,6 +211,10 @@ class RunLog:
                 self._warn(event.message)
             case BackendChosen():
                 self.facts = replace(facts, backend=event)
+            case ThreadsChosen():
+                self.facts = replace(facts, threads=event)
+            case PrecisionChosen():
+                self.facts = replace(facts, precision=event)
             case CheckpointWritten():
                 self.facts = replace(facts, checkpoint=event.step)
             case Summary():

@@ -48,8 +48,9 @@ class TrainingBase(Section):
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         allowed="auto, cpu, cuda, cuda:N or mps",
     )
-    precision: Literal["float32", "bfloat16"] = setting(
-        "float32", "bfloat16 is faster on GPUs that have it; refused where it would be slower."
+    precision: Literal["float32", "bfloat16", "auto"] = setting(
+        "float32",
+        "bfloat16 is refused where it would be slower; auto times both on the run's own steps, and keeps the quicker.",
     )
     log: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
         "none", "Where the metrics go while it trains, besides the run's folder; it changes nothing in training."
