@@ -3,16 +3,18 @@
 import ctypes
 import gc
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.gpus import BY_BUS, load_of, roomiest, visible_gpus
+from torchtty.engine.contract.gpus import BY_BUS, load_of, processes_on, roomiest, visible_gpus
 
 
 def choose_device(wish: str) -> torch.device:
@@ -159,19 +161,61 @@ def free_cached_memory() -> None:
         torch.mps.empty_cache()
 
 
+LACKS_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+ASKED_FOR = re.compile(r"(?:[Tt]ried to allocate|for) ([\d.]+ [KMGT]?i?B|\d+ bytes)")
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether an error is one of memory: torch's CPU allocator and CUDA's libraries raise a plain `RuntimeError` for it."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in LACKS_MEMORY)
+
+
+def lack_of_memory(error: BaseException) -> str:
+    """Say where memory ran out, how much was asked for, how much was free, and who holds the rest."""
+    asked = ASKED_FOR.search(str(error))
+    wanted = f"{_readable(asked[1])} were asked for" if asked else "more was asked for than there is"
+    on_gpu = isinstance(error, torch.OutOfMemoryError) or "CU" in str(error)
+    if not on_gpu or not torch.cuda.is_initialized():
+        return f"The machine's memory is full: {wanted}, {_gigabytes(psutil.virtual_memory().available)} were free."
+    device = torch.device("cuda", torch.cuda.current_device())
+    free, total = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device)
+    sentence = f"{device} is full: {wanted}, {_gigabytes(free)} of {_gigabytes(total)} were free."
+    holders = [f"this run holds {_gigabytes(kept)}"] if kept else []
+    for process in processes_on(gpu_uuid(device)):
+        if process.pid != os.getpid():
+            who = ", ".join(filter(None, (process.user, f"process {process.pid}")))
+            size = _gigabytes(process.memory) if process.memory else "some"
+            holders.append(f"{process.name or 'a program'} ({who}) {size}")
+    return sentence + (f" Of the rest {', '.join(holders[:4])}." if holders else "")
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
+
+
+def _readable(size: str) -> str:
+    """Write a size that torch names, such as `764.00 MiB` or `123456 bytes`, as other sizes are."""
+    number, unit = size.split()
+    power = {"bytes": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}.get(unit)
+    return size if power is None else _gigabytes(int(float(number) * 2**power))
+
+
 @contextmanager
 def out_of_memory_means(advice: str) -> Iterator[None]:
-    """Turn a lack of memory into a `UserError` with this sentence.
-
-    On a GPU torch has an error of its own for it; on a CPU its allocator raises a plain `RuntimeError`.
-    """
+    """Turn a lack of memory into a `UserError` that says where it lacks and ends with this sentence."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        named = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not named and "can't allocate memory" not in str(error):
+        if not is_lack_of_memory(error):
             raise
-        raise UserError(advice) from None
+        lacks = lack_of_memory(error)
+    else:
+        return
+    free_cached_memory()  # outside of the handler: until then the error keeps alive what had been allocated
+    raise UserError(f"{advice} {lacks}")
 
 
 def random_state_kept() -> AbstractContextManager[None]:

@@ -1,7 +1,8 @@
 """Workers that are forked from one process in which torch is warm: real processes, ready in some hundredths of a second.
 
 `python tests/forked_workers.py` is that process. A worker forked from it does what `torchtty.engine.worker` does from the
-hand-over of a run on. Only one thread may have run before the fork, so torch computes with one, and sees no GPU.
+hand-over of a run on. Only one thread may have run before the fork, so torch computes with one, and sees no GPU unless it is
+given one, which nothing may touch before the fork.
 """
 
 import json
@@ -52,8 +53,10 @@ class ForkedWorker:
 class ForkServer:
     """The process that workers are forked from."""
 
-    def __init__(self) -> None:
-        variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TORCHTTY_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    def __init__(self, gpu: dict[str, str] | None = None) -> None:
+        """`gpu` holds the variables with which a process sees one."""
+        variables = os.environ | (gpu or {"CUDA_VISIBLE_DEVICES": ""})
+        variables |= {"TORCHTTY_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables
         )
@@ -62,7 +65,7 @@ class ForkServer:
         """Have a worker take over a run, in the environment that this process has now."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        variables = {name: text for name, text in os.environ.items() if name.startswith("TORCHTTY_")}
+        variables = {name: text for name, text in os.environ.items() if name.startswith(("TORCHTTY_", "NOOP_"))}
         request = {"run": str(run.path), "mode": mode.value, "edits": edits, "umask": umask, "variables": variables}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
@@ -86,7 +89,13 @@ def serve() -> None:
     from torchtty.engine.models.families import resolve
     from torchtty.engine.worker.warm_up import warm_up
 
-    warm_up()
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        warm_up()
+    else:  # a step would start a thread for each GPU
+        from torchtty.engine.worker import session
+
+        assert session
+        torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])  # brings what torch loads with its first optimizer
     for family in FAMILIES.values():
         resolve(family.task), resolve(family.model)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them

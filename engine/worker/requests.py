@@ -6,7 +6,8 @@ answered, failed or cancelled. While one is worked on the inbox is still read, s
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -15,8 +16,9 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Cancelled, Failed, Progress, Started
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.devices import free_cached_memory
+from torchtty.engine.devices import free_cached_memory, lack_of_memory
 from torchtty.engine.training.loop import Loop
+from torchtty.engine.training.parking import Parked
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.worker.answers import ANSWERS, Answer, Interrupted, Work, draw_automatically
 
@@ -40,6 +42,7 @@ class Dispatcher:
             False
         )  # go ahead of this user's other runs in the queue; false: none is
         self._loop: Loop | None = None  # none until model and data are built
+        self.parked: Parked | None = None  # what the paused run held on its device
         self._paused = False
         self._looked = 0.0
         self._pending: deque[Request] = deque()
@@ -120,27 +123,59 @@ class Dispatcher:
                 self._fail(request, f"{request.path} stays as it is: the run is {state}. Resume it with another value.")
             case _:
                 loop = self._loop
-                with loop.aside():
-                    self._work(request.id, request.type, lambda: ANSWERS[type(request)](loop, request))
+                try:
+                    with loop.aside(), self._on_its_device():
+                        self._work(request.id, request.type, lambda: ANSWERS[type(request)](loop, request))
+                except torch.OutOfMemoryError as error:
+                    self._fail(request, f"The paused run's model finds no place. {lack_of_memory(error)}")
 
     @property
     def _trains(self) -> bool:
         return self.writer.status.state in (RunState.RUNNING, RunState.PAUSED)
 
     def _wait_while_paused(self) -> None:
-        assert self._loop is not None
-        with self._loop.aside():
-            self._loop.note()
+        """Leave the device to others until the run is to go on; a GPU's memory goes at once."""
+        loop = self._loop
+        assert loop is not None
+        with loop.aside():
+            loop.note()
+            self.parked = Parked(loop.task)
             self._release_device()
             self.writer.state(RunState.PAUSED)
-            free_cached_memory()
-            while self._paused and not self.stop_requested:
+            while not self.stop_requested:
                 time.sleep(INBOX_INTERVAL)
                 self.obey_all()
-            if not self.stop_requested:
-                self._acquire_device()
-                self._paused = False
-                self.writer.state(RunState.RUNNING)
+                if not self._paused and not self.stop_requested and self._goes_on(self.parked):
+                    self.parked = None
+                    return
+
+    def _goes_on(self, parked: Parked) -> bool:
+        """Take the device again; where it has become too full, stay paused and say so."""
+        if not self._acquire_device():
+            return False
+        try:
+            parked.bring_back()
+        except torch.OutOfMemoryError as error:
+            self._release_device()
+            self._paused = True
+            self.writer.state(RunState.PAUSED, f"Cannot go on yet. {lack_of_memory(error)}")
+            return False
+        self._paused = False
+        self.writer.state(RunState.RUNNING)
+        return True
+
+    @contextmanager
+    def _on_its_device(self) -> Iterator[None]:
+        """Have the model where it computes, also while the run is paused."""
+        assert self._loop is not None
+        if self.parked is None:
+            yield
+            return
+        self.parked.bring_back()
+        try:
+            yield
+        finally:
+            self.parked = Parked(self._loop.task)
 
     # -- working on a request -------------------------------------------------------------------------------------
 
@@ -180,10 +215,11 @@ class Dispatcher:
         except UserError as error:
             stream.close(Failed(message=str(error)))
             return
-        except (MemoryError, torch.OutOfMemoryError):
+        except (MemoryError, torch.OutOfMemoryError) as error:
             free_cached_memory()
+            lacks = lack_of_memory(error)
             stream.close(
-                Failed(message=f"There is not enough memory for this {kind}. Ask for less, or release a model.")
+                Failed(message=f"There is not enough memory for this {kind}. {lacks} Ask for less, or release a model.")
             )
             return
         if cancelled:

@@ -82,10 +82,19 @@ class Serving:
     """Answers requests with a model that stays in memory, until nobody wants it any more or it is told to let go."""
 
     def __init__(
-        self, writer: RunWriter, requests: Dispatcher, ended: Callable[[], bool], *, can_give_way: bool
+        self,
+        writer: RunWriter,
+        requests: Dispatcher,
+        ended: Callable[[], bool],
+        device_is_wanted: Callable[[], bool] = lambda: False,
+        *,
+        can_give_way: bool,
     ) -> None:
-        """`ended` says whether a signal ends the worker; a model that cannot give way is in no checkpoint."""
+        """`ended` says whether a signal ends the worker, `device_is_wanted` whether another run has or wants the device to
+        itself; a model that cannot give way is in no checkpoint.
+        """
         self._writer, self._requests, self._ended, self._can_give_way = writer, requests, ended, can_give_way
+        self._device_is_wanted = device_is_wanted
         self._idle_models = IdleModels(writer.run.path.parent)
         self._used = 0.0  # when the model last gave an answer, or was loaded to give one
 
@@ -116,7 +125,8 @@ class Serving:
                 return True
             if now - looked >= LOOK_AROUND:
                 looked = now
-                if self._can_give_way and now - self._used >= IN_USE and self._idle_models.is_another_wanted_more():
+                unused = self._can_give_way and now - self._used >= IN_USE
+                if unused and (self._idle_models.is_another_wanted_more() or self._device_is_wanted()):
                     return True
             time.sleep(POLL)
         return False

@@ -31,7 +31,14 @@ from torchtty.engine.contract.settings.configuration import ConfigurationError, 
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
-from torchtty.engine.devices import check_precision, choose_device, gpu_uuid, open_device
+from torchtty.engine.devices import (
+    check_precision,
+    choose_device,
+    gpu_uuid,
+    is_lack_of_memory,
+    lack_of_memory,
+    open_device,
+)
 from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
 from torchtty.engine.training.inheritance import first_step_of, taken_over
 from torchtty.engine.training.loop import Loop, steps_of
@@ -46,6 +53,7 @@ from torchtty.engine.worker.requests import Dispatcher
 from torchtty.engine.worker.serving import Serving
 
 IDLE_SECONDS = "600"  # how long a finished run's model stays in memory, unless TORCHTTY_IDLE_SECONDS says otherwise
+IDLE_SECONDS_ON_GPU = 60.0  # the same at most for a model on a GPU, whose memory others are short of
 POLL = 0.05  # seconds between two looks at what is waited for
 SERVED_AT_LEAST = (
     5.0  # seconds that a model which was loaded to be asked stays in memory, whatever TORCHTTY_IDLE_SECONDS says
@@ -115,8 +123,10 @@ class Session:
             return self._see_through()
         except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
             self.writer.note(unreachable=isinstance(error, UnreachableError))
-            return self._failed(_said(error))
+            return self._failed(self._said(error))
         except Exception as error:  # a fault of torchtty or torch: whoever waits for the run hears of it all the same
+            if is_lack_of_memory(error):  # on a CPU it has no type of its own
+                return self._failed(self._said(error))
             traceback.print_exc()
             return self._failed(f"An unexpected error ended the run: {type(error).__name__}: {error}. See worker.log.")
         finally:
@@ -315,11 +325,29 @@ class Session:
         trained = self.mode is not Mode.SERVE
         if self.writer.status.state is RunState.FAILED or (trained and (self.signalled or not self.idle_seconds)):
             return
+        if self.requests.parked is not None:  # it was stopped while it was paused, and is off its device
+            return
         assert self.loop is not None
         self.requests.stop_requested = self.signalled
-        serving = Serving(self.writer, self.requests, lambda: self.signalled, can_give_way=self.loop.forget_training())
+        can_give_way, patience = self.loop.forget_training(), self.idle_seconds or SERVED_AT_LEAST
+        serving = Serving(
+            self.writer, self.requests, lambda: self.signalled, self._device_is_wanted, can_give_way=can_give_way
+        )
+        if self.writer.status.gpu:
+            patience = min(patience, IDLE_SECONDS_ON_GPU)
         # Whoever had the model loaded gets the time to ask.
-        serving.serve(self.idle_seconds or SERVED_AT_LEAST, was_loaded=not trained)
+        serving.serve(patience, was_loaded=not trained)
+
+    def _device_is_wanted(self) -> bool:
+        """Whether another run has or waits for the GPU of this one, which is over."""
+        status = self.writer.status
+        if not status.gpu:
+            return False
+        lock = DeviceLock(status.device, status.gpu)
+        try:
+            return not lock.is_free()
+        finally:
+            lock.close()
 
     # -- locks ----------------------------------------------------------------------------------------------------
 
@@ -418,13 +446,22 @@ class Session:
         }
         write_atomically(self.run.meta_path, json.dumps(meta, indent=1))
 
+    def _said(self, error: BaseException) -> str:
+        """Put an error into words for a person."""
+        if isinstance(error, ConfigurationError):
+            return "The configuration cannot run: " + "; ".join(str(problem) for problem in error.problems) + "."
+        if isinstance(error, UserError):
+            return str(error)
+        if is_lack_of_memory(error):
+            return f"{lack_of_memory(error)} {self._what_to_halve()}"
+        return f"The system refused: {error}."
 
-def _said(error: BaseException) -> str:
-    """Put an error into words for a person."""
-    if isinstance(error, ConfigurationError):
-        return "The configuration cannot run: " + "; ".join(str(problem) for problem in error.problems) + "."
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "There is not enough memory for this model. Take a smaller batch_size, block_size or n_embd."
-    return f"The system refused: {error}."
+    def _what_to_halve(self) -> str:
+        """Name the setting whose half takes most off a step's memory, and what else does."""
+        tree = self.loop.configuration.tree() if self.loop is not None else self.run.configuration().tree()
+        known = {f"{section}.{field}": value for section, fields in tree.items() for field, value in fields.items()}
+        for path, least in (("training.batch_size", 2), ("model.block_size", 16), ("model.n_embd", 16)):
+            value = known.get(path)
+            if isinstance(value, int) and value >= 2 * least:
+                return f"Halve {path}, which is {value:,}, or take a smaller model."
+        return "Take a smaller model."

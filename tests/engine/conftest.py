@@ -15,6 +15,14 @@ def forks() -> Iterator[ForkServer]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def gpu_forks(noop_gpu: dict[str, str]) -> Iterator[ForkServer]:
+    """The process that workers are forked from which see two GPUs whose kernels do nothing."""
+    server = ForkServer(noop_gpu | {"NOOP_GPUS": "2"})
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def signals_of_their_own() -> Iterator[None]:
     """The handlers of SIGTERM and SIGINT as they were, afterwards: a session in this process takes them over."""

@@ -61,6 +61,14 @@ int nvmlDeviceGetMigDeviceHandleByIndex(void *device, unsigned index, void **ins
     return SUCCESS;
 }
 
+/* What torch asks when memory has run out: it finds no processes by a bus that it does not know. */
+int nvmlDeviceGetHandleByPciBusId_v2(const char *bus, void **device) { return NOT_FOUND; }
+int nvmlDeviceGetNvLinkRemoteDeviceType(void *device, unsigned link, int *type) { return NOT_SUPPORTED; }
+int nvmlDeviceGetNvLinkRemotePciInfo_v2(void *device, unsigned link, void *bus) { return NOT_SUPPORTED; }
+int nvmlDeviceGetComputeRunningProcesses(void *device, unsigned *room, void *found) { *room = 0; return SUCCESS; }
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 13020; return SUCCESS; }
+int nvmlDeviceGetGpuFabricInfoV(void *device, void *info) { return NOT_SUPPORTED; }
+
 struct process { unsigned pid; bytes memory; unsigned instances[2]; };
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *room, struct process *found) {
     const char *pid = getenv("NOOP_GPU_PROCESS");

@@ -1,0 +1,85 @@
+"""Trains families, which it reads with their flags as JSON, some steps each on a GPU that does nothing, and prints what it took.
+
+A process of its own, as torch looks for a GPU once in a process's life.
+"""
+
+import ctypes
+import json
+import os
+import sys
+from typing import Any
+
+import torch
+
+from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.devices import choose_device, describe_devices, lack_of_memory, open_device
+from torchtty.engine.training.parking import Parked, tensors_of
+from torchtty.engine.training.task import build_task
+from torchtty.engine.worker.warm_up import warm_up
+
+BEFORE, COUNTED = 4, 10  # steps: the first ones find what later ones use
+noop = ctypes.CDLL(None)
+
+
+def count(what: str) -> int:
+    return noop.noop_count(what.encode())
+
+
+def opened() -> list[str]:
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count()) if count("opened") >> index & 1]
+
+
+def before() -> dict[str, Any]:
+    warm_up()
+    warm = count("opened")
+    devices = [found["device"] for found in describe_devices()]
+    listed = count("opened")
+    choose_device("auto")
+    return {"warm": warm, "listed": listed, "chosen": count("opened"), "devices": devices}
+
+
+def steps(kind: str, flags: dict[str, str]) -> dict[str, Any]:
+    task: Any = build_task(with_flags(starting_tree(kind), flags))
+    for step in range(BEFORE):
+        task.train_step(step)
+    counts = {what: count(what) for what in ("launches", "waits", "copies")}
+    for step in range(BEFORE, BEFORE + COUNTED):
+        task.train_step(step)
+    found: dict[str, Any] = {what: (count(what) - was) / COUNTED for what, was in counts.items()}
+    held = torch.cuda.memory_allocated()
+    bits = [(tensor, _bits(tensor), tensor.device) for tensor in tensors_of(task)]
+    parked = Parked(task)
+    found |= {"held": held, "parked": torch.cuda.memory_allocated(), "opened": opened()}
+    found["devices_parked"] = sorted({str(tensor.device) for tensor, _, _ in bits})
+    parked.bring_back()
+    found["same"] = all(_bits(tensor) == was and tensor.device == device for tensor, was, device in bits)
+    task.train_step(BEFORE + COUNTED)
+    return found
+
+
+def _bits(tensor: torch.Tensor) -> bytes:
+    """Return what lies in a tensor's memory, by a copy that is done on this device too."""
+    storage = tensor.detach().untyped_storage().cpu()
+    return torch.empty(0, dtype=torch.uint8).set_(storage).numpy().tobytes()
+
+
+def full(device: torch.device) -> str:
+    """Let the GPU be full, and return what is said of it."""
+    os.environ["NOOP_GPU_BYTES"] = str(torch.cuda.memory_reserved(device) + 2**20)
+    try:
+        torch.empty(2**24, device=device)
+    except torch.OutOfMemoryError as error:
+        return lack_of_memory(error)
+    finally:
+        del os.environ["NOOP_GPU_BYTES"]
+    return ""
+
+
+found: dict[str, Any] = {"before": before()}
+open_device(torch.device("cuda:1"))
+for kind, flags in json.load(sys.stdin).items():
+    found[kind] = steps(kind, flags)
+open_device(torch.device("cuda:0"))
+kept = torch.zeros(1, device="cuda:0")
+found["full"] = full(torch.device("cuda:0"))
+print(json.dumps(found), flush=True)
