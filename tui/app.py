@@ -27,6 +27,7 @@ from torchtty.tui.train.screen import TrainScreen  # shown first, and light: the
 if TYPE_CHECKING:
     from torchtty.engine.contract.client import workers
     from torchtty.engine.contract.run.directory import RunDirectory
+    from torchtty.tui.lenses.pane import LensPane
     from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.screen import RunsScreen
@@ -192,10 +193,12 @@ class TorchttyApp(App[int]):
         trained = [screen for screen in self.get_screen_stack("train") if isinstance(screen, TrainScreen)]
         event.by.look_into(next((screen.view.run for screen in trained if screen.is_furnished), None))
 
-    def on_run_view_needs_worker(self, event: "RunView.NeedsWorker") -> None:
+    def on_run_view_needs_worker(self, event: "RunView.NeedsWorker | LensPane.NeedsWorker") -> None:
         from torchtty.engine.contract.client.workers import Mode
 
         self._hand_over(event.run, Mode.SERVE)
+
+    on_lens_pane_needs_worker = on_run_view_needs_worker
 
     def on_run_view_resume_requested(self, event: "RunView.ResumeRequested") -> None:
         from torchtty.engine.contract.client.workers import Mode

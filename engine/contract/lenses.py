@@ -1,21 +1,101 @@
-"""The table of lenses: views into a model, each with one sentence on how to read it.
+"""The table of lenses: views into a model, each with one sentence on how to read it, its options, and what it needs of a model.
 
 A lens `NAME` is a line here, `engine/lenses/NAME.py` with `compute(task, options)`, which yields progress and returns a JSON
 object, and `tui/lenses/NAME.py` with `render(result, width)`, which returns a `View` (see `tui/lenses/view.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.family import Family, Feature
+from torchtty.engine.contract.settings.fields import FieldSpec, show
+
+Options = dict[str, Any]
+"""The values of a lens's options by their names, every one of them present."""
+
+_LACKS = {
+    Feature.NETWORK: "counts and has no network, which",
+    Feature.TEXT: "draws pictures and knows no tokens, which",
+    Feature.PICTURES: "draws no pictures, which",
+    Feature.ATTENTION: "has no attention, which",
+    Feature.RECURRENCE: "has no recurrent state, which",
+}
+
+
+def option(
+    name: str, default: Any, help: str, *, type: type | None = None, choices: tuple[str, ...] = (), **more: Any
+) -> FieldSpec:
+    """Declare an option of a lens: its name, default and one sentence of help, and what `FieldSpec` takes beside them.
+
+    The type is that of the default. A default of None needs its `type`, and the option is then `optional`. What `choices` there
+    are may depend on the model: a result then lists them as `{"choices": {name: [...]}}`.
+    """
+    found = type or default.__class__
+    optional = default is None
+    return FieldSpec(f"option.{name}", found, default, help, choices=choices, optional=optional, **more)
+
+
+STEP = option(
+    "step", None, "The checkpoint to look into, by its step; none for the model as it is now.", type=int, minimum=0
+)
 
 
 @dataclass(frozen=True)
 class LensEntry:
-    """A lens: its name, its title, and how its result is read."""
+    """A lens: its name, its title, how its result is read, what it needs of a model's family, and its options.
+
+    One that `reads_checkpoints` gets the run as a third argument of `compute`, and takes no `step`. One that is not `live` is
+    computed when a person asks for it, and not again by itself while the model trains.
+    """
 
     name: str
     title: str
     reading: str
+    needs: tuple[Feature, ...] = (Feature.NETWORK,)
+    own_options: tuple[FieldSpec, ...] = ()
+    reads_checkpoints: bool = False
+    live: bool = True
+
+    @property
+    def options(self) -> tuple[FieldSpec, ...]:
+        """All options, the step of a checkpoint the last."""
+        return self.own_options if self.reads_checkpoints else (*self.own_options, STEP)
+
+    def refusal(self, family: Family) -> str:
+        """Say in one sentence why the models of a family cannot be looked into with this lens; empty if they can."""
+        lacking = next((feature for feature in self.needs if feature not in family.features), None)
+        return f"{family.title} {_LACKS[lacking]} the lens {self.name} looks into." if lacking else ""
+
+    def parse(self, given: Mapping[str, str]) -> Options:
+        """Read options as a person typed them; raise `UserError` with a line for each that is wrong."""
+        specs = {spec.name: spec for spec in self.options}
+        found: Options = {}
+        problems = []
+        for name, text in given.items():
+            if name not in specs:
+                takes = ", ".join(f"--{known}" for known in specs)
+                problems.append(f"The lens {self.name} has no option --{name}: it takes {takes}")
+                continue
+            spec = specs[name]
+            try:
+                found[name] = text if _is_free_text(spec) else spec.parse(text)
+            except UserError as error:
+                problems.append(str(error).replace(spec.path, f"--{name}").rstrip("."))
+        if problems:
+            raise UserError("\n".join(f"{problem}." for problem in problems))
+        return found
+
+    def complete(self, given: Mapping[str, Any]) -> Options:
+        """Return all options, defaults filled in; raise `UserError` for one that is unknown or has a value it does not take."""
+        parsed = self.parse({name: value if isinstance(value, str) else show(value) for name, value in given.items()})
+        return {spec.name: spec.default for spec in self.options} | parsed
+
+
+def _is_free_text(spec: FieldSpec) -> bool:
+    """Whether every text is a value, spaces at its ends included."""
+    return spec.type is str and not spec.choices and not spec.pattern
 
 
 _ENTRIES = (
@@ -25,6 +105,7 @@ _ENTRIES = (
         "Each line is a layer, in the order of the forward pass on one batch: the shapes of its input and output, its "
         "parameters, the size of its weights, the memory of its output, and the time it takes alone. A layer includes those "
         "indented below it.",
+        live=False,
     ),
 )
 LENSES: dict[str, LensEntry] = {lens.name: lens for lens in _ENTRIES}
@@ -35,3 +116,8 @@ def lens_named(name: str) -> LensEntry:
     if name not in LENSES:
         raise UserError(f"There is no lens called '{name}'. The lenses are {', '.join(LENSES)}.")
     return LENSES[name]
+
+
+def lenses_for(family: Family) -> tuple[LensEntry, ...]:
+    """Return the lenses that look into the models of a family, in the order of the table."""
+    return tuple(lens for lens in LENSES.values() if not lens.refusal(family))

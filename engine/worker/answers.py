@@ -7,18 +7,20 @@ import itertools
 import json
 import secrets
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.lenses import lens_named
+from torchtty.engine.contract.lenses import LensEntry, lens_named
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Images, Progress, SampleDrawn, SampleStart, Started
 from torchtty.engine.contract.run.files import write_atomically
-from torchtty.engine.devices import out_of_memory_means
+from torchtty.engine.contract.settings.family import Feature
+from torchtty.engine.devices import out_of_memory_means, random_state_kept
+from torchtty.engine.lenses.subject import at_checkpoint, set_apart
 from torchtty.engine.sampling.grid import grid_png
 from torchtty.engine.sampling.text import SampleRequest, SampleResult
 from torchtty.engine.training.held_out import evaluated
@@ -42,17 +44,18 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request came to: a sample, or a result as JSON values."""
+    """What a request came to: a sample, or a result as JSON values, which goes to a `file` of the run's media if one is named."""
 
     sample: SampleDrawn | None = None
     result: dict[str, Any] | None = None
+    file: str = ""
 
     def event(self, writer: RunWriter, id: str, kind: str, seconds: float) -> Answered:
         """Return the event that announces the answer; a large result is written to a file of the run first."""
         answered = Answered(sample=self.sample, result=self.result, seconds=round(seconds, 3))
-        if self.result is None or len(text := json.dumps(self.result)) <= LARGEST_LINE:
+        if self.result is None or (len(text := json.dumps(self.result)) <= LARGEST_LINE and not self.file):
             return answered
-        file = f"{kind}-{writer.status.step:06d}-{next(_ARTIFACTS)}-{id[:12]}.json"
+        file = self.file or f"{kind}-{writer.status.step:06d}-{next(_ARTIFACTS)}-{id[:12]}.json"
         path = writer.run.media / file
         try:
             path.parent.mkdir(exist_ok=True)
@@ -63,7 +66,7 @@ class Answer:
 
 
 Work = Generator[Started | Progress, None, Answer | None]
-Compute = Callable[[ExposesModel, Mapping[str, Any]], Generator[Progress, None, dict[str, Any]]]
+Compute = Callable[..., Generator[Progress, None, dict[str, Any]]]
 
 
 def _sample(loop: Loop, request: requests.Sample) -> Work:
@@ -184,13 +187,20 @@ def _test(loop: Loop, request: requests.Test) -> Work:  # noqa: ARG001
 
 def _lens(loop: Loop, request: requests.Lens) -> Work:
     lens = lens_named(request.name)
-    if not isinstance(loop.task, ExposesModel):
+    if refusal := lens.refusal(loop.family):
+        raise UserError(refusal)
+    if Feature.NETWORK in lens.needs and not isinstance(loop.task, ExposesModel):
         raise UserError(f"The lens {lens.name} looks into a network, and this model has none.")
-    yield Started()
-    compute: Compute = import_module(f"torchtty.engine.lenses.{lens.name}").compute
+    options = lens.complete(request.options)
+    if not request.live:
+        yield Started()
+    loop.writer.note(step=loop.step)  # which events are stamped with
     try:
-        with out_of_memory_means(f"There is not enough memory for the lens {lens.name} beside the model."):
-            result = yield from compute(loop.task, request.options)
+        with (
+            random_state_kept(),
+            out_of_memory_means(f"There is not enough memory for the lens {lens.name} beside the model."),
+        ):
+            result = yield from _computed(loop, lens, options)
     except Interrupted:
         return None
     except UserError:
@@ -199,7 +209,18 @@ def _lens(loop: Loop, request: requests.Lens) -> Work:
         traceback.print_exc()
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"The lens {lens.name} fails on this model: {problem}. See worker.log.") from None
-    return Answer(result=result)
+    return Answer(result=result, file=f"lens-{lens.name}.json" if request.live else "")
+
+
+def _computed(loop: Loop, lens: LensEntry, options: dict[str, Any]) -> Generator[Progress, None, dict[str, Any]]:
+    """Compute a lens on a copy of the model, so that training goes on as if nobody had looked."""
+    compute: Compute = import_module(f"torchtty.engine.lenses.{lens.name}").compute
+    if lens.reads_checkpoints:
+        return (yield from compute(set_apart(loop.task), options, loop.run))
+    step = options.pop("step")
+    task = set_apart(loop.task) if step is None else at_checkpoint(loop.task, loop.run, step)
+    result = yield from compute(task, options)
+    return result if step is None else result | {"checkpoint": step}
 
 
 ANSWERS: dict[type[Any], Callable[[Loop, Any], Work]] = {

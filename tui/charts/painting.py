@@ -149,11 +149,13 @@ def painted_bytes(line: Line, stop: int) -> int:
 
 
 def _cells(line: Line) -> list[tuple[str, Style]]:
-    """List the cells of a line; a wide character has two, and blanks have no style, since no style here has a background."""
+    """List the cells of a line; a wide character has two, and blanks without a background have no style."""
     cells: list[tuple[str, Style]] = []
     for text, style in line:
         if text.isascii() or cell_len(text) == len(text):
-            cells.extend([(character, BLANK if character == " " else style) for character in text])
+            cells.extend(
+                [(character, BLANK if character == " " and style.bgcolor is None else style) for character in text]
+            )
         else:
             for character in text:
                 cells.extend([(character, style)] * cell_len(character))

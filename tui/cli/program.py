@@ -261,16 +261,15 @@ def diagnose(run: Run, as_json: AsJson = False) -> int:
     return diagnose(run, as_json=as_json)
 
 
-@app.command(rich_help_panel=INSPECT)
+@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=INSPECT)
 def lens(
-    lens: Annotated[Given, _place("[LENS]", "What to look at; without one they are listed.")] = None,
-    run: Annotated[Given, _place("[RUN]", "A run's name, the beginning of one, or latest.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[LENS [RUN [--option VALUE …]]]")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Look into a run's model, also while it trains: 'lens shapes RUN' lists its layers."""
-    from torchtty.tui.cli.requests import lens as look_into
+    """Look into a run's model, also while it trains; 'lens' lists the lenses, 'lens NAME --help' the options of one."""
+    from torchtty.tui.cli.lens import lens
 
-    return look_into(lens, run, as_json=as_json)
+    return lens(arguments or [], as_json=as_json)
 
 
 @app.command(rich_help_panel=INSPECT)

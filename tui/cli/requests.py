@@ -1,4 +1,4 @@
-"""`torchtty sample`, `lens`, `test`, `stop`, `pause` and `advance`: requests to a run's worker, or to one that loads its model."""
+"""`torchtty sample`, `test`, `stop`, `pause` and `advance`: requests to a run's worker, or to one that loads its model."""
 
 import sys
 import time
@@ -10,7 +10,6 @@ from rich.text import Text
 
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.lenses import LENSES
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import (
@@ -24,7 +23,7 @@ from torchtty.engine.contract.run.events import (
     Started,
 )
 from torchtty.engine.contract.run.log import RunLog, is_about, result_of
-from torchtty.engine.contract.run.requests import Advance, Cancel, Lens, Pause, Release, Request, Sample, Stop, Test
+from torchtty.engine.contract.run.requests import Advance, Cancel, Pause, Release, Request, Sample, Stop, Test
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs
@@ -34,7 +33,6 @@ from torchtty.tui.cli.console import Exit, UsageError, grid, messages, notify, o
 from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, describe, last_line
 from torchtty.tui.cli.show import marked, samples_as_json, with_marks
 from torchtty.tui.format import count, loss
-from torchtty.tui.lenses.view import rendered
 from torchtty.tui.run.sample_layout import UNLIMITED
 
 PATIENCE = 60.0  # seconds that a worker may take over a step and a checkpoint
@@ -193,40 +191,7 @@ class _Printer:
         }
 
 
-# Lenses.
-
-
-def lens(name: str | None, run_name: str | None, *, as_json: bool) -> int:
-    """List the lenses, or compute one for a run; return the exit code."""
-    if name is None:
-        if as_json:
-            print_json([{"name": lens.name, "title": lens.title, "reading": lens.reading} for lens in LENSES.values()])
-        else:
-            output().print(grid(((Text(lens.name, "bold"), Text(lens.reading)) for lens in LENSES.values()), ""))
-        return Exit.DONE
-    if name not in LENSES:
-        raise UsageError(f"There is no lens called '{name}'. The lenses are {', '.join(LENSES)}.")
-    if run_name is None:
-        raise UsageError(f"Which run? 'torchtty lens {name} latest' looks into the latest one.")
-    run = offering(run_name, Action.LENS).run
-    answer = _ask_showing_progress(run, Lens(name=name), name)
-    if not isinstance(answer, Answered):
-        return Exit.INTERRUPTED
-    result = result_of(run, answer)
-    if result is None:
-        raise UserError(f"The result is gone from {run.path / answer.artifact}.")
-    if as_json:
-        print_json({"run": run.name, "step": answer.step, "lens": name, "seconds": answer.seconds} | result)
-        return Exit.DONE
-    console = output()
-    view = rendered(LENSES[name], result, console.width)
-    console.print(Text(f"{run.name} · step {count(answer.step)}"))
-    console.print(view.heading)
-    console.print(view.body)
-    return Exit.DONE
-
-
-def _ask_showing_progress(run: RunDirectory, request: Request, name: str) -> Answered | Cancelled | None:
+def ask_showing_progress(run: RunDirectory, request: Request, name: str) -> Answered | Cancelled | None:
     """Return the answer; on a terminal show how far it is."""
     console = messages()
     spinner = console.status(name)
@@ -249,7 +214,7 @@ def test(name: str, *, as_json: bool) -> int:
     """Evaluate a run's test split with its best weights; return the exit code."""
     snapshot = offering(name, Action.TEST)
     run = snapshot.run
-    answer = _ask_showing_progress(run, Test(), "test split")
+    answer = ask_showing_progress(run, Test(), "test split")
     if not isinstance(answer, Answered):
         return Exit.INTERRUPTED
     result = result_of(run, answer) or {}

@@ -8,14 +8,19 @@ from typing import Any
 from rich.console import RenderableType
 
 from torchtty.engine.contract.lenses import LensEntry
+from torchtty.tui.charts.figure import Figure
 
 
 @dataclass(frozen=True)
 class View:
-    """A result for a place of some width: the heading stays where it is while the body scrolls below it."""
+    """A result for a place of some width: the heading stays where it is; a figure takes the room; the body scrolls below.
+
+    An empty body leaves all the room to the figure. Without a figure the body has it.
+    """
 
     heading: RenderableType
-    body: RenderableType
+    body: RenderableType = ""
+    figure: Figure | None = None
 
 
 Render = Callable[[dict[str, Any], int], View]

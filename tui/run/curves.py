@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
 from torchtty.engine.contract.diagnosis.finding import Finding
+from torchtty.engine.contract.lenses import lenses_for
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
@@ -64,15 +65,31 @@ class Tab(Static):
         self.post_message(self.Chosen(self.chart))
 
 
+class InsideTab(Static):
+    """The name of the view into the model; a click opens or closes it."""
+
+    class Chosen(Message):
+        """The tab was clicked."""
+
+    def __init__(self) -> None:
+        super().__init__(Content("inside"), id="tab-inside")
+        self.tooltip = "Look into the model with a lens"
+        self.display = False  # until there is a model to look into
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        self.post_message(self.Chosen())
+
+
 class Curves(Vertical):
     """Charts of the run's metrics. Each is built once; only those in view are filled."""
 
     DEFAULT_CSS = """
     Curves { height: 3fr; width: 1fr; }
     Curves #tabs { height: 1; }
-    Curves Tab { width: auto; padding: 0 2 0 0; color: $foreground 55%; }
-    Curves Tab:hover { color: $foreground; }
-    Curves Tab.-current { color: $text-accent; text-style: bold; }
+    Curves #tabs Static { width: auto; padding: 0 2 0 0; color: $foreground 55%; }
+    Curves #tabs Static:hover { color: $foreground; }
+    Curves #tabs Static.-current { color: $text-accent; text-style: bold; }
     Curves #charts { height: 1fr; layers: charts note; }
     Curves ContentSwitcher { height: 1fr; layer: charts; }
     Curves #empty-chart { layer: note; height: 1fr; width: 1fr; margin: 1 0 0 0; padding: 0 2;
@@ -97,6 +114,7 @@ class Curves(Vertical):
         with Horizontal(id="tabs"):
             for chart in DECLARED.values():
                 yield Tab(chart)
+            yield InsideTab()
         with Container(id="charts"):
             with ContentSwitcher(initial=f"chart-{self.offered[0].id}"):
                 for id in DECLARED:
@@ -130,11 +148,16 @@ class Curves(Vertical):
                 tab.offer(self._charts[tab.chart.id])
         self.query_one("#tabs").sort_children(key=lambda tab: places.get(tab.id or "", len(places)))
 
+    def mark_inside(self, is_open: bool) -> None:
+        """Mark the tab of the view into the model as open or closed."""
+        self.query_one(InsideTab).set_class(is_open, "-current")
+
     # -- the run --------------------------------------------------------------------------------------------------
 
     def attach(self, follower: RunFollower | None) -> None:
         """Show the curves of another run, or none."""
         self._follower, self._snapshot = follower, None
+        self.query_one(InsideTab).display = False
         for chart in map(self.chart, DECLARED):
             for name in [series.name for series in chart.spec.series]:
                 chart.remove_series(name)
@@ -154,6 +177,7 @@ class Curves(Vertical):
             self.offered = snapshot.family.charts
             self._charts |= {chart.id: chart for chart in self.offered}
             self._show_tabs()
+            self.query_one(InsideTab).display = bool(lenses_for(snapshot.family))
             self.show(self.current if self.current in self.offered else self.offered[0])
         steps = snapshot.status.max_steps
         if before is None or steps != before.status.max_steps:

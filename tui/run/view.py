@@ -17,6 +17,7 @@ from torchtty.tui.charts.chart import Chart
 from torchtty.tui.run.actions import BINDINGS
 from torchtty.tui.run.advice import advised
 from torchtty.tui.run.curves import Curves
+from torchtty.tui.run.inside import Inside
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.prompt import PromptBar
 from torchtty.tui.run.sample_layout import plain_text, write_samples
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 WIDE = 140  # cells from which curves and samples stand side by side
 SHORT, TINY = 16, 9  # rows below which parts give way to the curve
+ROOM_FOR_BOTH = 30  # rows from which a curve stands above the view into the model
 
 
 class RunView(SteeredRun):
@@ -45,6 +47,14 @@ class RunView(SteeredRun):
     RunView.-wide Curves { height: 1fr; width: 3fr; margin-right: 3; }
     RunView.-wide SamplesPanel { height: 1fr; width: 2fr; min-width: 66; }
     RunView.-wide Pictures { height: 1fr; width: 2fr; min-width: 58; }
+    RunView Inside { display: none; height: 3fr; width: 1fr; }
+    RunView.-inside Inside { display: block; }
+    RunView.-inside SamplesPanel, RunView.-inside Pictures { display: none; }
+    RunView.-inside Curves { height: 2fr; }
+    RunView.-wide.-inside Curves { width: 2fr; height: 1fr; }
+    RunView.-wide.-inside Inside { height: 1fr; width: 3fr; }
+    RunView.-inside.-only-inside Curves { height: 1; min-height: 1; }
+    RunView.-inside.-only-inside #charts { display: none; }
     RunView.-short #field-row, RunView.-short #samples-title { display: none; }
     RunView.-tiny SamplesPanel, RunView.-tiny Pictures, RunView.-tiny #tabs { display: none; }
     """
@@ -86,6 +96,7 @@ class RunView(SteeredRun):
             yield Curves(self._how_to_start)
             yield SamplesPanel()
             yield Pictures()
+            yield Inside()
         yield Notice(id="run-notice")
         yield ProgressLine(id="run-progress")
 
@@ -101,6 +112,7 @@ class RunView(SteeredRun):
         self.set_class(event.size.width >= WIDE, "-wide")
         self.set_class(event.size.height < SHORT, "-short")
         self.set_class(event.size.height < TINY, "-tiny")
+        self.set_class(event.size.width < WIDE and event.size.height < ROOM_FOR_BOTH, "-only-inside")
 
     @property
     def curves(self) -> Curves:
@@ -152,6 +164,8 @@ class RunView(SteeredRun):
         self.samples.clear()
         self.remove_class("-pictures")
         self.pictures.attach(None)
+        if run is None:
+            self._open_inside(False)
         self.query_one("#run-body").disabled = run is None  # tab stays in the form while there is nothing to steer
         self.query_one(ProgressLine).show(None)
         self.query_one(Notice).diagnose(())
@@ -192,6 +206,7 @@ class RunView(SteeredRun):
         if snapshot.is_served:
             self._worker_call.answered()
         self.curves.show_state(snapshot)
+        self.inside.take(snapshot)
         self.samples.show_state(snapshot)
         if snapshot.draws_pictures:
             if not self.has_class("-pictures"):
@@ -225,6 +240,7 @@ class RunView(SteeredRun):
 
     def action_prompt(self) -> None:
         """Focus the prompt."""
+        self._open_inside(False)
         self._may_sample()
         self.query_one(PromptBar).focus_prompt()
 
@@ -235,6 +251,7 @@ class RunView(SteeredRun):
 
     def action_draw(self) -> None:
         """Draw pictures from fresh noise."""
+        self._open_inside(False)
         self.pictures.draw()
 
     def on_prompt_bar_submitted(self, event: PromptBar.Submitted) -> None:
@@ -298,6 +315,29 @@ class RunView(SteeredRun):
 
             self.app.push_screen(ExportDialog(self.run, self.curves.looked_at))
 
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    @property
+    def inside(self) -> Inside:
+        return self.query_one(Inside)
+
+    def action_inside(self) -> None:
+        """Open the view into the model beside the curve, or close it."""
+        self._open_inside(not self.inside.is_open)
+        if not self.inside.is_open:
+            self.focus_curves()
+
+    on_inside_tab_chosen = action_inside
+
+    def _open_inside(self, is_open: bool) -> None:
+        if is_open and self.snapshot is not None:
+            self.inside.open(self.snapshot)
+        else:
+            self.inside.close()
+        self.set_class(self.inside.is_open, "-inside")
+        self.curves.mark_inside(self.inside.is_open)
+        self.refresh_bindings()
+
     # -- charts ---------------------------------------------------------------------------------------------------
 
     def focus_curves(self) -> None:
@@ -306,6 +346,8 @@ class RunView(SteeredRun):
 
     def action_next_chart(self) -> None:
         """Show the next chart."""
+        if self.has_class("-only-inside"):
+            self._open_inside(False)
         self.curves.show_next()
 
     def on_curves_wanted(self, event: Curves.Wanted) -> None:
@@ -329,7 +371,7 @@ class RunView(SteeredRun):
                 return self.run is None
             case "draw":
                 return self.draws_pictures
-            case "export":
+            case "export" | "inside":
                 return self.run is not None
             case "next_chart":
                 return self.run is not None and len(self.curves.offered) > 1

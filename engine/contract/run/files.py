@@ -80,6 +80,15 @@ class JsonLinesTail:
         self._identity: tuple[int, int] | None = None
         self._torn = b""
 
+    def skip(self) -> None:
+        """Pass over what is there already, unread."""
+        try:
+            with open_regular(self.path) as file:
+                found = os.fstat(file.fileno())
+        except OSError:
+            return  # not there yet: nothing to pass over
+        self._offset, self._torn, self._identity = found.st_size, b"", (found.st_dev, found.st_ino)
+
     def read(self, limit: int = 64 * 1024 * 1024) -> list[dict[str, Any]]:
         """Return the complete objects appended since the last call, reading at most `limit` bytes."""
         self.restarted = False

@@ -82,11 +82,16 @@ class Export(_Request):
 
 
 class Lens(_Request):
-    """Look into the model: compute the lens called `name`."""
+    """Look into the model: compute the lens called `name`.
+
+    `options` are those of the lens's declaration; what is left out takes its default. One that is `live` is asked again and
+    again: nothing is reported on the way, and its result replaces the one before in the same file.
+    """
 
     type: Literal["lens"] = "lens"
     name: str
     options: dict[str, bool | int | float | str] = {}
+    live: bool = False
 
 
 class Cancel(_Request):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.lenses import LensEntry, lenses_for
 from torchtty.engine.contract.run import stopping
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.lineage import Parent, parent_of
@@ -168,8 +169,8 @@ class RunSnapshot:
                 return f"{self.name} cannot be exported: only {_exporting()} has a form that other programs read."
             case Action.EXPORT if begins:
                 return f"{run} and has no model yet: try again once it trains."
-            case Action.LENS if self.family is not None and not self.family.has_network:
-                return f"{self.family.title} counts and has no network that a lens could look into."
+            case Action.LENS if self.family is not None and not lenses_for(self.family):
+                return f"There is no lens that looks into {self.family.title}."
             case Action.SAMPLE | Action.LENS if self.state is RunState.QUEUED:
                 return f"{run} and has no model in memory: try again once it trains."
             case Action.TEST if why := self._why_not_test():
@@ -216,6 +217,10 @@ class RunSnapshot:
             case Action.EXPORT_ARCHIVE if self.configuration is None:
                 return f"The configuration of {self.name} cannot be read, and a run without one cannot be imported: {self.problem}"
         return ""
+
+    def lens_refusal(self, lens: LensEntry) -> str:
+        """Say why the run cannot be looked into with a lens now; empty if it can."""
+        return (lens.refusal(self.family) if self.family is not None else "") or self.refusal(Action.LENS)
 
     def _why_not_resume(self) -> str:
         if self.is_live:

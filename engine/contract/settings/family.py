@@ -54,6 +54,16 @@ class Output(StrEnum):
     PICTURES = "pictures"
 
 
+class Feature(StrEnum):
+    """What of a model a lens may look into. The first three follow from the rest of a family's declaration."""
+
+    NETWORK = "network"  # layers that are trained
+    TEXT = "text"  # tokens, and a distribution over the next one
+    PICTURES = "pictures"
+    ATTENTION = "attention"
+    RECURRENCE = "recurrence"  # a state that goes from one position to the next
+
+
 @dataclass(frozen=True)
 class Metric:
     """A column of `metrics.jsonl`.
@@ -119,6 +129,7 @@ class Family:
     output: Output = Output.TEXT
     sees_one_token: bool = False  # whether it predicts from the token before alone, so that counting pairs does as well
     has_network: bool = True  # whether there are layers for lenses to look into
+    exposes: frozenset[Feature] = frozenset()  # attention or recurrence, if it has them
     exports: bool = False  # whether other programs read the form in which its weights are exported
     rebuilt: str = ""  # what builds the module of a checkpoint, where `model` reads more than that
     start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -130,6 +141,12 @@ class Family:
     @cached_property
     def _declared(self) -> dict[str, Metric]:
         return {metric.name: metric for metric in (*COMMON, *self.metrics)}
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What of its models there is for lenses to look into."""
+        output = Feature.TEXT if self.output is Output.TEXT else Feature.PICTURES
+        return self.exposes | {output} | ({Feature.NETWORK} if self.has_network else set())
 
     @property
     def trains_by_steps(self) -> bool:

@@ -6,6 +6,7 @@ The file's name is the recipe's. It holds a title, a paragraph on what to look a
     title = "A small GPT that invents given names"
     about = "One paragraph: what it shows and what to look at."
     order = 10                         # place in a picker; 100 if left out
+    lens = "attention"                 # optional: the lens that shows what it is about, opened first
 
     [model]
     kind = "gpt"                       # the only setting that must be there
@@ -111,6 +112,7 @@ class Recipe:
     quick: Quick | None = None
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     fallback: Fallback | None = None
+    lens: str = ""
 
     def runs(self, quick: bool = False) -> tuple[Tree, ...]:
         """Return the configurations that reproduce the recipe: one, or one a combination of its grid's values."""
@@ -191,11 +193,23 @@ def read_recipe(path: Traversable | Path) -> Recipe:
         order = content.pop("order", 100)
         if not isinstance(order, int):
             raise UserError("order must be a whole number")
+        lens = content.pop("lens", "")
+        if not isinstance(lens, str):
+            raise UserError("lens must be the name of a lens")
         references = _references(content)
         quick, grid, fallback = content.pop("quick", None), content.pop("grid", {}), content.pop("fallback", None)
         tree = complete(content)
         recipe = Recipe(
-            name, title, about, tree, references, order, _quick(tree, quick), _grid(grid), read_fallback(tree, fallback)
+            name,
+            title,
+            about,
+            tree,
+            references,
+            order,
+            _quick(tree, quick),
+            _grid(grid),
+            read_fallback(tree, fallback),
+            lens,
         )
         recipe.runs()
         return recipe

@@ -7,56 +7,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
+from small_models import SMALL, events, loop_over
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.lenses import LENSES, LensEntry
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import create
 from torchtty.engine.contract.run.events import Answered, Cancelled, Event, Failed, Progress
-from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.log import RunLog, is_about, result_of
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.lenses import shapes
-from torchtty.engine.training.loop import Loop
-from torchtty.engine.training.run_writer import RunWriter, new_status
 from torchtty.engine.training.task import build_task
-from torchtty.engine.worker.requests import Dispatcher
-
-SMALL = {
-    "mlp": {"model.n_hidden": "16", "model.n_embd": "4"},
-    "bigram": {},
-    "wavenet": {"model.n_hidden": "8", "model.n_embd": "4"},
-    "rnn": {"model.n_hidden": "12", "model.cell": "rnn", "model.carry_state": "false"},
-    "lstm": {"model.n_hidden": "12", "model.cell": "lstm", "model.carry_state": "true"},
-    "gru": {"model.n_hidden": "12", "model.cell": "gru", "model.carry_state": "true"},
-    "transformer": {"model.n_head": "2"},
-    "gpt": {"model.n_layer": "2", "model.n_embd": "8", "model.n_head": "2", "model.block_size": "6"},
-    "gpt2": {"model.weights": "untrained", "model.block_size": "8", "tokenizer.kind": "character"},
-    "dcgan": {"model.n_generator": "4", "model.n_discriminator": "4", "training.batch_size": "6", "data.limit": "20"},
-}
-FAMILY = {"lstm": "rnn", "gru": "rnn"}
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "text.txt"
-    path.write_text("the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def configured(text: Path) -> Callable[..., Any]:
-    def configured(name: str, **flags: str) -> Any:
-        settings = SMALL.get(name, {}) | {path.replace("__", "."): value for path, value in flags.items()}
-        if name != "dcgan":
-            settings = {"data.dataset": str(text), "data.unit": "text"} | settings
-        if name != "ngram":
-            settings = {"training.device": "cpu"} | settings
-        return with_flags(starting_tree(FAMILY.get(name, name)), settings)
-
-    return configured
 
 
 def looked_at(task: Any) -> dict[str, Any]:
@@ -151,59 +112,11 @@ class TestWhatItFinds:
             next(shapes.compute(task, {}))  # type: ignore[arg-type]
 
 
-class Asked(Dispatcher):
-    """A dispatcher that is asked for something before every `every`th step."""
-
-    def __init__(self, writer: RunWriter, request: Callable[[], requests.Request], every: int) -> None:
-        super().__init__(writer, lambda: True, lambda: None)
-        self._asked, self._every, self._looks = request, every, 0
-
-    def look(self) -> None:
-        if self._every and self._looks % self._every == 0:
-            self.writer.run.send(self._asked())
-        self._looks += 1
-        self.obey_all()
-
-
-def loop_over(configuration: Any, request: Callable[[], requests.Request], every: int) -> Loop:
-    run = create(configuration)
-    dispatcher = Asked(RunWriter(run, new_status(12)), request, every)
-    loop = Loop(build_task(configuration), configuration, dispatcher.writer, dispatcher, max_steps=12)
-    dispatcher.attach(loop)
-    return loop
-
-
-def events(loop: Loop) -> list[Event]:
-    loop.writer.flush()
-    log = RunLog(loop.writer.run)
-    return log.read().events
-
-
 def lens(name: str = "shapes") -> requests.Lens:
     return requests.Lens(name=name)
 
 
 class TestAsARequest:
-    @pytest.mark.parametrize("name", ["wavenet", "lstm", "rnn", "transformer", "gpt", "gpt2", "dcgan"])
-    def test_training_is_the_same_to_the_bit(self, configured: Callable[..., Any], name: str) -> None:
-        dropout = {"model__dropout": "0.2"} if name in ("transformer", "gpt") else {}
-        every_step = {"training__max_steps": "12", "training__log_interval": "1", "sampling__interval": "0"}
-        configuration = configured(name, **every_step, **dropout)
-        curves, weights, states, answers = [], [], [], []
-        for every in (0, 3):
-            loop = loop_over(configuration, lens, every)
-            assert loop.train() is RunState.FINISHED
-            answers.append(sum(isinstance(event, Answered) and event.request == "lens" for event in events(loop)))
-            rows = JsonLinesTail(loop.writer.run.metrics_path).read()
-            curves.append([{name: row[name] for name in row.keys() - {"time", "steps_per_second"}} for row in rows])
-            weights.append(loop.task.weights())
-            states.append(torch.get_rng_state())
-        assert answers == [0, 4]
-        assert len(curves[0]) >= 12
-        assert curves[0] == curves[1]
-        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-        assert torch.equal(*states)
-
     def test_a_large_result_is_a_file(self, configured: Callable[..., Any]) -> None:
         loop = loop_over(configured("gpt", model__n_layer="12"), lens, 0)
         loop.writer.run.send(request := lens())
@@ -243,7 +156,7 @@ class TestAsARequest:
         loop = loop_over(configured("ngram"), lens, 1)
         loop.requests.look()
         failed = next(event for event in events(loop) if isinstance(event, Failed))
-        assert failed.message == "The lens shapes looks into a network, and this model has none."
+        assert failed.message == "n-gram counts and has no network, which the lens shapes looks into."
 
     def test_it_answers_while_the_run_trains_pauses_and_rests(
         self, configured: Callable[..., Any], workers: Any, wait_until: Callable[..., None]

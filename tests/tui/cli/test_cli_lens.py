@@ -34,7 +34,7 @@ def test_a_finished_run_is_loaded_and_looked_into(trained: Shell) -> None:
     table = trained("lens", "shapes", "see", COLUMNS="80")
     assert table.code == 0, table.err
     lines = table.out.splitlines()
-    assert lines[0] == "seen · step 20"
+    assert lines[0].startswith("seen · step 20 · took ")
     assert all(len(line) <= 80 for line in lines)
     assert any(line.split()[:4] == ["hidden", "8×12", "8×16", "208"] for line in lines)
 

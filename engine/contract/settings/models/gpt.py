@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.family import ModelSection
+from torchtty.engine.contract.settings.family import Feature, ModelSection
 from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import language_family
 
@@ -38,5 +38,6 @@ FAMILY = language_family(
     title="GPT",
     summary="A decoder-only transformer: attention looks back over the whole context.",
     model="torchtty.engine.models.gpt:GPT",
+    exposes=frozenset({Feature.ATTENTION}),
     start={"training": {"batch_size": 12, "max_steps": 2000}},
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.family import ModelSection
+from torchtty.engine.contract.settings.family import Feature, ModelSection
 from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import language_family
 
@@ -40,6 +40,7 @@ FAMILY = language_family(
     summary="The published GPT-2, or any of its form from a folder: sample from it, fine-tune it, hand it on.",
     task="torchtty.engine.training.pretrained:PretrainedTask",
     model="torchtty.engine.models.gpt2_weights:pretrained",
+    exposes=frozenset({Feature.ATTENTION}),
     exports=True,
     rebuilt="torchtty.engine.models.gpt2:rebuilt",
     start={

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from torchtty.engine.contract.settings.family import ModelSection
+from torchtty.engine.contract.settings.family import Feature, ModelSection
 from torchtty.engine.contract.settings.fields import setting
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration, language_family, with_model
 from torchtty.engine.contract.settings.training import LanguageTraining
@@ -70,6 +70,7 @@ FAMILY = language_family(
     summary="Recurrent: reads one token at a time into a hidden state. Vanilla, LSTM or GRU.",
     task="torchtty.engine.training.recurrent:RecurrentTask",
     model="torchtty.engine.models.rnn:RNN",
+    exposes=frozenset({Feature.RECURRENCE}),
     start={
         "optimizer": {"kind": "adagrad", "learning_rate": 1e-2},
         "schedule": {"kind": "constant"},

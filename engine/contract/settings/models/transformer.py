@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from torchtty.engine.contract.settings.family import ModelSection
+from torchtty.engine.contract.settings.family import Feature, ModelSection
 from torchtty.engine.contract.settings.fields import doubling, setting
 from torchtty.engine.contract.settings.tasks import language_family
 
@@ -42,6 +42,7 @@ FAMILY = language_family(
     title="Transformer",
     summary="The post-norm block as first published, with or without mask and positions.",
     model="torchtty.engine.models.transformer:Transformer",
+    exposes=frozenset({Feature.ATTENTION}),
     start={
         "optimizer": {"kind": "adam", "learning_rate": 1e-3},
         "schedule": {"kind": "constant"},

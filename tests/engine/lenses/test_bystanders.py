@@ -1,0 +1,45 @@
+"""Training goes on as if nobody had looked: to the bit, with every lens, on every family that it looks into."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from small_models import FAMILY, SMALL, events, loop_over
+
+from torchtty.engine.contract.lenses import lenses_for
+from torchtty.engine.contract.run import requests
+from torchtty.engine.contract.run.events import Answered, Failed
+from torchtty.engine.contract.run.files import JsonLinesTail
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.families import FAMILIES
+
+STEPS = 20
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_training_is_the_same_to_the_bit(configured: Callable[..., Any], name: str) -> None:
+    dropout = {"model__dropout": "0.2"} if name in ("transformer", "gpt") else {}
+    every_step = {"training__max_steps": str(STEPS), "training__log_interval": "1", "sampling__interval": "0"}
+    flags = every_step | {"training__checkpoint_interval": "8"} if name != "ngram" else {}
+    configuration = configured(name, **flags, **dropout)
+    lenses = [lens.name for lens in lenses_for(FAMILIES[FAMILY.get(name, name)])]
+    curves, weights, states = [], [], []
+    for every in (0, 1):
+        asked = itertools.cycle(lenses)
+        loop = loop_over(configuration, lambda: requests.Lens(name=next(asked)), every, STEPS)  # noqa: B023
+        assert loop.train() is RunState.FINISHED
+        found = events(loop)
+        failed = [event.message for event in found if isinstance(event, Failed)]
+        assert not failed
+        answered = sum(isinstance(event, Answered) and event.request == "lens" for event in found)
+        assert answered >= min(len(lenses), STEPS if name != "ngram" else 1) * every
+        rows = JsonLinesTail(loop.writer.run.metrics_path).read()
+        curves.append([{name: row[name] for name in row.keys() - {"time", "steps_per_second"}} for row in rows])
+        weights.append(loop.task.weights())
+        states.append(torch.get_rng_state())
+    assert curves[0] == curves[1]
+    assert len(curves[0]) >= (STEPS if name != "ngram" else 1)
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert torch.equal(*states)

@@ -1,0 +1,414 @@
+"""A run's lenses in one place: tabs, the chosen lens's options, its result, and what it costs; alive while the run trains."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult, RenderResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from torchtty.engine.contract.lenses import LENSES, STEP, LensEntry, lenses_for
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.requests import Lens
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.charts.figure import FigureView
+from torchtty.tui.format import count, fine_duration
+from torchtty.tui.lenses.asking import LensResult, Report, ask, cancel
+from torchtty.tui.lenses.options import Changed, OptionsLine
+from torchtty.tui.lenses.view import rendered
+
+TICK = 0.25  # seconds between two looks whether a lens is to be computed anew
+LEAST_INTERVAL = 1.0  # seconds between two computations of a lens while the model trains
+SHARE = 1 / 20  # of the worker's time that a lens may take while the model trains
+
+NOT_LOADED = "The model is not in memory: {key} loads its latest checkpoint and computes the lens."
+
+
+class LensTabs(Widget, can_focus=True):
+    """The titles of the lenses in one line, the chosen one in view. Left and right choose the next."""
+
+    DEFAULT_CSS = """
+    LensTabs { height: 1; width: 1fr; color: $foreground 55%; }
+    """
+    BINDING_GROUP_TITLE = "Lenses"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "step(-1)", "lens", id="lens_tabs.previous", tooltip="Show the lens to the left"),
+        Binding("right", "step(1)", "next lens", show=False, id="lens_tabs.next", tooltip="Show the lens to the right"),
+    ]
+
+    @dataclass
+    class Chosen(Message):
+        """Another lens was chosen."""
+
+        lens: LensEntry
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lenses: tuple[LensEntry, ...] = ()
+        self.chosen = ""
+        self._spans: list[tuple[int, int, LensEntry]] = []
+
+    def show(self, lenses: tuple[LensEntry, ...], chosen: str) -> None:
+        if (lenses, chosen) != (self.lenses, self.chosen):
+            self.lenses, self.chosen = lenses, chosen
+            self.refresh()
+
+    def render(self) -> RenderResult:
+        widths = [len(lens.title) + 2 for lens in self.lenses]
+        at = next((place for place, lens in enumerate(self.lenses) if lens.name == self.chosen), 0)
+        first = 0
+        while first < at and sum(widths[first : at + 1]) > self.size.width - 4:
+            first += 1
+        parts = [("‹ ", "")] if first else []
+        x = 2 if first else 0
+        self._spans = []
+        for lens, width in zip(self.lenses[first:], widths[first:], strict=True):
+            if x + width > self.size.width and lens is not self.lenses[first]:
+                parts.append(("›", ""))
+                break
+            chosen = lens.name == self.chosen
+            style = ("bold reverse" if self.has_focus else "bold $text-accent") if chosen else ""
+            parts += [(lens.title, style), ("  ", "")]
+            self._spans.append((x, x + width, lens))
+            x += width
+        return Content.assemble(*parts)
+
+    def action_step(self, by: int) -> None:
+        """Choose the lens to the right (1) or to the left (-1)."""
+        if self.lenses:
+            at = next((place for place, lens in enumerate(self.lenses) if lens.name == self.chosen), 0)
+            self.post_message(self.Chosen(self.lenses[(at + by) % len(self.lenses)]))
+
+    def on_click(self, event: Click) -> None:
+        event.stop()
+        for start, end, lens in self._spans:
+            if start <= event.x < end:
+                self.post_message(self.Chosen(lens))
+
+
+class LensPane(Vertical):
+    """Shows one lens of one run at a time. While the run trains the result is computed anew as the model moves.
+
+    It is asked for at most once a second, and the less often the longer it takes, so that training loses a twentieth at most.
+    """
+
+    DEFAULT_CSS = """
+    LensPane { width: 1fr; height: 1fr; }
+    LensPane #lens-heading { height: auto; }
+    LensPane #lens-figure { height: 1fr; display: none; }
+    LensPane #lens-scroll { height: 1fr; scrollbar-size-vertical: 1; & Static { height: auto; } }
+    LensPane.-figure #lens-figure { display: block; height: 2fr; }
+    LensPane.-figure #lens-scroll { max-height: 40%; }
+    LensPane.-figure.-no-body #lens-scroll { display: none; }
+    LensPane #lens-reading { height: auto; max-height: 3; color: $foreground 60%; }
+    LensPane #lens-state { height: auto; max-height: 3; color: $text-secondary; &.-wrong { color: $text-error; } }
+    """
+    BINDING_GROUP_TITLE = "Lens"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "compute", "compute", id="lens.compute", tooltip="Compute the lens for the model as it is now"
+        ),
+        Binding(
+            "left_square_bracket", "step(-1)", "lens before", show=False, id="lens.previous", tooltip="The lens before"
+        ),
+        Binding("right_square_bracket", "step(1)", "next lens", id="lens.next", tooltip="Show the next lens"),
+        Binding("escape", "cancel", "cancel", id="lens.cancel", tooltip="Cancel what is being computed"),
+    ]
+
+    @dataclass
+    class NeedsWorker(Message):
+        """A lens is asked of a run that no process serves."""
+
+        run: RunDirectory
+
+    @dataclass
+    class Shown(Message):
+        """Another lens is shown, or a new result of it."""
+
+        lens: LensEntry
+        result: LensResult | None
+
+    @dataclass
+    class _Reported(Message, bubble=False):
+        report: Report
+
+    def __init__(self, *, has_tabs: bool = True, computes_with: str = "enter", id: str | None = None) -> None:
+        """Make a pane; without tabs whoever holds it chooses the lens. `computes_with` names the key that computes it."""
+        super().__init__(id=id)
+        self._has_tabs, self._key = has_tabs, computes_with
+        self.run: RunDirectory | None = None
+        self.snapshot: RunSnapshot | None = None
+        self.lens: LensEntry = next(iter(LENSES.values()))
+        self.request: Lens | None = None  # what is being computed
+        self._options: dict[str, dict[str, Any]] = {}  # by lens; of all runs, as a person set them
+        self._results: dict[str, LensResult] = {}  # by lens
+        self._checkpoints: tuple[int, ...] = ()
+        self._next_at = 0.0  # when the lens may be computed anew
+        self._looking = False  # whether a thread looks if the model has moved
+        self._shown_options: tuple[str, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        if self._has_tabs:
+            yield LensTabs()
+        yield OptionsLine()
+        yield Static(id="lens-heading")
+        yield FigureView(id="lens-figure")
+        with VerticalScroll(id="lens-scroll"):
+            yield Static(id="lens-body")
+        if self._has_tabs:
+            yield Static(id="lens-reading")
+        yield Static(id="lens-state")
+
+    def on_mount(self) -> None:
+        self.set_interval(TICK, self._tick)
+        self._show()
+
+    @property
+    def figure(self) -> FigureView:
+        return self.query_one(FigureView)
+
+    @property
+    def result(self) -> LensResult | None:
+        """The latest result of the chosen lens."""
+        return self._results.get(self.lens.name)
+
+    @property
+    def offered(self) -> tuple[LensEntry, ...]:
+        """The lenses that look into the run's family; all of them while no run is known."""
+        family = self.snapshot.family if self.snapshot is not None else None
+        return lenses_for(family) if family is not None else tuple(LENSES.values())
+
+    # -- which run, which lens ------------------------------------------------------------------------------------
+
+    def look_into(self, snapshot: RunSnapshot | None, first: str = "") -> None:
+        """Look into a run, at first with the lens called `first`; or at what has become of the one that is looked into."""
+        run = snapshot.run if snapshot is not None else None
+        is_new = run != self.run
+        self.snapshot = snapshot
+        self._checkpoints = snapshot.checkpoints if snapshot is not None else ()
+        if is_new:
+            self._cancel()
+            self.run = run
+            self._results.clear()
+            self.figure.forget_cursor()
+        names = [lens.name for lens in self.offered]
+        if is_new and first in names:
+            self.lens = LENSES[first]
+        elif self.lens.name not in names and names:
+            self.lens = LENSES[names[0]]
+        self._show()
+        if is_new or self.result is None:  # a run that was queued may have begun
+            self._begin()
+
+    def choose(self, lens: LensEntry) -> None:
+        """Show another lens."""
+        if lens == self.lens:
+            return
+        self._cancel()
+        self.lens = lens
+        self.figure.forget_cursor()
+        self._show()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Compute the chosen lens if that is to be had without loading a model; else say what would."""
+        snapshot = self.snapshot
+        if snapshot is None or self.request is not None:
+            return
+        if refusal := snapshot.lens_refusal(self.lens):
+            self.show_state(refusal)
+        elif self.result is not None:
+            self._show_cost()
+        elif snapshot.is_served:
+            self.action_compute()
+        else:
+            self.show_state(NOT_LOADED.format(key=self._key))
+
+    @on(LensTabs.Chosen)
+    def _tab_chosen(self, event: LensTabs.Chosen) -> None:
+        event.stop()
+        self.choose(event.lens)
+
+    def action_step(self, by: int) -> None:
+        """Show the next lens, or the one before."""
+        offered = self.offered
+        at = offered.index(self.lens) if self.lens in offered else 0
+        self.choose(offered[(at + by) % len(offered)])
+
+    # -- computing ------------------------------------------------------------------------------------------------
+
+    def action_compute(self) -> None:
+        """Ask the run's worker for the chosen lens."""
+        if self.run is None or self.request is not None:
+            return
+        self.show_state("Asking …")
+        self._send(live=False)
+
+    def _send(self, *, live: bool) -> None:
+        assert self.run is not None
+        values = {name: value for name, value in self._values.items() if value is not None}
+        self.request = Lens(name=self.lens.name, options=values, live=live)
+        self._ask(self.run, self.request)
+        self.refresh_bindings()
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return self._options.get(self.lens.name, {})
+
+    @work(thread=True, group="ask")
+    def _ask(self, run: RunDirectory, request: Lens) -> None:
+        def report(found: Report) -> None:
+            self.post_message(self._Reported(found))
+
+        ask(run, request, lambda: self.request == request and self.is_running, report)
+
+    def action_cancel(self) -> None:
+        self._cancel()
+        self.show_state("Cancelled.")
+
+    def _cancel(self) -> None:
+        request, self.request = self.request, None
+        if request is not None and self.run is not None:
+            self.run_worker(partial(cancel, self.run, request), thread=True, group="cancel")
+        self.refresh_bindings()
+
+    @on(_Reported)
+    def _take_report(self, event: _Reported) -> None:
+        report = event.report
+        if report.needs_worker:
+            self.post_message(self.NeedsWorker(report.run))
+        if report.result is not None and report.run == self.run:
+            self._results[report.request.name] = report.result
+        if report.request != self.request:
+            return
+        if report.ended:
+            self.request = None
+            seconds = report.result.seconds if report.result is not None else 10 * LEAST_INTERVAL * SHARE
+            self._next_at = time.monotonic() + max(LEAST_INTERVAL, seconds / SHARE)
+            self.refresh_bindings()
+        if report.text or not report.request.live:
+            self.show_state(report.text, wrong=report.wrong)
+        if report.result is not None:
+            self._show()
+            self._show_cost()
+
+    # -- while it trains ------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Look whether the model has moved, where its lens is to be seen."""
+        result = self.result
+        due = result is not None and self.request is None and not self._looking and time.monotonic() >= self._next_at
+        if due and self.lens.live and self._values.get(STEP.name) is None and self._is_seen:
+            self._looking = True
+            self._look_for_steps(result)
+
+    @property
+    def _is_seen(self) -> bool:
+        return self.is_attached and self.screen.is_current and bool(self.size) and self.is_on_screen
+
+    @work(thread=True, group="look")
+    def _look_for_steps(self, result: LensResult) -> None:
+        status = result.run.status()
+        moved = status.state is RunState.RUNNING and status.step != result.step
+        self.app.call_from_thread(self._looked, result, moved)
+
+    def _looked(self, result: LensResult, moved: bool) -> None:
+        self._looking = False
+        if moved and self.request is None and result is self.result:
+            self._send(live=True)
+
+    # -- showing --------------------------------------------------------------------------------------------------
+
+    def show_state(self, text: str, *, wrong: bool = False) -> None:
+        """Say what is being done, or why not."""
+        state = self.query_one("#lens-state", Static)
+        state.update(Content(printable_line(text)))
+        state.set_class(wrong, "-wrong")
+        state.display = bool(text)
+
+    def _show_cost(self) -> None:
+        result = self.result
+        if result is None:
+            return
+        at = f"checkpoint of step {count(result.value['checkpoint'])}" if "checkpoint" in result.value else ""
+        took = f"{at or f'step {count(result.step)}'} · took {fine_duration(result.seconds)}"
+        again = max(LEAST_INTERVAL, result.seconds / SHARE)
+        live = self.lens.live and self.snapshot is not None and self.snapshot.is_live and not at
+        self.show_state(f"{took} · again every {again:.0f} s while it trains" if live else took)
+
+    def _show(self) -> None:
+        """Show the latest result of the chosen lens."""
+        if self._has_tabs:
+            self.query_one(LensTabs).show(self.offered, self.lens.name)
+            self.query_one("#lens-reading", Static).update(Content(self.lens.reading))
+        self.call_later(self._show_options)
+        self._show_result()
+        self.post_message(self.Shown(self.lens, self.result))
+
+    def on_resize(self) -> None:
+        self._show_result()
+
+    def _show_result(self) -> None:
+        heading, body = self.query_one("#lens-heading", Static), self.query_one("#lens-body", Static)
+        result = self.result
+        if result is None:
+            heading.update("")
+            body.update("")
+            self.figure.show(None)
+            self.remove_class("-figure", "-no-body")
+        elif width := self.content_size.width:  # none before the first layout
+            view = rendered(self.lens, result.value, width - 1)  # beside the scrollbar
+            heading.update(view.heading)
+            body.update(view.body)
+            self.set_class(view.figure is not None, "-figure")
+            self.set_class(view.body == "", "-no-body")
+            self.figure.show(view.figure)
+
+    # -- options --------------------------------------------------------------------------------------------------
+
+    async def _show_options(self) -> None:
+        offered: dict[str, Any] = dict(self.result.value.get("choices", {})) if self.result is not None else {}
+        if not self.lens.reads_checkpoints:
+            offered[STEP.name] = (None, *self._checkpoints)
+        line = self.query_one(OptionsLine)
+        if self._shown_options != (self.lens.name,) or not line.offer(self._values, offered):
+            had_focus = line.has_focus_within and isinstance(self.screen.focused, Input)
+            if had_focus and self._shown_options == (self.lens.name,):
+                return  # nothing is taken away from under who types
+            self._shown_options = (self.lens.name,)
+            await line.show(self.lens, self._values, offered)
+
+    @on(Changed)
+    def _option_changed(self, event: Changed) -> None:
+        event.stop()
+        self.set_option(event.name, event.value)
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Give an option of the chosen lens a value, and compute it anew where a process has the model."""
+        self._options.setdefault(self.lens.name, {})[name] = value
+        self._cancel()
+        if self.snapshot is not None and (self.snapshot.is_served or self.result is not None):
+            self.action_compute()
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options that a person has set for the chosen lens."""
+        return self._values
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "cancel":
+            return self.request is not None and not self.request.live
+        if action == "step":
+            return self._has_tabs
+        return action != "compute" or (self.run is not None and self.request is None)
