@@ -98,7 +98,26 @@ def _is_free_text(spec: FieldSpec) -> bool:
     return spec.type is str and not spec.choices and not spec.pattern
 
 
+_SEED = option("seed", 1, "The same seed draws the same.", minimum=0, maximum=2**31 - 1)
+
 _ENTRIES = (
+    LensEntry(
+        "counts",
+        "Counts",
+        "A row is a token, a column one that follows it: the brighter, the more often. A model of pairs approaches the loss of "
+        "the counts from above, and no table of pairs is below it; uniform is where guessing stands.",
+        needs=(Feature.TEXT,),
+        own_options=(
+            option(
+                "show",
+                "probabilities",
+                "The numbers of pairs, their shares, what the model says, or guessing.",
+                choices=("counts", "probabilities", "model", "uniform"),
+            ),
+            option("word", "", "A word whose pairs are listed."),
+            _SEED,
+        ),
+    ),
     LensEntry(
         "shapes",
         "Shapes",

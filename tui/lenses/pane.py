@@ -28,6 +28,7 @@ from torchtty.tui.lenses.asking import LensResult, Report, ask, cancel
 from torchtty.tui.lenses.options import Changed, OptionsLine
 from torchtty.tui.lenses.view import rendered
 
+SHORT = 22  # rows below which the sentence on how to read the result stands at the end of what scrolls
 TICK = 0.25  # seconds between two looks whether a lens is to be computed anew
 LEAST_INTERVAL = 1.0  # seconds between two computations of a lens while the model trains
 SHARE = 1 / 20  # of the worker's time that a lens may take while the model trains
@@ -111,7 +112,11 @@ class LensPane(Vertical):
     LensPane.-figure #lens-figure { display: block; height: 2fr; }
     LensPane.-figure #lens-scroll { max-height: 40%; }
     LensPane.-figure.-no-body #lens-scroll { display: none; }
-    LensPane #lens-reading { height: auto; max-height: 3; color: $foreground 60%; }
+    LensPane .lens-reading { height: auto; color: $foreground 60%; }
+    LensPane.-short #lens-reading { display: none; }
+    LensPane #lens-reading-below { display: none; }
+    LensPane.-short #lens-reading-below { display: block; }
+    LensPane.-short.-figure #lens-scroll { height: 3; }
     LensPane #lens-state { height: auto; max-height: 3; color: $text-secondary; &.-wrong { color: $text-error; } }
     """
     BINDING_GROUP_TITLE = "Lens"
@@ -166,8 +171,10 @@ class LensPane(Vertical):
         yield FigureView(id="lens-figure")
         with VerticalScroll(id="lens-scroll"):
             yield Static(id="lens-body")
+            if self._has_tabs:
+                yield Static(id="lens-reading-below", classes="lens-reading")
         if self._has_tabs:
-            yield Static(id="lens-reading")
+            yield Static(id="lens-reading", classes="lens-reading")
         yield Static(id="lens-state")
 
     def on_mount(self) -> None:
@@ -351,12 +358,14 @@ class LensPane(Vertical):
         """Show the latest result of the chosen lens."""
         if self._has_tabs:
             self.query_one(LensTabs).show(self.offered, self.lens.name)
-            self.query_one("#lens-reading", Static).update(Content(self.lens.reading))
+            for static in self.query(".lens-reading").results(Static):
+                static.update(Content(self.lens.reading))
         self.call_later(self._show_options)
         self._show_result()
         self.post_message(self.Shown(self.lens, self.result))
 
     def on_resize(self) -> None:
+        self.set_class(self.size.height < SHORT, "-short")
         self._show_result()
 
     def _show_result(self) -> None:
@@ -372,7 +381,7 @@ class LensPane(Vertical):
             heading.update(view.heading)
             body.update(view.body)
             self.set_class(view.figure is not None, "-figure")
-            self.set_class(view.body == "", "-no-body")
+            self.set_class(view.body == "" and not self.has_class("-short"), "-no-body")
             self.figure.show(view.figure)
 
     # -- options --------------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ SAVED = {Action.EXPORT_WEIGHTS, Action.EXPORT_ARCHIVE}  # whatever it does; of m
             {Action.CONTINUE, Action.STOP, Action.EDIT, Action.SAMPLE, Action.LENS, Action.CHECKPOINT, Action.REPLAY}
             | SAVED,
         ),
-        ("mlp", RunState.QUEUED, {Action.STOP} | SAVED),
+        ("mlp", RunState.QUEUED, {Action.STOP, Action.ADVANCE} | SAVED),
         ("mlp", OVER, {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.REPLAY, Action.RENAME} | SAVED),
         (
             "gpt2",
@@ -116,7 +116,7 @@ SAVED = {Action.EXPORT_WEIGHTS, Action.EXPORT_ARCHIVE}  # whatever it does; of m
             {Action.RESUME, Action.SAMPLE, Action.LENS, Action.DELETE, Action.EXPORT, Action.REPLAY, Action.RENAME}
             | SAVED,
         ),
-        ("ngram", OVER, {Action.SAMPLE, Action.DELETE, Action.REPLAY, Action.RENAME} | SAVED),
+        ("ngram", OVER, {Action.SAMPLE, Action.LENS, Action.DELETE, Action.REPLAY, Action.RENAME} | SAVED),
     ],
 )
 def test_what_is_offered_follows_from_state_and_family(kind: str, state: RunState, offered: set[Action]) -> None:

@@ -18,7 +18,7 @@ from torchtty.engine.contract.settings.families import FAMILIES
 STEPS = 20
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "ngram"])
 def test_training_is_the_same_to_the_bit(configured: Callable[..., Any], name: str) -> None:
     dropout = {"model__dropout": "0.2"} if name in ("transformer", "gpt") else {}
     every_step = {"training__max_steps": str(STEPS), "training__log_interval": "1", "sampling__interval": "0"}

@@ -1,5 +1,7 @@
 """What lenses declare: their options, and the models that they look into."""
 
+from importlib import resources
+
 import pytest
 
 from torchtty.engine.contract.errors import UserError
@@ -60,3 +62,15 @@ def test_every_lens_says_how_it_is_read_and_what_its_options_are() -> None:
         assert lens.reading.endswith(".")
         assert all(spec.help.endswith(".") for spec in lens.options)
         assert set(lens.complete({})) == {spec.name for spec in lens.options}
+
+
+def test_the_guide_says_which_lens_is_for_which_model() -> None:
+    page = resources.files("torchtty.assets").joinpath("guide", "lenses.md").read_text(encoding="utf-8")
+    table = page.partition("## Which lens for which model")[2].partition("What a lens needs")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")
+    ]
+    told = {name: kinds.split(", ") for name, kinds in rows[1:]}
+    for name, lens in LENSES.items():
+        assert told.get(name) == [kind for kind, family in FAMILIES.items() if not lens.refusal(family)], name
+    assert list(told) == list(LENSES)
