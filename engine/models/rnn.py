@@ -63,6 +63,11 @@ class RNN(nn.Module):
         """Return the memory of a reader that has read nothing yet and will read `length` tokens at most."""
         return CarriedState(length)
 
+    def empty_state(self, batch: int) -> State:
+        """Return what the network knows before it has read anything: zeros, one (L, B, H), or two of them for the LSTM."""
+        shape = (self.recurrence.num_layers, batch, self.recurrence.hidden_size)
+        return tuple(self.head.weight.new_zeros(shape) for _ in range(1 + isinstance(self.recurrence, nn.LSTM)))
+
     def forward(
         self, idx: Tensor, targets: Tensor | None = None, cache: CarriedState | None = None
     ) -> tuple[Tensor, Tensor | None]:

@@ -21,13 +21,24 @@ from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.metrics import MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.stopping import StoppingRules
-from torchtty.engine.training.task import ChoosesByTiming, ForgetsTraining, KeepsTestSplit, TakesBack, Task
+from torchtty.engine.training.task import (
+    ChoosesByTiming,
+    ForgetsTraining,
+    KeepsTestSplit,
+    TakesBack,
+    Task,
+    TrainsInBlocks,
+)
 
 
 class Requests(Protocol):
     """What the loop is asked while it trains."""
 
     stop_requested: bool
+
+    @property
+    def until(self) -> int | None:
+        """A step that no block of steps must go beyond, as something is to be done right after it."""
 
     def look(self) -> None:
         """Obey what has been asked; return once the run is to continue, or to stop."""
@@ -95,6 +106,7 @@ class Loop:
         self._weights_only = False  # whether what was restored is not enough to train from
         self._evaluated_last: int | None = None  # the step of the latest evaluation that was that of an end
         self._chooses = task if isinstance(task, ChoosesByTiming) else None
+        self._blocks = task if isinstance(task, TrainsInBlocks) else None
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
         self.rules = StoppingRules(configuration, self.family)
         self.checkpoints = CheckpointManager(task, writer)
@@ -105,11 +117,17 @@ class Loop:
         done: Any = None  # with which a generator begins
         while True:
             try:
-                course.send(done)
+                count = course.send(done)
             except StopIteration as end:
                 state: RunState = end.value
                 return state
-            done = Done(1, self.task.train_step(self.step))
+            done = self._do(count)
+
+    def _do(self, most: int) -> Done:
+        """Do a step, or where the task does several at once, as many of those as there may be."""
+        if self._blocks is not None and (count := min(most, self._blocks.steps_at_once)) > 1:
+            return Done(count, self._blocks.train_steps(self.step, count))
+        return Done(1, self.task.train_step(self.step))
 
     def course(self) -> Generator[int, Done, RunState]:
         """Train as `train` does, but let whoever drives this do the steps: a group does those of many runs at once.
@@ -123,9 +141,7 @@ class Loop:
             self.writer.state(RunState.RUNNING)
             if self.step == 0:
                 self._evaluate()
-                if (
-                    self._intervals.sampling
-                ):  # what the untrained model gives, so that there is something to compare with
+                if self._intervals.sampling:  # what the untrained model gives, to compare with
                     self.requests.draw_automatically()
             stopped = yield from self._steps()
             if (state := self._end(RunState.STOPPED if stopped else RunState.FINISHED)) is not None:
@@ -140,7 +156,8 @@ class Loop:
             if self.step >= self.max_steps:  # an edit made this step the last
                 break
             self._between_steps = False
-            done = yield min(self._intervals.steps_until_due(self.step), self.max_steps - self.step)
+            ends = self.max_steps if self.requests.until is None else min(self.requests.until, self.max_steps)
+            done = yield max(1, min(self._intervals.steps_until_due(self.step), ends - self.step))
             self.step += done.steps
             self._between_steps = True
             self._record_decisions()

@@ -25,6 +25,7 @@ from torchtty.engine.devices import (
     random_state_kept,
     synchronise,
 )
+from torchtty.engine.training.backends.blocks import BlockStep
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
@@ -121,6 +122,10 @@ class NeuralTask(ABC, Generic[Sections]):
     def configure(self, configuration: Configuration) -> None:
         assert type(configuration) is type(self.configuration)
         self.configuration = cast(Sections, configuration)
+        if isinstance(step := getattr(self, "step", None), BlockStep) and not step.fits(self.rates(0)):
+            # What is built in has changed: the eager step goes on until another one is built and proved.
+            self.step, self.choice = EagerStep(*step.descents, carried=step.carried), None
+            self._steps_here = CHOOSE_AFTER - TRIAL_BATCHES
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -141,6 +146,19 @@ class NeuralTask(ABC, Generic[Sections]):
         if self.threads.can_change:
             self.threads.took(time.perf_counter() - began)
         return {"learning_rate": rates.learning_rate, **metrics}
+
+    @property
+    def steps_at_once(self) -> int:
+        """How many steps can be done at once from here."""
+        return self.step.most
+
+    def train_steps(self, step: int, count: int) -> dict[str, Tensor | float]:
+        """Do `count` steps from number `step` on, as `TrainsInBlocks` describes."""
+        assert isinstance(self.step, BlockStep), "no other step is offered more than one at once"
+        rates = [self.rates(number) for number in range(step, step + count)]
+        self._before, self._averages, self.step.moved = self.drawing_state(), self._changes_of_buffers(), False
+        metrics = self.step.block([self.next_batch() for _ in rates], rates)
+        return {"learning_rate": rates[-1].learning_rate, **metrics}
 
     # -- what is chosen by timing ---------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from torchtty.engine.data.batches import Rows
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.neural import evaluation_mode
-from torchtty.engine.training.step import Batch
+from torchtty.engine.training.step import Batch, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Task, TaskSource
 
 SMOOTHING = 0.999  # weight of the past in `smoothed_sum`, as usual for noisy losses of one window
@@ -48,6 +48,8 @@ class RecurrentTask(LanguageTask):
                 f"{self._width}. Take a smaller one of either, or a longer text."
             )
         self.tokens_per_step = configuration.training.batch_size * self._width
+        assert isinstance(self.step, EagerStep)
+        self.step = EagerStep(*self.step.descents, carried=self)
 
     @classmethod
     def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
@@ -63,19 +65,38 @@ class RecurrentTask(LanguageTask):
         count = self.configuration.training.batch_size
         return Rows(stream, count if split == "train" or len(stream) > count else 1)
 
-    def train_step(self, step: int) -> dict[str, Tensor | float]:
-        metrics = super().train_step(step)
-        loss = metrics["train_loss"]
-        self._smoothed = SMOOTHING * self._smoothed + (1 - SMOOTHING) * self._width * loss
-        return metrics | {"smoothed_sum": self._smoothed}
+    def _loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+        loss, metrics = super()._loss(batch)
+        self._smoothed = SMOOTHING * self._smoothed + (1 - SMOOTHING) * self._width * metrics["train_loss"]
+        return loss, metrics | {"smoothed_sum": self._smoothed}
 
     def next_batch(self) -> Batch:
         rows = self._rows["train"]
-        if self._position + self._width > rows.length:
+        if not self._windows_left:
             self._position, self._state = 0, None
         batch = rows.cut(self._position, self._width)
         self._position += self._width
         return batch
+
+    @property
+    def _windows_left(self) -> int:
+        """How many more windows the rows have."""
+        return max(0, self._rows["train"].length - self._position) // self._width
+
+    @property
+    def steps_at_once(self) -> int:
+        """How many steps can be done at once: at the rows' end reading begins anew, which is no part of a step."""
+        return min(super().steps_at_once, self._windows_left or self._rows["train"].length // self._width)
+
+    def carried(self) -> tuple[Tensor, ...]:
+        """Return the smoothed loss and the network's state: what the next step goes on from, as `Carried` describes."""
+        state = self._state
+        if state is None:
+            state = self.model.empty_state(self._rows["train"].count)  # type: ignore[operator]
+        return self._smoothed, *state
+
+    def carry(self, parts: tuple[Tensor, ...]) -> None:
+        self._smoothed, self._state = parts[0], parts[1:]
 
     def forget_training(self) -> None:
         super().forget_training()

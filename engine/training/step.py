@@ -53,10 +53,21 @@ class Descent:
         return [weight for weight in self.network.parameters() if weight.requires_grad]
 
 
+class Carried(Protocol):
+    """What a step's losses go on from, beside weights and batch, and leave for the next step: tensors, detached."""
+
+    def carried(self) -> tuple[Tensor, ...]:
+        """Return what the next step goes on from, of the same shapes each time."""
+
+    def carry(self, parts: tuple[Tensor, ...]) -> None:
+        """Have the next step go on from these."""
+
+
 class Step(Protocol):
     """One way to do a step."""
 
     moved: bool  # whether weights or optimizer state have begun to move since this was last set to False
+    most: int  # steps that it does at once, if told to: `BlockStep` does more than one
 
     def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
         """Move weights and optimizer state; return the metrics.
@@ -69,8 +80,10 @@ class Step(Protocol):
 class EagerStep:
     """Computes each loss, walks back over it by autograd, clips, and lets the optimizer step; one descent after the other."""
 
-    def __init__(self, *descents: Descent) -> None:
-        self.descents = descents
+    most = 1
+
+    def __init__(self, *descents: Descent, carried: Carried | None = None) -> None:
+        self.descents, self.carried = descents, carried
         self.moved = False
 
     def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
@@ -109,6 +122,7 @@ class EagerStep:
         The optimizers must have stepped before, so that what they remember is there.
         """
         before = [(tensor, tensor.detach().clone()) for tensor in self.tensors()]
+        parts = tuple(part.clone() for part in self.carried.carried()) if self.carried is not None else ()
         with random_state_kept():
             try:
                 yield
@@ -118,3 +132,5 @@ class EagerStep:
                 with torch.no_grad():
                     for tensor, value in before:
                         tensor.copy_(value)
+                if self.carried is not None:
+                    self.carried.carry(parts)

@@ -105,6 +105,20 @@ class ChoosesByTiming(Protocol):
 
 
 @runtime_checkable
+class TrainsInBlocks(Protocol):
+    """What a task offers that may do several steps at once."""
+
+    @property
+    def steps_at_once(self) -> int:
+        """How many steps can be done at once from here."""
+
+    def train_steps(self, step: int, count: int) -> dict[str, Tensor | float]:
+        """Do `count` steps from number `step` on, `steps_at_once` of them at the most; return their metrics, each (count,) on the
+        device, or that of the last step where it is a number.
+        """
+
+
+@runtime_checkable
 class TakesBack(Protocol):
     """What a task offers that can undo a step which failed before it changed anything for good."""
 

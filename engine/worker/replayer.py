@@ -30,6 +30,11 @@ class Replayer(Dispatcher):
         self._replay = replay
         self._edits: deque[ReplayedEdit] = deque(replay.edits[made:])
 
+    @property
+    def until(self) -> int:
+        """The step after which the next edit was made, or the record ends."""
+        return min(self._replay.to, self._edits[0].step) if self._edits else self._replay.to
+
     def look(self) -> None:
         loop = self._attached()
         self._follow(loop)

@@ -52,6 +52,11 @@ class Dispatcher:
         """Work on requests with a loop's model from now on."""
         self._loop = loop
 
+    @property
+    def until(self) -> int | None:
+        """None: what is asked for may be done after any step."""
+        return None
+
     # -- the inbox ------------------------------------------------------------------------------------------------
 
     def look(self) -> None:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.devices import synchronise
+from torchtty.engine.training.backends.blocks import BlockStep
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
 
 EAGER = "eager"
-TRIALS = 10  # steps timed of each backend
+TRIALS = 10  # steps, or blocks of them, timed of each backend
+BLOCK_TRIAL = 8  # steps of a block that is timed
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Backend(Protocol):
     def check(self, eager: EagerStep, workload: Workload) -> None:
         """Raise `Unsuitable` where the backend cannot compute the step, or building it would not pay; costs nothing."""
 
-    def build(self, eager: EagerStep, batch: Batch) -> Step:
-        """Return a step on the weights and optimizer state of `eager`, for batches shaped like `batch`.
+    def build(self, eager: EagerStep, batch: Batch, rates: Rates) -> Step:
+        """Return a step on the weights and optimizer state of `eager`, for batches shaped like `batch`, at rates like these.
 
         Raises `Unsuitable`, or what torch raises for an operation that it cannot compute this way. Changes nothing.
         """
@@ -63,7 +65,7 @@ def choose(
         try:
             backend.check(eager, workload)
             with eager.put_back():
-                candidate = backend.build(eager, batches[0])
+                candidate = backend.build(eager, batches[0], rates)
             if difference := differs(eager, candidate, batches, rates):
                 reasons.append(f"{backend.name} differs in {difference}")
             else:
@@ -79,42 +81,88 @@ def choose(
     seconds = timed(eager, steps, workload.device, batches[0], rates)
     quickest = min(seconds, key=lambda name: seconds[name])
     reasons.append(f"the quickest of {', '.join(steps)}")
+    if isinstance(block := steps[quickest], BlockStep):
+        block.pace(seconds[quickest])
     return steps[quickest], BackendChoice(quickest, "; ".join(reasons), seconds)
 
 
 def differs(eager: EagerStep, candidate: Step, batches: Sequence[Batch], rates: Rates) -> str:
-    """Return in what a candidate's steps on these batches differ from the eager ones, to the bit; "" where in nothing.
+    """Return in what a candidate's steps on these batches differ from the eager ones; "" where in nothing.
 
-    Compared are metrics, gradients with their order in memory, and afterwards weights, averages and optimizer state.
+    Compared are metrics, gradients with their order in memory, and afterwards weights, averages, optimizer state and what is
+    carried on: to the bit, or within a block's own tolerance. A block leaves no gradients, and goes through the batches again
+    and again.
     """
-    usual, others = _traces(eager, eager, batches, rates), _traces(eager, candidate, batches, rates)
+    if not isinstance(candidate, BlockStep):
+        return _difference(_traces(eager, eager, batches, rates), _traces(eager, candidate, batches, rates), 0.0)
+    repeated = [batches[number % len(batches)] for number in range(min(candidate.most, candidate.proof_steps))]
+    usual = _traces(eager, eager, repeated, rates, gradients=False)
+    return _difference(usual, _traces_of_block(eager, candidate, repeated, rates), candidate.tolerance)
+
+
+Traces = dict[str, list[Tensor]]
+"""Copies of what steps have computed, by what it is."""
+
+
+def _difference(usual: Traces, others: Traces, tolerance: float) -> str:
     for name, expected in usual.items():
         found = others.get(name, [])
-        if len(found) != len(expected) or not all(_same(a, b) for a, b in zip(expected, found, strict=True)):
+        if len(found) != len(expected):
+            return name
+        if not all(
+            _same(a, b) or (tolerance and _close(a, b, tolerance)) for a, b in zip(expected, found, strict=True)
+        ):
             return name
     return ""
 
 
-def _traces(eager: EagerStep, step: Step, batches: Sequence[Batch], rates: Rates) -> dict[str, list[Tensor]]:
+def _traces(eager: EagerStep, step: Step, batches: Sequence[Batch], rates: Rates, *, gradients: bool = True) -> Traces:
     """Return copies of all that a step computes on each batch in turn; two gradients in the same memory are left out."""
-    found: dict[str, list[Tensor]] = {"metrics": [], "gradients": [], "weights": [], "random numbers": []}
+    found: Traces = {"metrics": [], "gradients": []}
     weights = [weight for descent in eager.descents for weight in descent.weights]
     with eager.put_back():
         for batch in batches:
-            metrics = step(batch, rates, keep_gradients=True)
+            metrics = step(batch, rates, keep_gradients=gradients)
             found["metrics"] += [metrics[name].clone() for name in sorted(metrics)]
-            gradients = {weight.grad.data_ptr(): weight.grad for weight in weights if weight.grad is not None}
-            found["gradients"] += [gradient.clone() for gradient in gradients.values()]
+            kept = {weight.grad.data_ptr(): weight.grad for weight in weights if weight.grad is not None}
+            found["gradients"] += [gradient.clone() for gradient in kept.values()]
             for weight in weights:
                 weight.grad = None
-        found["weights"] = [tensor.detach().clone() for tensor in eager.tensors()]
-        found["random numbers"].append(torch.get_rng_state())
-    return found
+        return found | _left_by(eager)
+
+
+def _traces_of_block(eager: EagerStep, step: BlockStep, batches: Sequence[Batch], rates: Rates) -> Traces:
+    """Return copies of all that a block of steps computes, as `_traces` does without gradients."""
+    with eager.put_back():
+        metrics = step.block(batches, [rates] * len(batches))
+        each = [metrics[name][number].clone() for number in range(len(batches)) for name in sorted(metrics)]
+        return {"metrics": each, "gradients": []} | _left_by(eager)
+
+
+def _left_by(eager: EagerStep) -> Traces:
+    """Return copies of what steps have moved."""
+    carried = eager.carried.carried() if eager.carried is not None else ()
+    generators = [torch.get_rng_state()]
+    devices = {weight.device for descent in eager.descents for weight in descent.weights}
+    generators += [torch.cuda.get_rng_state(device) for device in devices if device.type == "cuda"]
+    return {
+        "weights": [tensor.detach().clone() for tensor in eager.tensors()],
+        "what is carried on": [part.clone() for part in carried],
+        "random numbers": generators,
+    }
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors hold the same bits in the same order; a NaN is the same as a NaN."""
     return a.dtype == b.dtype and a.stride() == b.stride() and torch.equal(_bits(a), _bits(b))
+
+
+def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    """Whether two tensors of numbers with a point differ by at most a share of the largest number in them."""
+    if a.dtype != b.dtype or a.shape != b.shape or not a.is_floating_point():
+        return False
+    largest = a.abs().max() if a.numel() else a.new_zeros(())
+    return bool(((a - b).abs() <= tolerance * largest).all())
 
 
 def _bits(tensor: Tensor) -> Tensor:
@@ -131,8 +179,12 @@ def timed(
         for _ in range(TRIALS):
             for name, step in steps.items():
                 synchronise(device)
-                began = time.perf_counter()
-                step(batch, rates, logged=False)
+                began, count = time.perf_counter(), 1
+                if isinstance(step, BlockStep):
+                    count = min(step.most, BLOCK_TRIAL)
+                    step.block([batch] * count, [rates] * count)
+                else:
+                    step(batch, rates, logged=False)
                 synchronise(device)
-                seconds[name] = min(seconds[name], time.perf_counter() - began)
+                seconds[name] = min(seconds[name], (time.perf_counter() - began) / count)
     return seconds

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from torchtty.engine.training.backends.selection import Unsuitable, Workload
-from torchtty.engine.training.step import Batch, Descent, EagerStep, Loss, Metrics
+from torchtty.engine.training.step import Batch, Descent, EagerStep, Loss, Metrics, Rates
 
 SMALL = 1e8  # floating-point operations a step above which the kernels take nearly all of the time
 WORTH_TRACING = 5000  # steps to go from which on a trace pays: it takes as long as a thousand or two
@@ -36,7 +36,7 @@ class Traced:
         if any(True for _ in eager.descents[0].network.buffers()):
             raise Unsuitable("the model keeps running averages")
 
-    def build(self, eager: EagerStep, batch: Batch) -> "TracedStep":
+    def build(self, eager: EagerStep, batch: Batch, rates: Rates) -> "TracedStep":  # noqa: ARG002 - they may change
         [descent] = eager.descents
         drawn = torch.get_rng_state()
         eager.gradients(descent, batch)

@@ -82,7 +82,7 @@ def test_a_traced_step_is_the_eager_one_to_the_bit_after_the_weights_have_moved(
 ) -> None:
     usual, twin = (eager_step(model_of(section), optimizer) for _ in range(2))
     network = twin.descents[0].network
-    step = Traced().build(twin, batch(network))
+    step = Traced().build(twin, batch(network), RATES)
     assert all(weight.grad is None for weight in network.parameters())
     for seed in range(5):
         expected, found = usual(batch(network, seed), RATES), step(batch(network, seed), RATES)
@@ -94,7 +94,7 @@ def test_a_traced_step_is_the_eager_one_to_the_bit_after_the_weights_have_moved(
 def test_another_objective_is_traced_too() -> None:
     step = eager_step(model_of(MLPModel(n_hidden=16)), kind="nll")
     network = step.descents[0].network
-    assert differs(step, Traced().build(step, batch(network)), batches(network), RATES) == ""
+    assert differs(step, Traced().build(step, batch(network), RATES), batches(network), RATES) == ""
 
 
 class Odd(nn.Module):
@@ -169,7 +169,7 @@ class Candidate:
 
     def check(self, eager: EagerStep, workload: Workload) -> None: ...
 
-    def build(self, eager: EagerStep, batch: Batch) -> Step:
+    def build(self, eager: EagerStep, batch: Batch, rates: Rates) -> Step:
         if self.fault == "building":
             raise RuntimeError("no kernel for this\nand more")
 
@@ -205,7 +205,7 @@ def test_the_smallest_difference_is_found_and_leaves_no_trace(fault: str, found:
     eager = eager_step(model_of(MLPModel(n_hidden=16)), AdamW())
     before, drawn = bits(eager), torch.get_rng_state()
     network = eager.descents[0].network
-    assert differs(eager, Candidate(fault).build(eager, batch(network)), batches(network), RATES) == found
+    assert differs(eager, Candidate(fault).build(eager, batch(network), RATES), batches(network), RATES) == found
     assert unchanged(eager, before)
     assert torch.equal(torch.get_rng_state(), drawn)
 
