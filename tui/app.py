@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -27,6 +28,7 @@ from torchtty.tui.train.screen import TrainScreen  # shown first, and light: the
 if TYPE_CHECKING:
     from torchtty.engine.contract.client import workers
     from torchtty.engine.contract.run.directory import RunDirectory
+    from torchtty.tui.learn.tour import TourPage
     from torchtty.tui.lenses.pane import LensPane
     from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
@@ -155,43 +157,45 @@ class TorchttyApp(App[int]):
     def action_mode(self, mode: str) -> None:
         if not self.screen.is_modal and mode != self.current_mode:
             self.switch_mode(mode)
+            if isinstance(self.screen, TrainScreen):  # where another mode was opened first
+                self.screen.call_after_refresh(self.screen.furnish)
+
+    def _in_train(self, action: "Callable[[TrainScreen], object]") -> None:
+        """Switch to the Train mode and do something there, once its form is there."""
+        self.action_mode("train")
+        screen = self.screen
+        if isinstance(screen, TrainScreen):
+            screen.when_furnished(partial(action, screen))
 
     def open_run(self, run: "RunDirectory") -> None:
         """Show a run in the Train mode."""
-        self.action_mode("train")
-        screen = self.screen
-        assert isinstance(screen, TrainScreen)
-        screen.show_run(run)
+        self._in_train(lambda train: train.show_run(run))
 
     def on_runs_screen_new_run_wanted(self, event: "RunsScreen.NewRunWanted") -> None:
-        self.action_mode("train")
-        if isinstance(self.screen, TrainScreen):
-            self.screen.compose_like(event.like)
+        self._in_train(lambda train: train.compose_like(event.like))
+
+    def on_tour_page_recipe_wanted(self, event: "TourPage.RecipeWanted") -> None:
+        self._in_train(lambda train: train.compose_recipe(event.recipe))
 
     def on_runs_screen_renamed(self, event: "RunsScreen.Renamed") -> None:
-        from torchtty.tui.train.screen import TrainScreen
-
-        for screen in self.get_screen_stack("train"):
-            if isinstance(screen, TrainScreen) and screen.is_furnished and screen.view.run == event.before:
+        for screen in self._train_screens():
+            if screen.view.run == event.before:
                 screen.view.show(event.now)
 
     def on_run_view_fork_wanted(self, event: "RunView.ForkWanted") -> None:
-        from torchtty.tui.train.screen import TrainScreen
-
-        self.action_mode("train")
-        if isinstance(self.screen, TrainScreen):
-            self.screen.compose_fork(event.point)
+        self._in_train(lambda train: train.compose_fork(event.point))
 
     def on_run_view_advice_wanted(self, event: "RunView.AdviceWanted") -> None:
-        from torchtty.tui.train.screen import TrainScreen
-
-        self.action_mode("train")
-        if isinstance(self.screen, TrainScreen):
-            self.screen.apply_advice(event.snapshot, event.finding)
+        self._in_train(lambda train: train.apply_advice(event.snapshot, event.finding))
 
     def on_lenses_screen_run_wanted(self, event: "LensesScreen.RunWanted") -> None:
-        trained = [screen for screen in self.get_screen_stack("train") if isinstance(screen, TrainScreen)]
-        event.by.look_into(next((screen.view.run for screen in trained if screen.is_furnished), None))
+        event.by.look_into(next((screen.view.run for screen in self._train_screens()), None))
+
+    def _train_screens(self) -> list[TrainScreen]:
+        """Return the screen of the Train mode, if it was shown and is complete."""
+        with suppress(KeyError):  # another mode was opened first
+            return [s for s in self.get_screen_stack("train") if isinstance(s, TrainScreen) and s.is_furnished]
+        return []
 
     def on_run_view_needs_worker(self, event: "RunView.NeedsWorker | LensPane.NeedsWorker") -> None:
         from torchtty.engine.contract.client.workers import Mode
@@ -347,6 +351,10 @@ def _run_to_replay(screen: Screen[object]) -> "RunDirectory | None":
     return snapshot.run if snapshot is not None and snapshot.offers(Action.REPLAY) else None
 
 
-def run_app() -> int:
-    """Run the app until it is left; return the exit code."""
-    return TorchttyApp().run() or 0
+def run_app(mode: str = TorchttyApp.DEFAULT_MODE) -> int:
+    """Run the app, opened in a mode, until it is left; return the exit code."""
+
+    class Opened(TorchttyApp):
+        DEFAULT_MODE = mode
+
+    return Opened().run() or 0

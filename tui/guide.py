@@ -5,6 +5,7 @@ from importlib import resources
 PAGES = {
     "keys": "The app",
     "lenses": "Lenses",
+    "learn": "Learn",
     "data": "Data",
     "runs": "Runs",
     "steering": "Steering",

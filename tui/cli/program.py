@@ -302,6 +302,14 @@ def guide(page: Annotated[Given, _place("[PAGE]", "A page; without one they are 
     return guide(page)
 
 
+@app.command(rich_help_panel=INSPECT)
+def learn() -> int:
+    """Open the app in Learn: a tour, a transformer by hand, losses, optimizers on a surface."""
+    from torchtty.tui.cli.learn import learn
+
+    return learn()
+
+
 @app.command(rich_help_panel=FILES)
 def export(
     run: Run,

@@ -77,7 +77,7 @@ class Form(Vertical):
 
     def on_mount(self) -> None:
         self._arrange()
-        self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
+        self.explain_recipe()
 
     @property
     def shown(self) -> Draft:
@@ -112,14 +112,18 @@ class Form(Vertical):
         was_live, self.live = self.live is not None, None
         self._arrange()
         if was_live:
-            self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
+            self.explain_recipe()
 
     def start_from(self, draft: Draft) -> None:
         """Replace the draft, such as by the settings of an earlier run."""
         self.draft = draft
         self.show_next()
-        self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
+        self.explain_recipe()
         self.post_message(self.Changed(draft))
+
+    def explain_recipe(self) -> None:
+        """Show what the recipe is about, below the settings."""
+        self.query_one(HelpLine).explain_picker(self.pickers.query_one("#recipe", Picker), self.pickers)
 
     def choose_model(self, family: str) -> None:
         """Show the draft of a model with its defaults, or as it was left."""

@@ -28,6 +28,7 @@ class Page:
 
 
 PAGES = (
+    Page("tour", "Tour", "torchtty.tui.learn.tour:TourPage", "The recipes in the order of the course"),
     Page("by-hand", "By hand", "torchtty.tui.learn.by_hand:ByHandPage", "A transformer by hand, number by number"),
     Page("losses", "Losses", "torchtty.tui.learn.losses:LossesPage", "What losses compute, and where they go wrong"),
     Page("optimizers", "Optimizers", "torchtty.tui.learn.surfaces:SurfacesPage", "Optimizers walking down surfaces"),
@@ -96,6 +97,13 @@ class LearnScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         await self.action_page(PAGES[0].name)
+
+    def on_screen_resume(self) -> None:
+        """Look again at what was reached: runs may have been trained in the meantime."""
+        from torchtty.tui.learn.tour import TourPage
+
+        for page in self.query(TourPage):
+            page.look_at_runs()
 
     async def action_page(self, name: str) -> None:
         """Show a page, and build it if it was not there yet."""

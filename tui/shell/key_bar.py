@@ -18,7 +18,7 @@ from torchtty.tui.modes import MODES
 
 # What a key belongs to, by the first word of its binding's id, in the order in which they are named. Keys of other
 # places come between the first and the last group, in the order of the focus.
-FIRST = ("form", "run", "runs", "train", "table", "numbers", "hand", "losses", "walk")
+FIRST = ("form", "run", "runs", "train", "table", "numbers", "hand", "losses", "walk", "tour")
 LAST = ("app",)
 RIGHT = (*(f"mode.{mode.name}" for mode in MODES), "app.quit", "app.help", "app.palette")  # stand at the right end
 # Where the line is too short for all, keys are taken in this order; those that are not named come after these.
@@ -39,6 +39,9 @@ MOST_WANTED = (
     "losses.edit",
     "losses.trial",
     "losses.leave",
+    "tour.open",
+    "tour.lens",
+    "tour.page",
     "walk.step",
     "walk.go",
     "walk.surface",

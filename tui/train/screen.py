@@ -55,6 +55,8 @@ class TrainScreen(Screen[None]):
         self._starting = False
         self.is_furnished = False
         self._start_requested = False
+        self._begun = False  # whether the form is being built
+        self._afterwards: list[Callable[[], object]] = []  # what waits for it
         self._shown_state: RunState | None = None
         self._started: RunDirectory | None = None  # the latest run that was started here
         self._before_fork: Draft | None = None  # what the form held
@@ -67,6 +69,9 @@ class TrainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Build the form once something is on the screen: its modules import pydantic, 0.15 s."""
+        if self._begun:
+            return
+        self._begun = True
         from torchtty.engine.contract.settings.recipes import DEFAULT, read_shipped
         from torchtty.tui.form.form import Form
 
@@ -85,10 +90,21 @@ class TrainScreen(Screen[None]):
         self.refresh_bindings()
         self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
         self.start_line.ask(self.form.draft, self._fallback_of(self.form.draft))
-        if self._start_requested:
+        if self._afterwards:
+            for action in self._afterwards:
+                action()
+            self._afterwards.clear()
+        elif self._start_requested:
             self.action_start()
         else:
             self._attach_to_latest()
+
+    def when_furnished(self, action: "Callable[[], object]") -> None:
+        """Do something now, or once the form and the run's view are there."""
+        if self.is_furnished:
+            action()
+        else:
+            self._afterwards.append(action)
 
     @work(thread=True, group="charts")
     def _warm_charts(self) -> None:
@@ -218,6 +234,16 @@ class TrainScreen(Screen[None]):
             self.notify(
                 f"{run.name} with {change.path} {show(change.value)}: {change.reason}. ctrl+t starts it.", markup=False
             )
+
+    def compose_recipe(self, name: str) -> None:
+        """Fill the form with a recipe, ready to be started."""
+        if name in self.form.recipes:
+            self._show_form()
+            self.form.show_next()
+            self.form.choose_recipe(name)
+            self.form.explain_recipe()
+            self.query_one("#start").focus()
+            self.refresh_bindings()
 
     def compose_like(self, run: "RunSnapshot", changes: "Mapping[str, Any] | None" = None) -> None:
         """Fill the form with the settings of an earlier run, marked where they differ from its recipe or the defaults.

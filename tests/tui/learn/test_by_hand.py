@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 async def test_numbers_are_followed_to_those_they_come_from_at_80x24(torchtty: Any) -> None:
     async with torchtty(size=(80, 24)) as (app, pilot):
-        await pilot.press("f6")
+        await pilot.press("f6", "2")
         await until(pilot, shows(app, "1 of 13"))
         await pilot.press(*["pagedown"] * 6, "n", "down", "right")
         await until(pilot, shows(app, "Q[the, 2] = 1.8625"))
@@ -29,7 +29,7 @@ async def test_numbers_are_followed_to_those_they_come_from_at_80x24(torchtty: A
 
 async def test_a_slip_is_made_on_purpose_and_put_right(torchtty: Any) -> None:
     async with torchtty(size=(120, 36)) as (app, pilot):
-        await pilot.press("f6")
+        await pilot.press("f6", "2")
         await until(pilot, shows(app, "1 of 13"))
         await pilot.press(*["pagedown"] * 4, "n", "down", "right")
         await until(pilot, shows(app, "= 0.5403"))
@@ -44,7 +44,7 @@ async def test_a_slip_is_made_on_purpose_and_put_right(torchtty: Any) -> None:
 
 async def test_a_person_s_own_sentence_and_sizes_are_computed(torchtty: Any) -> None:
     async with torchtty(size=(120, 36)) as (app, pilot):
-        await pilot.press("f6")
+        await pilot.press("f6", "2")
         await until(pilot, shows(app, "1 of 13"))
         await pilot.press("e")
         await pilot.pause()

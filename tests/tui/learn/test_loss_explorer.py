@@ -7,7 +7,7 @@ from on_screen import screen_text, shows, until
 
 async def test_a_number_is_stepped_and_value_gradient_and_curve_follow(torchtty: Any) -> None:
     async with torchtty(size=(80, 24)) as (app, pilot):
-        await pilot.press("f6", "2")
+        await pilot.press("f6", "3")
         await until(pilot, shows(app, "loss      0.3750"))
         await until(pilot, shows(app, "slope −0.2500"))  # beside the dot of the curve
         await pilot.press("e", "up", "up")
@@ -24,7 +24,7 @@ async def test_a_number_is_stepped_and_value_gradient_and_curve_follow(torchtty:
 
 async def test_pitfalls_are_tried_out(torchtty: Any) -> None:
     async with torchtty(size=(80, 24)) as (app, pilot):
-        await pilot.press("f6", "2")
+        await pilot.press("f6", "3")
         await until(pilot, shows(app, "loss      0.3750"))
         await pilot.press("down", "down", "t")
         await until(pilot, shows(app, "expected scalar type Long but found Float"))

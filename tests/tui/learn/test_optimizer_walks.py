@@ -18,7 +18,7 @@ def backgrounds(app: Any) -> set[str]:
 
 async def test_optimizers_walk_step_by_step_and_a_rate_that_is_too_large_loses_one(torchtty: Any) -> None:
     async with torchtty(size=(80, 24)) as (app, pilot):
-        await pilot.press("f6", "3")
+        await pilot.press("f6", "4")
         await until(pilot, shows(app, "step 0"))
         await pilot.press(*["space"] * 3)
         await until(pilot, shows(app, "step 3"))
