@@ -177,6 +177,14 @@ class TorchttyApp(App[int]):
     def on_tour_page_recipe_wanted(self, event: "TourPage.RecipeWanted") -> None:
         self._in_train(lambda train: train.compose_recipe(event.recipe))
 
+    def on_tour_page_lens_wanted(self, event: "TourPage.LensWanted") -> None:
+        from torchtty.engine.contract.lenses import lens_named
+        from torchtty.tui.lenses.screen import LensesScreen
+
+        self.action_mode("lenses")
+        if isinstance(self.screen, LensesScreen):
+            self.screen.open_with(lens_named(event.lens))
+
     def on_runs_screen_renamed(self, event: "RunsScreen.Renamed") -> None:
         for screen in self._train_screens():
             if screen.view.run == event.before:

@@ -53,6 +53,10 @@ class LensesScreen(Screen[None]):
 
         by: "LensesScreen"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: LensEntry | None = None  # to be chosen once it is known for which run
+
     def compose(self) -> ComposeResult:
         yield Header("lenses")
         with Horizontal(id="lenses"):
@@ -90,8 +94,19 @@ class LensesScreen(Screen[None]):
         snapshot = RunSnapshot.of(run) if run is not None else None
         self.app.call_from_thread(self._found, snapshot, lens_of_recipe(run) if run is not None else "")
 
+    def open_with(self, lens: LensEntry) -> None:
+        """Choose a lens as soon as it is known which run is looked into."""
+        self._wanted = lens
+
     def _found(self, snapshot: RunSnapshot | None, first: str) -> None:
         self.pane.look_into(snapshot, first)
+        wanted, self._wanted = self._wanted, None
+        if wanted in self.pane.offered:
+            self.pane.choose(wanted)
+        elif wanted is not None and snapshot is not None:
+            self.notify(
+                f"{wanted.title} does not apply to {snapshot.name}: open a run of the recipe first.", markup=False
+            )
         self._offer(self.pane.offered, self.pane.lens)
         if snapshot is None:
             self.pane.show_state(NO_RUN)
