@@ -46,7 +46,8 @@ STEP = option(
 class LensEntry:
     """A lens: its name, its title, how its result is read, what it needs of a model's family, and its options.
 
-    One that `reads_checkpoints` gets the run as a third argument of `compute`, and takes no `step`. One that is not `live` is
+    One that `reads_checkpoints` gets the run and the step of its model as a third argument of
+    `compute`, and takes a `step` only where it declares that itself. One that is not `live` is
     computed when a person asks for it, and not again by itself while the model trains.
     """
 
@@ -117,6 +118,38 @@ _ENTRIES = (
             option("word", "", "A word whose pairs are listed."),
             _SEED,
         ),
+    ),
+    LensEntry(
+        "embeddings",
+        "Embeddings",
+        "Tokens that the model uses alike stand close to each other: in names, vowels find each other early. Under principal "
+        "components only what the two axes hold of the variance is to be seen; the neighbours count all dimensions.",
+        needs=(Feature.NETWORK, Feature.TEXT),
+        own_options=(
+            option("method", "pca", "How more than two dimensions become two.", choices=("pca", "t-sne")),
+            option("way", False, "Whether to show where tokens were at earlier checkpoints."),
+            _SEED,
+            STEP,
+        ),
+        reads_checkpoints=True,
+    ),
+    LensEntry(
+        "activations",
+        "Activations",
+        "Healthy layers have a spread near 1 and few numbers at the ends of their range: a unit that is saturated (beyond "
+        "0.97 of a tanh) or dead on every example passes no gradient and does not learn.",
+        own_options=(
+            option(
+                "show",
+                "layers",
+                "All layers; one layer's units by examples; the layers over the steps; why weights are divided by the root of "
+                "the fan-in.",
+                choices=("layers", "map", "time", "fan-in"),
+            ),
+            option("layer", "", "The layer of the map; the first activation if left out."),
+            STEP,
+        ),
+        reads_checkpoints=True,
     ),
     LensEntry(
         "shapes",

@@ -6,6 +6,7 @@ lens draws no batch from `next_batch` and does no `train_step`; `windows.draw` w
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -18,6 +19,14 @@ from torchtty.engine.training.task import Task
 SIGNIFICANT = 4  # digits of a number that is sent to be shown
 
 T = TypeVar("T", bound=Task)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The run that is looked into, and the step at which its model stands."""
+
+    run: RunDirectory
+    step: int
 
 
 def set_apart(task: T) -> T:

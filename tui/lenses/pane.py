@@ -388,7 +388,7 @@ class LensPane(Vertical):
 
     async def _show_options(self) -> None:
         offered: dict[str, Any] = dict(self.result.value.get("choices", {})) if self.result is not None else {}
-        if not self.lens.reads_checkpoints:
+        if any(spec.name == STEP.name for spec in self.lens.options):
             offered[STEP.name] = (None, *self._checkpoints)
         line = self.query_one(OptionsLine)
         if self._shown_options != (self.lens.name,) or not line.offer(self._values, offered):

@@ -1,0 +1,35 @@
+"""Tables of text in lenses: columns that line up, and small histograms."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+BARS = " ▁▂▃▄▅▆▇█"
+GAP = 2  # cells between two columns
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int, *, left: int = 1) -> Text:
+    """Return rows below their titles, the first `left` columns to the left, as many columns as fit into a width."""
+    cells = [[part if isinstance(part, Text) else Text(part) for part in row] for row in (titles, *rows)]
+    widths = [max(cell_len(row[place].plain) for row in cells) for place in range(len(titles))]
+    kept = len(widths)
+    while kept > left and sum(widths[:kept]) + GAP * (kept - 1) > width:
+        kept -= 1
+    lines = []
+    for number, row in enumerate(cells):
+        line = Text(no_wrap=True)
+        for place in range(kept):
+            text = row[place].copy()
+            text.align("left" if place < left else "right", widths[place])
+            line.append(" " * GAP if place else "").append_text(text)
+        if not number:
+            line.stylize("bold")
+        lines.append(line)
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def bars(counts: Sequence[float]) -> str:
+    """Return a histogram in one line, a character a bin."""
+    most = max(counts, default=0) or 1
+    return "".join(BARS[0 if not count else max(1, round(count / most * (len(BARS) - 1)))] for count in counts)
