@@ -18,6 +18,7 @@ from torchtty.engine.contract.settings.training import EvaluatedTraining, Period
 from torchtty.engine.devices import free_cached_memory
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
+from torchtty.engine.training.memory import most_memory
 from torchtty.engine.training.metrics import MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.stopping import StoppingRules
@@ -261,7 +262,7 @@ class Loop:
 
     def note(self) -> None:
         """Put where the run stands into its status, and write out what waits to be written."""
-        self.writer.note(max_steps=self.max_steps, max_seconds=self.rules.max_seconds)
+        self.writer.note(max_steps=self.max_steps, max_seconds=self.rules.max_seconds, memory=most_memory())
         self.metrics.note()
         self.writer.flush()
 

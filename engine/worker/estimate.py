@@ -4,26 +4,33 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from torchtty.engine.contract.client.fork import ForkPoint, fork_point, refused
 from torchtty.engine.contract.errors import UnreachableError, UserError
+from torchtty.engine.contract.gpus import load_of
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.settings.configuration import ConfigurationError, Problem, difference, parse
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
-from torchtty.engine.devices import out_of_memory_means, synchronise
+from torchtty.engine.contract.settings.training import TrainingBase
+from torchtty.engine.devices import gpu_uuid, out_of_memory_means, synchronise
 from torchtty.engine.training.checkpoint import read_shapes
 from torchtty.engine.training.inheritance import about_data, misfits
+from torchtty.engine.training.memory import gradient_memory
 from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task, build_task, task_class
+from torchtty.engine.worker.device_queue import DeviceLock, free_device
 
 TIMING = 0.15  # seconds spent on measuring a step
+OPEN_GPU = 500 * 2**20  # bytes that CUDA takes of a GPU for a process that uses it
+COMFORTABLE = 0.8  # of the free memory: allocators round up, and evaluation and samples need some too
 
 
 def prepare(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters, memory, vocabulary, notes and the seconds a step takes, or the problems that forbid a run.
+    """Return parameters, memory, vocabulary, notes and, on a CPU, the seconds a step takes, or the problems that forbid a run.
 
     `unreachable` beside a problem says that it is something that cannot be fetched from here.
     """
@@ -76,13 +83,52 @@ def _estimate(configuration: Configuration) -> dict[str, Any]:
     facts = trained.preview(configuration) if isinstance(trained, PreviewsDownload) else None
     if facts is not None:
         return _described(facts, configuration)
-    task, scale = trained.for_timing(configuration)
+    device = _device(configuration)
+    on_cpu = _on_cpu(configuration) if device.type == "cuda" else configuration
+    task, scale = trained.for_timing(on_cpu)
     answer = _described(task.facts, configuration)
     if isinstance(task, ExposesModel):
         advice = "training.batch_size is too large: a step does not fit into memory. Halve it, or take a smaller model."
         with out_of_memory_means(advice):
-            answer["seconds_per_step"] = _seconds_per_step(task, task.device) * scale
+            if device.type != "cuda":
+                answer["seconds_per_step"] = _seconds_per_step(task, task.device) * scale
+            if "memory" in answer:
+                answer |= _memory(task, scale, answer["memory"], device)
     return answer
+
+
+def _device(configuration: Configuration) -> torch.device:
+    training = configuration.sections()["training"]
+    return free_device(training.device) if isinstance(training, TrainingBase) else torch.device("cpu")
+
+
+def _on_cpu(configuration: Configuration) -> Configuration:
+    """Return a configuration to look at without its GPU, which nothing opens or uses before a run does."""
+    training = configuration.sections()["training"]
+    assert isinstance(training, TrainingBase)
+    changed = training.model_copy(update={"device": "cpu", "precision": "float32"})
+    return configuration.model_copy(update={"training": changed})
+
+
+def _memory(task: Task, scale: float, weights: int, device: torch.device) -> dict[str, Any]:
+    """Return the most bytes that a step takes, where, and whether they fit there: fits, tight or will not.
+
+    `weights` are those of weights, gradients and optimizer. Of the rest, activations and logits grow with the batch.
+    """
+    gradients = 4 * task.facts.parameters
+    beyond = max(0, gradient_memory(task) - gradients) * scale
+    needed, free = weights + int(beyond), psutil.virtual_memory().available
+    if device.type == "cuda":
+        uuid = gpu_uuid(device)
+        load = load_of(uuid)
+        lock = DeviceLock(str(device), uuid)
+        try:  # what a run holds now, it will have let go when this one's turn comes
+            free = 0 if load is None else load.memory_free if lock.is_free() else load.memory_total
+            free = max(0, free - OPEN_GPU)
+        finally:
+            lock.close()
+    fit = "fits" if needed <= COMFORTABLE * free else "tight" if needed <= free else "will not fit"
+    return {"memory": needed, "device": str(device)} | ({"memory_free": free, "fit": fit} if free else {})
 
 
 def _described(facts: Facts, configuration: Configuration) -> dict[str, Any]:

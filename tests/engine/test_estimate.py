@@ -7,6 +7,8 @@ import torch
 
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.models.mlp import MLP
+from torchtty.engine.training.memory import gradient_memory
+from torchtty.engine.training.task import task_class
 from torchtty.engine.worker.estimate import prepare
 
 
@@ -54,9 +56,40 @@ def test_a_model_that_does_not_fit_is_a_problem_of_the_model(monkeypatch: pytest
         ({"optimizer__kind": "muon"}, 4),
     ],
 )
-def test_memory_counts_weights_gradients_and_what_the_optimizer_remembers(flags: dict[str, str], numbers: int) -> None:
+def test_memory_counts_weights_gradients_and_what_the_optimizer_remembers(
+    flags: dict[str, str], numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchtty.engine.worker.estimate.gradient_memory", lambda task: 0)
     answer = prepare(tree(**flags))
     assert answer["memory"] == 4 * numbers * answer["parameters"]
+
+
+@pytest.mark.parametrize("kind", ["mlp", "gpt", "wavenet"])
+def test_memory_counts_what_a_step_holds_at_once_and_grows_with_the_batch(kind: str) -> None:
+    """The reference is a plain count of what autograd keeps for the way back, and the logits' gradient."""
+    measured = []
+    for batch_size in (8, 16):
+        configuration = with_flags(
+            starting_tree(kind), {"training.device": "cpu", "training.batch_size": str(batch_size)}
+        )
+        task, _ = task_class(configuration).for_timing(configuration)
+        measured.append(gradient_memory(task))
+        task, _ = task_class(configuration).for_timing(configuration)
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, kept: dict[int, int] = kept) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        weights = {weight.untyped_storage().data_ptr() for weight in task.model.parameters()}  # type: ignore[attr-defined]
+        batch = tuple(part.clone() for part in task.next_batch())  # type: ignore[attr-defined]
+        ours = weights | {part.untyped_storage().data_ptr() for part in batch}
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss, _ = task.step.descents[0].loss(batch)  # type: ignore[attr-defined]
+        needed = sum(size for place, size in kept.items() if place not in ours)
+        assert needed < measured[-1] < 4 * needed + 4 * task.facts.parameters
+        del loss
+    assert measured[0] < measured[1]
 
 
 def test_counting_needs_neither_gradients_nor_steps() -> None:

@@ -150,6 +150,7 @@ def steps(noop_gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         for kind, settings in FAMILIES.items()
     }
     environment = os.environ | noop_gpu | {"NOOP_GPUS": "2", "NOOP_GPU_PROCESS": str(os.getpid())}
+    environment["NOOP_GPU_FREE"] = f"{80 << 30},{501 << 20}"
     del environment["PYTORCH_NO_CUDA_MEMORY_CACHING"]  # the allocator tells what is held
     script = Path(__file__).parents[1] / "noop_gpu" / "steps.py"
     done = subprocess.run(
@@ -161,6 +162,15 @@ def steps(noop_gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_nothing_opens_a_gpu_before_a_run_does(steps: dict[str, Any]) -> None:
     assert steps["before"] == {"warm": 0, "listed": 0, "chosen": 0, "devices": ["cpu", "cuda:0", "cuda:1"]}
+
+
+def test_an_estimate_opens_no_gpu_and_judges_whether_a_step_fits_one(steps: dict[str, Any]) -> None:
+    assert steps["estimated"]["opened"] == 0
+    small, large = steps["estimated"]["answers"]
+    assert (small["device"], small["fit"], large["fit"]) == ("cuda:1", "fits", "will not fit")
+    assert large["memory"] > 100 * small["memory"]
+    assert small["memory_free"] == large["memory_free"] == 2**20
+    assert "seconds_per_step" not in small
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

@@ -15,6 +15,7 @@ from torchtty.engine.contract.settings.configuration import starting_tree, with_
 from torchtty.engine.devices import choose_device, describe_devices, lack_of_memory, open_device
 from torchtty.engine.training.parking import Parked, tensors_of
 from torchtty.engine.training.task import build_task
+from torchtty.engine.worker.estimate import prepare
 from torchtty.engine.worker.warm_up import warm_up
 
 BEFORE, COUNTED = 4, 10  # steps: the first ones find what later ones use
@@ -36,6 +37,13 @@ def before() -> dict[str, Any]:
     listed = count("opened")
     choose_device("auto")
     return {"warm": warm, "listed": listed, "chosen": count("opened"), "devices": devices}
+
+
+def estimated(flags: dict[str, str]) -> dict[str, Any]:
+    """Return the estimates for a model that fits, and one that does not."""
+    trees = [with_flags(starting_tree("mlp"), flags | {"model.n_hidden": width}).tree() for width in ("8", "8000")]
+    answers = [prepare(tree) for tree in trees]
+    return {"opened": count("opened"), "answers": answers}
 
 
 def steps(kind: str, flags: dict[str, str]) -> dict[str, Any]:
@@ -75,9 +83,10 @@ def full(device: torch.device) -> str:
     return ""
 
 
-found: dict[str, Any] = {"before": before()}
+families = json.load(sys.stdin)
+found: dict[str, Any] = {"before": before(), "estimated": estimated(families["mlp"])}
 open_device(torch.device("cuda:1"))
-for kind, flags in json.load(sys.stdin).items():
+for kind, flags in families.items():
     found[kind] = steps(kind, flags)
 open_device(torch.device("cuda:0"))
 kept = torch.zeros(1, device="cuda:0")

@@ -31,7 +31,7 @@ from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
 from torchtty.tui.cli.diagnose import as_values, findings_of, print_findings
-from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate, state_words
+from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate, size, state_words
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
 SMOOTHING = 0.01  # of the training loss: the time constant as a share of the x axis
@@ -132,6 +132,8 @@ def _figures(snapshot: RunSnapshot) -> Table:
         table.add_row("to compare with", Text(" · ".join(compared)))
     device = f" on {printable_line(status.device)}" if status.device else ""
     table.add_row("parameters", Text(f"{count(status.parameters)}{device}{', in memory' if status.serving else ''}"))
+    if status.memory:
+        table.add_row("memory", Text(f"{size(status.memory)} at most"))
     for title, chosen, what in (
         ("steps computed", facts.backend, facts.backend.backend if facts.backend else ""),
         ("threads", facts.threads, str(facts.threads.threads) if facts.threads else ""),

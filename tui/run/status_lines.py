@@ -10,7 +10,7 @@ from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import metric_named
-from torchtty.tui.format import STATE_LOOKS, behind, duration, loss, measures, rate, state_words
+from torchtty.tui.format import STATE_LOOKS, behind, duration, loss, measures, rate, size, state_words
 from torchtty.tui.run.advice import proposal, quiet_line
 
 FULL, HALF = "━", "╸"
@@ -60,7 +60,7 @@ def headline(snapshot: RunSnapshot, pending: str) -> Content:
     if status.parameters is not None:
         facts.append(f"{status.parameters:,} parameters")
     if status.device:
-        facts.append(printable_line(status.device))
+        facts.append(printable_line(status.device) + (f" {size(status.memory)}" if status.memory else ""))
     if status.serving:
         facts.append("in memory")
     return Content.assemble(

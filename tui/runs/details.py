@@ -18,7 +18,7 @@ from torchtty.engine.contract.run.pins import pinned_steps
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.settings.configuration import difference, to_toml
 from torchtty.engine.contract.settings.fields import show
-from torchtty.tui.format import duration, loss, state_words
+from torchtty.tui.format import duration, loss, size, state_words
 from torchtty.tui.runs.rows import RunRow
 
 
@@ -88,6 +88,8 @@ def outcome(snapshot: RunSnapshot) -> Content:
         facts.append((family.metric(family.tested).description, loss(status.test[family.tested]) + weights))
     if status.parameters is not None:
         facts.append(("parameters", f"{status.parameters:,}"))
+    if status.memory:
+        facts.append(("memory", f"{size(status.memory)} at most"))
     if status.serving:
         facts.append(("model", "in memory, so that a prompt is answered at once"))
     facts += [("edited", f"{path} {show(old)} → {show(new)}") for path, (old, new) in _edited(snapshot).items()]

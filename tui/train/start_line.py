@@ -116,7 +116,7 @@ class StartLine(Horizontal):
 
 
 def estimate_line(answer: Mapping[str, Any], max_steps: int | None, max_seconds: float | None = None) -> str:
-    """Write the warm worker's estimate for a configuration: `48,637 params · 1 MB · ≈ 12 s`."""
+    """Write the warm worker's estimate: `48,637 params · 1 MB · ≈ 12 s`, `124 M params · 13 GB, fits cuda:1`."""
     from torchtty.tui.format import parameter_count, rough_duration, size  # late: it brings pydantic
 
     parts = []
@@ -125,7 +125,18 @@ def estimate_line(answer: Mapping[str, Any], max_steps: int | None, max_seconds:
     elif tokens := answer.get("tokens"):  # a model that counts has no parameters before it has counted
         parts.append(f"{tokens['train']:,} tokens to count")
     if memory := answer.get("memory"):
-        parts.append(size(max(1e6, round(memory, -6))))  # in whole megabytes: it is an estimate
+        parts.append(size(max(1e6, round(memory, -6))) + _fit(answer))  # in whole megabytes: it is an estimate
     if (step := answer.get("seconds_per_step")) is not None and max_steps:
         parts.append(f"≈ {rough_duration(min(step * max_steps, max_seconds or math.inf))}")
     return " · ".join(parts)
+
+
+def _fit(answer: Mapping[str, Any]) -> str:
+    """Judge the memory: `, fits cuda:1`, `, tight: 8.1 GB are free`; nothing where it fits into that of the machine."""
+    from torchtty.tui.format import size
+
+    fit, device = answer.get("fit"), str(answer.get("device", "cpu"))
+    where = "" if device == "cpu" else f" {device}"
+    if fit in (None, "fits"):
+        return f", fits{where}" if fit and where else ""
+    return f", {fit}{where}: {size(answer['memory_free'])} are free"

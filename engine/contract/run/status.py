@@ -51,6 +51,7 @@ class Status(BaseModel):
     device: str = ""
     gpu: str = ""  # its UUID, where it is a CUDA GPU
     parameters: int | None = None
+    memory: int | None = None  # the most bytes that its tensors have taken on its GPU so far
     seconds: float = 0.0  # time spent training, pauses left out
     steps_per_second: float | None = None
     metrics: dict[str, float] = {}  # the latest of those that the run's family sums a run up by

@@ -208,6 +208,14 @@ def test_an_estimate_is_rough_where_it_can_only_be_rough() -> None:
         estimate_line({"parameters": 48637, "memory": 778_192, "seconds_per_step": 0.0024}, 5000)
         == "48,637 params · 1 MB · ≈ 12 s"
     )
+    on_gpu = {"parameters": 124_439_808, "memory": 13_100_000_000, "device": "cuda:1", "memory_free": 12_500_000_000}
+    assert estimate_line(on_gpu | {"fit": "fits"}, 5000) == "124 M params · 13 GB, fits cuda:1"
+    assert (
+        estimate_line(on_gpu | {"fit": "will not fit"}, 5000)
+        == "124 M params · 13 GB, will not fit cuda:1: 12 GB are free"
+    )
+    tight = {"parameters": 9, "memory": 9_000_000, "device": "cpu", "memory_free": 10_000_000, "fit": "tight"}
+    assert estimate_line(tight, None) == "9 params · 9 MB, tight: 10 MB are free"
     assert estimate_line({"parameters": 6_342_272}, None) == "6.34 M params"
     assert estimate_line({"parameters": 124_439_808}, None) == "124 M params"
     assert estimate_line({"parameters": 841, "vocab_size": 29}, None) == "841 params"
