@@ -1,4 +1,4 @@
-"""`python -m torchtty.engine.bench SECONDS COUNT MODEL …`: print steps a second, loop and plain loop, one JSON line a model."""
+"""`python -m torchtty.engine.bench [--busy] SECONDS ROUNDS MODEL …` prints steps a second of both loops, a JSON line a model."""
 
 import json
 import sys
@@ -8,15 +8,17 @@ from torchtty.engine.bench.elsewhere import Elsewhere
 
 
 def main(arguments: list[str]) -> int:
-    """Measure models in stretches of so many seconds, as a worker would train them."""
-    seconds, count, models = float(arguments[0]), int(arguments[1]), arguments[2:]
+    """Measure models in turns of so many seconds, as a worker would train them; with --busy beside a program that takes a core."""
+    busy, rest = "--busy" in arguments, [each for each in arguments if each != "--busy"]
+    seconds, rounds, models = float(rest[0]), int(rest[1]), rest[2:]
     with Elsewhere() as elsewhere:  # it imports torch while this process does
-        from torchtty.engine.bench.speed import MODELS, stretches
+        from torchtty.engine.bench.speed import MODELS, against_plain_loop, beside_a_neighbour
         from torchtty.engine.worker.warm_up import warm_up
 
         warm_up()
+        measure = beside_a_neighbour if busy else against_plain_loop
         for model in models or list(MODELS):
-            print(json.dumps(asdict(stretches(model, elsewhere, seconds, count))), flush=True)
+            print(json.dumps(asdict(measure(model, elsewhere, seconds, rounds))), flush=True)
     return 0
 
 

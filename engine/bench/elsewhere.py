@@ -30,9 +30,9 @@ class Elsewhere:
         self._process.terminate()
         self._process.wait()
 
-    def prepare(self, configuration_path: Path, threads: int) -> int:
-        """Have it build the model of a configuration file, to train on so many threads; return how many it has taken."""
-        return int(self._ask({"configuration": str(configuration_path), "threads": threads})["threads"])
+    def prepare(self, configuration_path: Path) -> int:
+        """Have it build the model of a configuration file; return on how many threads it will train."""
+        return int(self._ask({"configuration": str(configuration_path)})["threads"])
 
     def run(self, seconds: float) -> float:
         """Have it train for so long; return its steps a second."""

@@ -1,8 +1,8 @@
 """The training loop that a person would write from a tutorial, for the same model, data and batch as torchtty's own.
 
-Batches are drawn by index, as the two best known tutorials draw them: rows of prepared tensors for a model that predicts one
-token (makemore), slices of the text stacked for one that predicts every position (nanoGPT). The optimizer is torch's with its
-default arguments but for the rates, and the loss is read every step.
+Batches are drawn by index, as the two best known tutorials draw them: rows of prepared tensors for items, and for a model that
+predicts one token (makemore), slices of a running text stacked for one that predicts every position (nanoGPT). The optimizer is
+torch's with its default arguments but for the rates, and the loss is read every step.
 
 It runs in a process of its own: see `torchtty.engine.bench.elsewhere`.
 """
@@ -21,6 +21,7 @@ from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import Windows
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.task import build_task
+from torchtty.engine.training.threads import CORES
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 
@@ -36,8 +37,9 @@ class Tutorial:
         section: Any = configuration.optimizer
         rates: dict[str, Any] = {"lr": section.learning_rate, "weight_decay": section.weight_decay}
         self.optimizer = OPTIMIZERS[section.kind](model.parameters(), **rates)
-        self.text = windows.stream if windows.every_position else None
-        self.rows = None if windows.every_position else windows.cut(torch.arange(len(windows)))
+        running = windows.every_position and bool(windows.starts[1] - windows.starts[0] == 1)
+        self.text = windows.stream if running else None
+        self.rows = None if running else windows.cut(torch.arange(len(windows)))
 
     def run(self, steps: int) -> None:
         """Train for so many steps."""
@@ -69,7 +71,7 @@ def main() -> None:
         request: dict[str, Any] = json.loads(line)
         if "configuration" in request:
             tutorial = _prepare(Path(request["configuration"]))
-            torch.set_num_threads(request["threads"])
+            torch.set_num_threads(CORES)  # as torch had it: building a task has set what torchtty would take
             print(json.dumps({"threads": torch.get_num_threads()}), flush=True)
             continue
         assert tutorial is not None

@@ -18,8 +18,11 @@ WORTH_SHARING = 5e7
 CORES = torch.get_num_threads()
 QUICKER = 0.93  # of the time of the number in force: another one must need less
 SLOWED = 1.3  # times a step's usual duration, above which something else seems to want the cores
-SHARE = 1 / 60  # of the time that trials may take
-LEAST_PAUSE = 10.0  # seconds between two trials
+FIRST_PAUSE, LAST_PAUSE = (
+    1.0,
+    60.0,
+)  # seconds until the next trial: doubled while nothing changes, as a first one may mislead
+FIRST_SHARE, LAST_SHARE = 1 / 15, 1 / 60  # of the time that trials may take
 STEPS_TO_JUDGE = 8  # over which a step's duration is averaged
 
 
@@ -45,9 +48,12 @@ class ThreadChooser:
     A trial computes gradients and leaves everything as it was, so that only a change of the number touches a curve.
     """
 
-    def __init__(self, operations: float, device: torch.device) -> None:
-        """Begin with a guess. On a device other than the CPU the threads have little to do, and are not timed."""
-        self._fixed = wanted_threads()
+    def __init__(self, operations: float, device: torch.device, fixed: int | None = None) -> None:
+        """Begin with a guess, and keep to a `fixed` number, by default that of TORCHTTY_THREADS.
+
+        On a device other than the CPU the threads have little to do, and are not timed.
+        """
+        self._fixed = wanted_threads() if fixed is None else fixed
         self._candidates = (self._fixed,) if self._fixed else candidates(operations, CORES)
         if device.type != "cpu" and not self._fixed:
             self._candidates = self._candidates[:1]
@@ -55,6 +61,7 @@ class ThreadChooser:
         self._own = False  # whether that is the run's own record
         self._until = 0  # the step up to which it is followed
         self._known = False  # whether the number in force stands in the run's record
+        self._pause = FIRST_PAUSE / 2  # seconds between the latest trial and the next
         self._next_trial = 0.0
         self._soonest = 0.0  # when something that slows the steps down may bring a trial about
         self._usual: float | None = None  # seconds of a step since the latest trial
@@ -65,6 +72,10 @@ class ThreadChooser:
     def can_change(self) -> bool:
         """Whether steps are to be timed with `took`."""
         return len(self._candidates) > 1
+
+    def in_force(self) -> None:
+        """Have torch use the number in force, whatever it was told meanwhile."""
+        torch.set_num_threads(self.count)
 
     def follow(self, record: Iterable[tuple[int, int]], step: int, until: int, *, own: bool) -> None:
         """Follow a record (from which step on how many threads) from a step on, and up to another.
@@ -128,10 +139,7 @@ class ThreadChooser:
             self._use(quickest)
         else:
             self._use(before)
-        now = time.monotonic()
-        cost = now - began
-        self._next_trial = now + max(LEAST_PAUSE, cost / SHARE)
-        self._soonest = now + max(LEAST_PAUSE / 4, cost / SHARE / 4)
+        self._plan_next(time.monotonic() - began, changed=self.count != before)
         self._usual = None
         self._recent.clear()
         if known and self.count == before:
@@ -139,6 +147,14 @@ class ThreadChooser:
         timings = rounded({str(count): each for count, each in seconds.items()})
         why = f"the quickest of {', '.join(timings)}" if not known else f"quicker than {before} by now"
         return ThreadsChosen(threads=self.count, since=step, reason=why, timings=timings)
+
+    def _plan_next(self, cost: float, *, changed: bool) -> None:
+        """Say when the next trial is due, after one that took so many seconds."""
+        longest = max(LAST_PAUSE, cost / LAST_SHARE)
+        self._pause = FIRST_PAUSE if changed else min(2 * self._pause, longest)
+        self._pause = max(self._pause, cost / FIRST_SHARE)
+        now = time.monotonic()
+        self._next_trial, self._soonest = now + self._pause, now + max(FIRST_PAUSE, cost / FIRST_SHARE)
 
     def took(self, seconds: float) -> None:
         """Note how long a step took."""

@@ -86,8 +86,8 @@ def test_a_hopeless_number_is_timed_once_and_a_slow_step_seldom() -> None:
 def test_another_number_must_be_clearly_quicker_and_what_slows_the_steps_brings_a_trial_about(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(threads, "LEAST_PAUSE", 0.0)
-    monkeypatch.setattr(threads, "SHARE", 1e-9)  # the next trial of its own accord is years away
+    monkeypatch.setattr(threads, "LAST_SHARE", 1e-9)
+    monkeypatch.setattr(threads, "FIRST_SHARE", 1e-9)  # the next trial of its own accord is years away
     chooser = ThreadChooser(LARGE, CPU)
     chooser.choose(0, sleeping({1: 0.02, 2: 0.01}))
     assert chooser.count == 2
@@ -103,6 +103,21 @@ def test_another_number_must_be_clearly_quicker_and_what_slows_the_steps_brings_
     changed = chooser.choose(30, sleeping({1: 0.01, 2: 0.03}))
     assert changed is not None
     assert (changed.threads, changed.since, torch.get_num_threads()) == (1, 30, 1)
+
+
+def test_trials_come_seldomer_while_nothing_changes_and_take_a_small_share_of_the_time() -> None:
+    chooser = ThreadChooser(LARGE, CPU)
+    pauses = []
+    for cost, changed in ((0.01, False), (0.01, False), (0.01, False), (0.01, True), (0.2, False)):
+        chooser._plan_next(cost, changed=changed)
+        pauses.append(chooser._pause)
+    assert pauses == pytest.approx([1, 2, 4, 1, 3]), (
+        "doubled, begun anew after a change, and at least fifteen times the cost"
+    )
+    for cost, longest in ((0.1, 60), (6.0, 360)):
+        for _ in range(10):
+            chooser._plan_next(cost, changed=False)
+        assert chooser._pause == pytest.approx(longest), "a minute, or a sixtieth of the time"
 
 
 def test_torchtty_threads_fixes_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +190,7 @@ def changing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which another number is quicker at each trial, and a trial is due every third step."""
     turns = iter(range(10**6))
     monkeypatch.setattr(threads, "WORTH_SHARING", 0.0)
+    monkeypatch.setattr(threads, "FIRST_PAUSE", 1e6)
     monkeypatch.setattr(threads, "timed_in_turn", lambda *_: {1: 1.0, 2: 2.0} if next(turns) % 2 else {1: 2.0, 2: 1.0})
     usual = ThreadChooser.is_due
     monkeypatch.setattr(
