@@ -120,6 +120,35 @@ _ENTRIES = (
         ),
     ),
     LensEntry(
+        "windows",
+        "Windows",
+        "A line is one prediction: what the model sees, and what follows. Beneath stand the tokens by their ids.",
+        needs=(Feature.TEXT,),
+        own_options=(
+            option("first", 0, "The number of the first window.", minimum=0, step=10),
+            option("split", "train", "Which split of the data.", choices=("train", "val", "test")),
+        ),
+        live=False,
+    ),
+    LensEntry(
+        "initial",
+        "Initial loss",
+        "Who knows nothing should say so: the first loss is chance, ln of the vocabulary's size, if first predictions are even. "
+        "Far above it the first weights are confidently wrong, and the first steps only mend that.",
+        needs=(Feature.NETWORK, Feature.TEXT),
+        own_options=(
+            option("example", 0, "The example of the batch whose steps are shown.", minimum=0),
+            option(
+                "add",
+                0.0,
+                "A number added to every logit: from about 89 on their exponentials overflow.",
+                minimum=-1000.0,
+                maximum=1000.0,
+                step=10,
+            ),
+        ),
+    ),
+    LensEntry(
         "embeddings",
         "Embeddings",
         "Tokens that the model uses alike stand close to each other: in names, vowels find each other early. Under principal "
@@ -147,6 +176,22 @@ _ENTRIES = (
                 choices=("layers", "map", "time", "fan-in"),
             ),
             option("layer", "", "The layer of the map; the first activation if left out."),
+            STEP,
+        ),
+        reads_checkpoints=True,
+    ),
+    LensEntry(
+        "gradients",
+        "Gradients",
+        "A step should move a weight by about a thousandth of its size: far less and it hardly learns, far more and it is thrown "
+        "about. A gradient that fades from the last layers to the first does not reach them.",
+        own_options=(
+            option(
+                "show",
+                "now",
+                "The weights now; how far steps moved them, or the norms of their gradients, over the steps.",
+                choices=("now", "ratios", "norms"),
+            ),
             STEP,
         ),
         reads_checkpoints=True,

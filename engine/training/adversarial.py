@@ -1,6 +1,7 @@
 """Adversarial training (Goodfellow et al., 2014): a discriminator learns to tell, a generator learns to be mistaken for real."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torchtty.engine.devices import on_device, out_of_memory_means
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
-from torchtty.engine.training.optimizers import build_optimizer
+from torchtty.engine.training.optimizers import Optimizers, build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 from torchtty.engine.training.threads import ThreadChooser
@@ -36,21 +37,19 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     the discriminator's step, `d_fake_after` after it.
     """
 
+    descended = ("discriminator", "generator")
     timed_batch = 16
     _example: Batch | None = None  # what is kept to be looked at once training is forgotten
 
     def __init__(self, configuration: AdversarialConfiguration, pictures: Pictures | None) -> None:
         super().__init__(configuration)
         training, config = configuration.training, configuration.model
-        networks = {name: self.model.get_submodule(name) for name in ("discriminator", "generator")}
+        networks = {name: self.model.get_submodule(name) for name in self.descended}
         self.generator, self.discriminator = networks["generator"], networks["discriminator"]
         self.optimizers = {
             name: build_optimizer(configuration.optimizer, network, self.device) for name, network in networks.items()
         }
-        self.step = EagerStep(
-            Descent(self.discriminator, self._discriminator_loss, self.optimizers["discriminator"]),
-            Descent(self.generator, self._generator_loss, self.optimizers["generator"], pure=False),
-        )
+        self.step = EagerStep(*self.descents(self.optimizers))
         self._drawn: Tensor | None = None  # by the generator for the discriminator's loss, until its own
         # Drawn on the CPU and for the largest grid, so that it is the same noise on every device and at every size.
         fixed = torch.Generator().manual_seed(training.seed + 2)
@@ -101,6 +100,12 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         return held.to(self.device)
 
     # -- training -------------------------------------------------------------------------------------------------
+
+    def descents(self, optimizers: Mapping[str, Optimizers]) -> tuple[Descent, ...]:
+        return (
+            Descent(self.discriminator, self._discriminator_loss, optimizers["discriminator"]),
+            Descent(self.generator, self._generator_loss, optimizers["generator"], pure=False),
+        )
 
     def next_batch(self) -> Batch:
         """Return noise (B, n_latent) and real pictures (B, C, H, W)."""

@@ -18,7 +18,7 @@ from torchtty.engine.devices import finest_float, on_device
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
-from torchtty.engine.training.optimizers import build_optimizer
+from torchtty.engine.training.optimizers import Optimizers, build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 from torchtty.engine.training.threads import ThreadChooser
@@ -42,8 +42,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         super().__init__(configuration)
         training = configuration.training
         self.optimizer = build_optimizer(configuration.optimizer, self.model, self.device)
-        clip, pure = training.grad_clip_kind, not self.carries_state
-        self.step = EagerStep(Descent(self.model, self._loss, self.optimizer, clip, pure))
+        self.step = EagerStep(*self.descents({"": self.optimizer}))
         every = bool(self.model.predicts_every_position)
         block_size: int = self.model.block_size  # type: ignore[assignment]
         self.windows: dict[str, Windows] = {
@@ -84,6 +83,10 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     @property
     def grad_clip(self) -> float | None:
         return self.configuration.training.grad_clip or None
+
+    def descents(self, optimizers: Mapping[str, Optimizers]) -> tuple[Descent, ...]:
+        clip, pure = self.configuration.training.grad_clip_kind, not self.carries_state
+        return (Descent(self.model, self._loss, optimizers[""], clip, pure),)
 
     def _loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """Return what training lowers, and the metrics: the cross-entropy as `train_loss`, whatever is lowered."""

@@ -4,7 +4,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -28,7 +28,8 @@ from torchtty.engine.devices import (
 from torchtty.engine.training.backends.blocks import BlockStep
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
-from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
+from torchtty.engine.training.optimizers import Optimizers
+from torchtty.engine.training.step import Batch, Descent, EagerStep, Rates, Step
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 from torchtty.engine.training.threads import ThreadChooser
 from torchtty.engine.training.trial import rounded, timed_in_turn
@@ -66,6 +67,9 @@ class NeuralTask(ABC, Generic[Sections]):
     operations: float
     """Floating-point operations a step, about."""
 
+    descended: tuple[str, ...] = (
+        "",
+    )  # the networks that a step moves, by their names in the model; empty for all of it
     timed_batch: int | None = None  # examples of a batch when a step is timed on a CPU; none: as many as in training
 
     def __init__(self, configuration: Sections) -> None:
@@ -114,6 +118,13 @@ class NeuralTask(ABC, Generic[Sections]):
     @abstractmethod
     def build_network(self) -> nn.Module:
         """Return the network, its first weights drawn from torch's global generator."""
+
+    @abstractmethod
+    def descents(self, optimizers: Mapping[str, Optimizers]) -> tuple[Descent, ...]:
+        """Return what a step descends, in its order: the networks that `descended` names with their losses and these optimizers."""
+
+    def begin_anew(self) -> None:
+        """Let go of what a step goes on from beside the weights, so that a loss is that of its batch alone."""
 
     @abstractmethod
     def next_batch(self) -> Batch:

@@ -70,6 +70,9 @@ class RecurrentTask(LanguageTask):
         self._smoothed = SMOOTHING * self._smoothed + (1 - SMOOTHING) * self._width * metrics["train_loss"]
         return loss, metrics | {"smoothed_sum": self._smoothed}
 
+    def begin_anew(self) -> None:
+        self._state = None
+
     def next_batch(self) -> Batch:
         rows = self._rows["train"]
         if not self._windows_left:

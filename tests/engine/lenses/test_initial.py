@@ -1,0 +1,78 @@
+"""The lens initial: the first loss, whatever has been trained since, and the steps from logits to probabilities in numpy."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_models import SMALL, computed
+
+from torchtty.engine.contract.lenses import LENSES
+from torchtty.engine.lenses import initial
+from torchtty.engine.lenses.subject import set_apart
+from torchtty.engine.training.task import build_task
+
+
+def looked_at(task: Any, **options: Any) -> dict[str, Any]:
+    return computed(initial.compute, set_apart(task), LENSES["initial"].complete(options))
+
+
+@pytest.mark.parametrize(("scheme", "verdict"), [("unscaled", "confidently wrong"), ("fan-in", "fine")])
+def test_the_first_loss_is_that_of_a_new_run_also_once_it_has_trained(
+    configured: Callable[..., Any], scheme: str, verdict: str
+) -> None:
+    configuration = configured("mlp", model__initialisation=scheme, training__batch_size="32")
+    task, new = build_task(configuration), build_task(configuration)
+    for step in range(20):
+        task.train_step(step)
+    x, y = new.example_batch()
+    with torch.no_grad():
+        logits = new.model(x)[0][:, 0].double().numpy()
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(logits)), y[:, 0].numpy()]
+    result = looked_at(task)
+    assert result["loss"] == pytest.approx(losses.mean(), abs=2e-4)
+    assert result["chance"] == pytest.approx(math.log(task.facts.vocab_size), abs=1e-4)
+    assert result["verdict"] == verdict
+    assert result["now"] < result["loss"]
+
+
+def test_equal_logits_are_flat(configured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    task = set_apart(build_task(configured("mlp")))
+    built = task.build_network
+
+    def without_a_head() -> Any:
+        network = built()
+        torch.nn.init.zeros_(network.head.weight)
+        return network
+
+    monkeypatch.setattr(task, "build_network", without_a_head)
+    result = computed(initial.compute, task, LENSES["initial"].complete({}))
+    assert result["verdict"] == "flat"
+    assert result["loss"] == pytest.approx(result["chance"], abs=1e-3)
+
+
+def test_the_steps_are_exponentials_their_shares_and_the_softmax(configured: Callable[..., Any]) -> None:
+    result = looked_at(build_task(configured("mlp", model__initialisation="unscaled")), example=3)
+    logits = np.array(result["logits"])
+    assert np.allclose(result["counts"], np.exp(logits), rtol=5e-3)
+    assert np.allclose(result["probabilities"], np.exp(logits) / np.exp(logits).sum(), rtol=2e-2, atol=1e-8)
+    assert np.allclose(result["shifted"], result["probabilities"], rtol=1e-3, atol=1e-8)
+    assert np.allclose(result["map"][3], result["probabilities"], rtol=1e-2, atol=1e-6)
+
+
+def test_beyond_float32_counts_overflow_and_the_shift_mends_it(configured: Callable[..., Any]) -> None:
+    task = build_task(configured("mlp"))
+    plain, added = looked_at(task), looked_at(task, add=95.0)
+    assert all(value is None for value in added["counts"]), "infinite"
+    assert all(value is None for value in added["probabilities"]), "infinite by infinite is no number"
+    assert np.allclose(added["shifted"], plain["shifted"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "dcgan"])
+def test_every_network_for_text_has_a_first_loss(configured: Callable[..., Any], name: str) -> None:
+    task = build_task(configured(name))
+    result = looked_at(task)
+    assert result["loss"] == result["now"], "it has not trained yet"
+    assert result["verdict"] in ("fine", "confidently wrong", "flat")
