@@ -23,6 +23,7 @@ from torchtty.tui.learn.trace import trace_content
 FOLLOW = "Go to the numbers that this one comes from"
 OTHER = "Go to the other numbers that this one comes from, such as the weights"
 MISTAKE = "Make a common slip on purpose, and see what it changes; once more puts it right"
+PICTURE = "The table in colours; at the positional encoding, that of many positions"
 EDIT = "Take your own sentence and other sizes"
 
 
@@ -121,6 +122,7 @@ class ByHandPage(Vertical):
         Binding("pagedown", "step(1)", "next step", show=False, id="hand.next_step", tooltip="Next step"),
         Binding("pageup", "step(-1)", "previous step", show=False, id="hand.previous_step", tooltip="Previous step"),
         Binding("m", "slip", "slip", id="hand.slip", tooltip=MISTAKE),
+        Binding("v", "picture", "picture", id="hand.picture", tooltip=PICTURE),
         Binding("e", "edit", "your own", id="hand.edit", tooltip=EDIT),
     ]
 
@@ -294,6 +296,8 @@ class ByHandPage(Vertical):
             number = parameters[0]
             assert isinstance(number, int)
             return number < len(self._trace.sources)
+        if action == "picture":
+            return all(isinstance(value, float) for line in self.table.values for value in line)
         if action == "slip":
             slip = self._slip_here()
             return slip is not None and slip.computes
@@ -307,6 +311,12 @@ class ByHandPage(Vertical):
         if slip is not None and slip.computes:
             self._slips = self._slips ^ {slip.key}
             self._compute()
+
+    def action_picture(self) -> None:
+        """Show the table as a heat map."""
+        from torchtty.tui.learn.picture import Picture
+
+        self.app.push_screen(Picture(self.table, *texts()[self.table.key]))
 
     def action_edit(self) -> None:
         self.app.push_screen(ExampleDialog(self._example), self._take_example)

@@ -66,6 +66,17 @@ def walk(example: Example, with_slips: Collection[str] = ()) -> tuple[Step, ...]
     )
 
 
+def positional_encoding(count: int, d_model: int) -> tuple[tuple[float, ...], ...]:
+    """Return PE(pos, 2i) = sin(pos / 10000^(2i/d)) and PE(pos, 2i + 1) = cos of the same angle, a row a position."""
+    return tuple(
+        tuple(
+            (math.cos if column % 2 else math.sin)(position / 10000 ** (column // 2 * 2 / d_model))
+            for column in range(d_model)
+        )
+        for position in range(count)
+    )
+
+
 class _Walk:
     """The computation of one example."""
 

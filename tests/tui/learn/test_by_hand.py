@@ -62,3 +62,21 @@ async def test_a_person_s_own_sentence_and_sizes_are_computed(torchtty: Any) -> 
         await until(pilot, lambda: all(word in screen_text(app) for word in ("grüße", "red", "welt")))
         await pilot.click("TableStrip", offset=(14, 0))
         await until(pilot, shows(app, "[W_K1]"))
+
+
+async def test_a_table_is_seen_in_colours_and_positions_as_a_picture(torchtty: Any) -> None:
+    async with torchtty(size=(80, 24)) as (app, pilot):
+        await pilot.press("f6", "2")
+        await until(pilot, shows(app, "1 of 13"))
+        await pilot.press("v")  # words have no colours
+        await pilot.press(*["pagedown"] * 4, "n", "v")
+        await until(pilot, shows(app, "hands of many"))
+        await pilot.press("right", "right", "down")
+        await until(pilot, shows(app, "1, 1  0.540"))  # cos 1
+        await pilot.press("s")
+        await until(pilot, shows(app, "tell near from far"))
+        await pilot.press("escape", *["pagedown"] * 2, *["n"] * 8, "v")
+        await until(pilot, shows(app, "Attention. Each row is shares"))
+        assert "0.01" in screen_text(app)
+        await pilot.press("v")
+        await until(pilot, shows(app, "7 of 13"))

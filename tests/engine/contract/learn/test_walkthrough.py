@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.learn.example import Example, Sizes, built_in, words
 from torchtty.engine.contract.learn.tables import Table
-from torchtty.engine.contract.learn.walkthrough import Step, slips, texts, walk
+from torchtty.engine.contract.learn.walkthrough import Step, positional_encoding, slips, texts, walk
 
 PRINTED: dict[str, Any] = tomllib.loads(Path(__file__).with_name("by_hand.toml").read_text())
 HALF_A_DIGIT = 0.00501  # of numbers that are printed with two decimals
@@ -83,6 +83,7 @@ def test_positions_are_a_sine_and_a_cosine_of_one_angle() -> None:
             angle = position / 10000 ** (2 * pair / 6)
             assert found.number(position, 2 * pair) == math.sin(angle)
             assert found.number(position, 2 * pair + 1) == math.cos(angle)
+    assert positional_encoding(6, 6) == found.values
     assert table(walk(built_in(), {"positions"}), 5, "positions").number(1, 1) == pytest.approx(0.0464, abs=5e-5)
 
 
