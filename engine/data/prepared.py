@@ -189,6 +189,11 @@ def prepared_without_corpus(tokenizer: Tokenizer, items: bool) -> PreparedText:
     return PreparedText(Corpus("the text", "items" if items else "text"), tokenizer, {})
 
 
+def read_again(data: PreparedText, section: TextData, tokens: Tokens) -> PreparedText:
+    """Return the text with its splits, read again with the same tokenizer where they were let go; raise `UserError`."""
+    return data if data.splits else prepare_text(section, tokens, data.tokenizer)
+
+
 def without_text(data: PreparedText) -> PreparedText:
     """Return what sampling needs of a text, and let the text go where it is kept for the next look at a configuration."""
     _read_once.cache_clear()

@@ -1,4 +1,7 @@
-"""The lens shapes: every layer with the shapes of its inputs and outputs, its parameters, its memory and its time.
+"""The lens shapes: every layer with the shapes of its inputs and outputs, its parameters, its memory and its time; or each step.
+
+Step by step it is every operation of the forward pass on tensors, in order, as the models' source calls them: what a layer that
+fuses neighbours, or splits one matrix into heads, does to a shape.
 
 It works on a copy of the model and puts torch's generators back, so that training goes on bit for bit as if nobody had looked.
 
@@ -11,18 +14,22 @@ that of the layer around them, which also does what is written in its own `forwa
 import copy
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from torchtty.engine.contract.run.events import Progress
 from torchtty.engine.devices import random_state_kept, synchronise
+from torchtty.engine.models.families import parameter_count
 from torchtty.engine.training.task import ExposesModel
 
 REPETITIONS = 5
+VIEWS = ("T", "H", "mT", "mH")  # attributes of a tensor that are tensors of another shape
+LONGEST_ARGUMENTS = 60  # characters
 PATIENCE = 0.3  # seconds spent on one layer, after which two repetitions are enough
 
 
@@ -39,14 +46,22 @@ class _Call:
     count: int = 1
 
 
-def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progress, None, dict[str, Any]]:  # noqa: ARG001
+def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progress, None, dict[str, Any]]:
     """Return `layers` in the order in which they are called, `totals`, `batch` (the shapes of the model's inputs) and `device`.
 
     A layer has `name` (empty for the model), `type`, `depth`, `inputs` and `outputs` (lists of shapes), `parameters` (those of
     layers within it included), `parameter_bytes`, `output_bytes`, `forward_seconds`, `backward_seconds` (None where nothing is
     learnt) and `calls` (a forward pass; shapes and times are those of the first).
+
+    With the option `steps` there are `operations` instead of `layers` and `totals`: each with the `layer` in which it is done
+    (empty for the model), its `name`, the `arguments` that are no tensors, and the shapes of its `inputs` and `outputs`.
     """
     model = copy.deepcopy(task.model).train()
+    if options.get("steps"):
+        yield Progress(done=0, total=1)
+        with random_state_kept():
+            batch = task.example_batch()
+            return {"operations": _operations(task, model, batch), "batch": _shapes(batch), "device": str(task.device)}
     with random_state_kept():
         batch = task.example_batch()
         calls = _calls(task, model, batch)
@@ -62,11 +77,12 @@ def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progres
     innermost = [layer for layer, depth in zip(layers, following, strict=True) if depth <= layer["depth"]]
     summed = ("parameters", "parameter_bytes", "forward_seconds", "backward_seconds")
     totals = {name: layers[0][name] for name in summed}
+    totals["parameters"] = parameter_count(model)  # of a model that counts: its counts
     totals["output_bytes"] = sum(layer["output_bytes"] * layer["calls"] for layer in innermost)
     return {
         "layers": layers,
         "totals": totals,
-        "batch": [list(tensor.shape) for tensor in batch],
+        "batch": _shapes(batch),
         "device": str(task.device),
     }
 
@@ -100,6 +116,80 @@ def _calls(task: ExposesModel, model: nn.Module, batch: tuple[Tensor, ...]) -> l
     for hook in hooks:
         hook.remove()
     return list(found.values())
+
+
+class _Noting(TorchFunctionMode):
+    """Notes every call of a function of torch that gives tensors, but not those within such a function."""
+
+    def __init__(self, within: list[str]) -> None:
+        super().__init__()
+        self.within = within  # the names of the layers around, the innermost last
+        self.found: list[dict[str, Any]] = []
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        named = named or {}
+        result = function(*arguments, **named)
+        name = function.__name__
+        if name == "__get__":  # an attribute, of which some are other views of a tensor
+            name = getattr(getattr(function, "__self__", None), "__name__", "")
+            if name not in VIEWS:
+                return result
+        if outputs := _shapes(_tensors(result)):
+            self.found.append(
+                {
+                    "layer": self.within[-1],
+                    "name": name.strip("_"),
+                    "arguments": _plain(arguments, named),
+                    "inputs": _shapes(_tensors((arguments, named))),
+                    "outputs": outputs,
+                }
+            )
+        return result
+
+
+def _operations(task: ExposesModel, model: nn.Module, batch: tuple[Tensor, ...]) -> list[dict[str, Any]]:
+    """Return the operations of a forward pass, as `compute` describes them."""
+    within = [""]
+    hooks = []
+    for name, module in model.named_modules():
+        hooks.append(module.register_forward_pre_hook(lambda *_, name=name: within.append(name)))
+        hooks.append(module.register_forward_hook(lambda *_: within.pop() and None))
+    with torch.no_grad(), task.autocast(), _Noting(within) as noting:
+        model(*batch)
+    for hook in hooks:
+        hook.remove()
+    return noting.found
+
+
+def _plain(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
+    """Write the arguments that are no tensors, as in a call; of the named ones whole numbers and what is turned on."""
+    plain = [_written(value) for value in arguments if value is not None and _is_plain(value)]
+    plain += [f"{name}={value}" for name, value in named.items() if isinstance(value, int) and value is not False]
+    text = ", ".join(plain)
+    return text if len(text) <= LONGEST_ARGUMENTS else text[: LONGEST_ARGUMENTS - 1] + "…"
+
+
+def _written(value: Any) -> str:
+    """Write an argument, slices as in an index."""
+    if isinstance(value, slice):
+        ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
+        return ":".join(ends if value.step is None else [*ends, str(value.step)])
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(_written, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_is_plain(part) for part in value)
+    return isinstance(value, bool | int | float | str | slice | None)
+
+
+def _shapes(tensors: Iterable[Tensor]) -> list[list[int]]:
+    return [list(tensor.shape) for tensor in tensors]
 
 
 def _times(task: ExposesModel, call: _Call) -> tuple[float, float | None]:
@@ -145,8 +235,8 @@ def _described(call: _Call) -> dict[str, Any]:
         "name": call.name,
         "type": type(call.module).__name__,
         "depth": call.depth,
-        "inputs": [list(tensor.shape) for tensor in _tensors(call.inputs)],
-        "outputs": [list(tensor.shape) for tensor in call.outputs],
+        "inputs": _shapes(_tensors(call.inputs)),
+        "outputs": _shapes(call.outputs),
         "parameters": sum(parameter.numel() for parameter in parameters),
         "parameter_bytes": sum(parameter.nbytes for parameter in parameters),
         "output_bytes": sum(tensor.nbytes for tensor in call.outputs),

@@ -114,6 +114,8 @@ class PreNormShape(Architecture):
 class CausalSelfAttention(nn.Module):
     """Every position looks at itself and at what came before (Vaswani et al., 2017)."""
 
+    causal = True
+
     def __init__(self, shape: PreNormShape) -> None:
         super().__init__()
         self.n_head, self.attn_dropout, self.resid_dropout = shape.n_head, shape.attn_dropout, shape.resid_dropout
@@ -122,11 +124,16 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
         batch, time, width = x.shape
-        heads = self.query_key_value(x).view(batch, time, 3, self.n_head, width // self.n_head)
-        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, nh, T, hs)
+        q, k, v = self.queries_keys_values(x)  # each (B, nh, T, hs)
         y = attend(q, k, v, self.attn_dropout if self.training else 0.0, cache)  # (B, nh, T, hs)
         y = y.transpose(1, 2).reshape(batch, time, width)  # (B, T, C)
         return F.dropout(self.projection(y), self.resid_dropout, self.training)
+
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch, time, width = x.shape
+        heads = self.query_key_value(x).view(batch, time, 3, self.n_head, width // self.n_head)
+        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
 
 
 class FeedForward(nn.Module):

@@ -31,10 +31,14 @@ class MultiHeadAttention(nn.Module):
         self.projection = nn.Linear(config.n_head * config.d_v, config.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (self._heads(layer(x)) for layer in (self.query, self.key, self.value))  # each (B, nh, T, d)
+        q, k, v = self.queries_keys_values(x)  # each (B, nh, T, d)
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal, dropout_p=dropout)  # (B, nh, T, d_v)
         return self.projection(y.transpose(1, 2).flatten(2))  # (B, T, C)
+
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = (self._heads(layer(x)) for layer in (self.query, self.key, self.value))
+        return q, k, v
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.n_head, -1)).transpose(1, 2)  # (B, T, nh*d) -> (B, nh, T, d)

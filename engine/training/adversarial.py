@@ -183,11 +183,11 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     # -- pictures -------------------------------------------------------------------------------------------------
 
     def fixed_pictures(self) -> Any:
-        return self._pictures_of(self._fixed_noise[: self.configuration.sampling.count])
+        return self.pictures_of(self._fixed_noise[: self.configuration.sampling.count])
 
     def fresh_pictures(self, count: int, seed: int) -> Any:
         generator = torch.Generator().manual_seed(seed)
-        return self._pictures_of(torch.randn(count, self.configuration.model.n_latent, generator=generator))
+        return self.pictures_of(torch.randn(count, self.configuration.model.n_latent, generator=generator))
 
     def real_pictures(self) -> Any:
         if self.pictures is None:
@@ -196,8 +196,18 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
         which = torch.randperm(len(self.pictures), generator=generator)[: self.grid_size]
         return self.pictures[which.to(self.pictures.device)].permute(0, 2, 3, 1).cpu().numpy()
 
+    @property
+    def noise_size(self) -> int:
+        return self.configuration.model.n_latent
+
+    def pictures_learnt_from(self) -> Tensor:
+        if self.pictures is not None:
+            return self.pictures
+        model, data = self.configuration.model, self.configuration.data
+        return torch.from_numpy(load_pictures(data.dataset, model.image_size, model.channels, data.limit).pixels)
+
     @torch.no_grad()
-    def _pictures_of(self, noise: Tensor) -> Any:
+    def pictures_of(self, noise: Tensor) -> Any:
         advice = f"There is not enough memory to draw {len(noise):,} pictures: take a smaller count (--count)."
         with out_of_memory_means(advice), evaluation_mode(self.model):
             parts = [self.generator(part.to(self.device)) for part in noise.split(DRAWN_AT_ONCE)]

@@ -1,6 +1,7 @@
 """The task of a model that counts: one step over the whole text."""
 
 from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -11,17 +12,21 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.tasks import CountingConfiguration
 from torchtty.engine.data.batches import Windows
-from torchtty.engine.data.prepared import PreparedText, read_text, without_text
+from torchtty.engine.data.prepared import PreparedText, read_again, read_text, without_text
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
-from torchtty.engine.training.language import no_test_split
+from torchtty.engine.training.language import no_test_split, text_is_gone
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 
 CHUNK = 4096  # windows a forward pass
+EXAMPLES = 32  # contexts of the batch that lenses look at
 
 
 class CountingTask:
     """Counts the training split in one step. It also reports the loss of counts over the whole text on the whole text."""
+
+    device = torch.device("cpu")
+    _example: tuple[Tensor, Tensor] | None = None  # what is kept to be looked at once the text is let go
 
     def __init__(self, configuration: CountingConfiguration, data: PreparedText) -> None:
         self.configuration, self.data = configuration, data
@@ -52,8 +57,19 @@ class CountingTask:
         self.facts = replace(self.facts, parameters=parameter_count(self.model))
         return {"train_loss": self._loss([self.windows["train"]])}
 
+    def example_batch(self) -> tuple[Tensor, Tensor]:
+        """Return the first contexts of the training split with what follows them; raise `UserError` where the text is gone."""
+        if self._example is not None:
+            return self._example
+        if "train" not in self.windows:
+            raise text_is_gone(self.configuration.data)
+        windows = self.windows["train"]
+        return windows.cut(torch.arange(min(EXAMPLES, len(windows))))
+
     def forget_training(self) -> None:
-        """Let windows and text go."""
+        """Let windows and text go; one batch stays for the lenses."""
+        if "train" in self.windows:
+            self._example = self.example_batch()
         self.windows, self.data = {}, without_text(self.data)
 
     @torch.no_grad()
@@ -114,6 +130,12 @@ class CountingTask:
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Counting keeps nothing but its counts."""
+
+    def text(self) -> PreparedText:
+        return read_again(self.data, self.configuration.data, self.configuration.tokenizer)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return nullcontext()
 
     def tokenizer_json(self) -> dict[str, Any]:
         return self.data.tokenizer.to_json()

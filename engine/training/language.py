@@ -13,7 +13,7 @@ from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import DrawnBatches, Windows
-from torchtty.engine.data.prepared import PreparedText, read_text, without_text
+from torchtty.engine.data.prepared import PreparedText, read_again, read_text, without_text
 from torchtty.engine.devices import finest_float, on_device
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
@@ -109,9 +109,7 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         if self._example is not None:
             return self._example
         if "train" not in self.windows:
-            raise UserError(
-                f"{self.configuration.data.dataset} cannot be read any more, so there is no text to look at."
-            )
+            raise text_is_gone(self.configuration.data)
         windows = self.windows["train"]
         count = min(self.configuration.training.batch_size, len(windows))
         return windows.cut(torch.arange(count, device=self.device))
@@ -209,6 +207,9 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     def automatic_sample(self) -> SampleRequest:
         return SampleRequest.from_settings(self.configuration.sampling, items=self.data.terminator is not None)
 
+    def text(self) -> PreparedText:
+        return read_again(self.data, self.configuration.data, self.configuration.tokenizer)
+
     def tokenizer_json(self) -> dict[str, Any]:
         return self.data.tokenizer.to_json()
 
@@ -242,6 +243,11 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
             torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+def text_is_gone(section: TextData) -> UserError:
+    """Return why there is nothing to look at of a text that cannot be read."""
+    return UserError(f"{section.dataset} cannot be read any more, so there is no text to look at.")
 
 
 def no_test_split(windows: Mapping[str, Windows], section: TextData) -> UserError:

@@ -13,6 +13,7 @@ from torchtty.engine.contract.run.events import BackendChosen, PrecisionChosen, 
 from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.models.families import resolve
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult
 
@@ -190,7 +191,7 @@ class KeepsTestSplit(Protocol):
 
 @runtime_checkable
 class ExposesModel(Protocol):
-    """What a task offers that trains a network: the network itself, to be looked into."""
+    """What a task offers: the model itself, to be looked into."""
 
     model: nn.Module
     device: torch.device
@@ -201,8 +202,38 @@ class ExposesModel(Protocol):
     def example_batch(self) -> tuple[Tensor, ...]:
         """Return the arguments of a forward pass on real data, the same each time; training goes on as if it had not been.
 
-        `model(*example_batch())[1]` is a loss, 0-D, that can be differentiated.
+        `model(*example_batch())[1]` is a loss, 0-D, that can be differentiated where a network is trained.
         """
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """What a task offers whose model predicts tokens: the model and the words for its tokens, to be looked into."""
+
+    model: (
+        nn.Module
+    )  # `model(idx)[0]` are logits, after every position or after a full window, as it `predicts_every_position`
+    device: torch.device
+    data: PreparedText  # its tokenizer, and how a text begins and ends; the text itself may be gone
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Compute in the run's precision."""
+
+    def text(self) -> PreparedText:
+        """Return the text that is learnt from, read again where it was let go; raise `UserError` where it cannot be read."""
+
+
+@runtime_checkable
+class DrawsFromNoise(Protocol):
+    """What a task offers whose pictures are drawn from noise: its two sides, to be looked into."""
+
+    noise_size: int  # numbers that a picture is drawn from
+
+    def pictures_of(self, noise: Tensor) -> Any:
+        """Draw the pictures of noise (N, noise_size), as bytes (N, H, W, C)."""
+
+    def pictures_learnt_from(self) -> Tensor:
+        """Return all of them as bytes (N, C, H, W), read again where they were let go; raise `UserError` where they are gone."""
 
 
 @runtime_checkable

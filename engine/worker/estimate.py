@@ -13,6 +13,7 @@ from torchtty.engine.contract.gpus import load_of
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.settings.configuration import ConfigurationError, Problem, difference, parse
+from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
@@ -87,7 +88,7 @@ def _estimate(configuration: Configuration) -> dict[str, Any]:
     on_cpu = _on_cpu(configuration) if device.type == "cuda" else configuration
     task, scale = trained.for_timing(on_cpu)
     answer = _described(task.facts, configuration)
-    if isinstance(task, ExposesModel):
+    if isinstance(task, ExposesModel) and family_of(configuration.kind).has_network:  # counting is one step
         advice = "training.batch_size is too large: a step does not fit into memory. Halve it, or take a smaller model."
         with out_of_memory_means(advice):
             if device.type != "cuda":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.data.download import RemoteFile, fetch, is_whole
 from torchtty.engine.data.text import read_text
 from torchtty.engine.data.tokenizers.base import Tokenizer, damaged, read_json, stored_flag
@@ -59,6 +60,14 @@ class GPT2Tokenizer(ByteLevelTokenizer):
             return cls.from_folder(Path(path).expanduser())
         cached = _tiktoken_cache()
         return cls.from_files(*cached or (fetch(file, instead=_INSTEAD) for file in (MERGES, VOCABULARY)))
+
+    @classmethod
+    def at_hand(cls) -> "GPT2Tokenizer | None":
+        """Load GPT-2's tokenizer if it is on this machine; None where it would have to be downloaded."""
+        kept = data_folder() / MERGES.file, data_folder() / VOCABULARY.file
+        whole = is_whole(kept[0], MERGES) and is_whole(kept[1], VOCABULARY)
+        cached = _tiktoken_cache() or (kept if whole else None)
+        return cls.from_files(*cached) if cached else None
 
     @classmethod
     def from_folder(cls, folder: Path) -> "GPT2Tokenizer":
