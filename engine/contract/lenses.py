@@ -100,6 +100,9 @@ def _is_free_text(spec: FieldSpec) -> bool:
 
 
 _SEED = option("seed", 1, "The same seed draws the same.", minimum=0, maximum=2**31 - 1)
+_TEXT = option("text", "", "The text that is read; empty takes a piece of the validation split.")
+_LAYER = option("layer", 1, "The layer, counted from 1.", minimum=1)
+_HEAD = option("head", 1, "The head, counted from 1.", minimum=1)
 
 _ENTRIES = (
     LensEntry(
@@ -201,7 +204,103 @@ _ENTRIES = (
         "Shapes",
         "Each line is a layer, in the order of the forward pass on one batch: the shapes of its input and output, its "
         "parameters, the size of its weights, the memory of its output, and the time it takes alone. A layer includes those "
-        "indented below it.",
+        "indented below it. Step by step it is every operation on tensors, with what it does to their shapes.",
+        needs=(),
+        own_options=(option("steps", False, "Every operation of the forward pass instead of every layer."),),
+        live=False,
+    ),
+    LensEntry(
+        "attention",
+        "Attention",
+        "A row is a position, a column one that it looks at: the brighter, the more it takes from there. Each row sums to 1, and "
+        "under a mask nothing is taken from what comes later.",
+        needs=(Feature.NETWORK, Feature.TEXT, Feature.ATTENTION),
+        own_options=(_TEXT, _LAYER, _HEAD),
+    ),
+    LensEntry(
+        "buildup",
+        "Attention, built up",
+        "From averages by a loop to attention in four versions: the first three differ by rounding alone, the fourth learns what "
+        "to look at. Scores are divided by √d_k since their variance is d_k, and a softmax of large scores picks one position.",
+        needs=(Feature.NETWORK, Feature.TEXT, Feature.ATTENTION),
+        own_options=(
+            _TEXT,
+            option(
+                "version",
+                "head",
+                "Which of the four versions is drawn.",
+                choices=("loop", "matrix", "softmax", "head"),
+            ),
+            _LAYER,
+            _HEAD,
+        ),
+        live=False,
+    ),
+    LensEntry(
+        "prediction",
+        "Next token",
+        "The brighter a token, the more it surprised: bits are -log2 of the probability it was given. Below the line of pairs the "
+        "model has learnt more than which token follows which.",
+        needs=(Feature.TEXT,),
+        own_options=(_TEXT, option("top", 5, "How many of the likeliest tokens are listed.", minimum=1, maximum=50)),
+    ),
+    LensEntry(
+        "tokens",
+        "Tokens",
+        "The same text as each tokenizer cuts it: a larger vocabulary makes fewer tokens, of which each costs more bits. Compare "
+        "losses of runs in bits a character, never in nats a token, where their tokenizers differ.",
+        needs=(Feature.TEXT,),
+        own_options=(_TEXT,),
+        live=False,
+    ),
+    LensEntry(
+        "bptt",
+        "Gradients by hand",
+        "Every gradient of the recurrent network, written out step by step back through time, equals autograd's. The last column "
+        "is what of the last loss still reaches a position: where it fades, nothing is learnt about so long ago.",
+        needs=(Feature.NETWORK, Feature.TEXT, Feature.RECURRENCE),
+        own_options=(_TEXT, option("parameter", "", "The parameter whose gradient is drawn; empty: state to state.")),
+    ),
+    LensEntry(
+        "filters",
+        "Filters",
+        "A map is what a filter makes of one picture: bright where the picture looks like the filter. The discriminator's first "
+        "layers find edges and strokes, its last ones whether the whole is real.",
+        needs=(Feature.NETWORK, Feature.PICTURES),
+        own_options=(
+            option("layer", "", "The convolution; empty takes the first."),
+            option(
+                "show",
+                "maps",
+                "The maps of the layer, its filters, or one map number by number.",
+                choices=("maps", "filters", "numbers"),
+            ),
+            option("map", 1, "The map that is shown number by number, counted from 1.", minimum=1),
+            option("example", 0, "The picture of the batch, counted from 0.", minimum=0),
+        ),
+    ),
+    LensEntry(
+        "walk",
+        "Walk",
+        "From noise to noise along an arc: where pictures change little by little the generator has learnt a space, where they "
+        "jump it has learnt single pictures.",
+        needs=(Feature.NETWORK, Feature.PICTURES),
+        own_options=(
+            _SEED,
+            option("rows", 4, "How many walks.", minimum=1, maximum=16),
+            option("frames", 8, "Pictures of a walk.", minimum=2, maximum=32),
+        ),
+    ),
+    LensEntry(
+        "nearest",
+        "Nearest",
+        "Beside each drawn picture the most similar ones that were learnt from: one that lies much nearer than two real pictures "
+        "do was memorised, all others are new.",
+        needs=(Feature.NETWORK, Feature.PICTURES),
+        own_options=(
+            _SEED,
+            option("count", 6, "How many pictures are drawn.", minimum=1, maximum=64),
+        ),
         live=False,
     ),
 )

@@ -52,8 +52,14 @@ def compute(task: ReadsText, options: Mapping[str, Any]) -> Generator[Progress, 
         "layers": described,
         "layer": chosen,
         "head": min(int(options.get("head", 1)), len(shown)),
+        "choices": choices(list(called.values())[chosen - 1][0], len(called)),
         "weights": values(shown),
     }
+
+
+def choices(layer: Attends, layers: int) -> dict[str, list[int]]:
+    """Return the numbers of the layers, and of a layer's heads, that the options may take."""
+    return {"layer": list(range(1, layers + 1)), "head": list(range(1, layer.n_head + 1))}
 
 
 def text_for(task: ReadsText, options: Mapping[str, Any]) -> tuple[OwnText, Tensor]:

@@ -22,6 +22,7 @@ from torch import nn
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.events import Progress
+from torchtty.engine.data.tokenizers import Tokenizer
 from torchtty.engine.lenses.own_text import own_text
 from torchtty.engine.models.parts import Recurs
 from torchtty.engine.training.task import ReadsText
@@ -37,10 +38,10 @@ def compute(task: ReadsText, options: Mapping[str, Any]) -> Generator[Progress, 
     """Return the manual gradients beside autograd's, and how a gradient fades on its way back.
 
     `parameters` lists each one's `name`, `shape`, the norms `by_hand` and `by_autograd`, and the largest `difference`. `gradient`
-    holds one of them number by number, `by_hand` and `by_autograd` (at most MOST_SHOWN rows and columns). `steps` has for each
-    position its `token`, the `target`, its `probability` and `loss` in nats, and the norms of `d_logits`, `dh` and `dz` of the
-    top layer; `fading` is the norm of the last loss's gradient with respect to the top layer's state at each position. Raises
-    `UserError` for cells other than the plain one.
+    holds one of them number by number, `by_hand` and `by_autograd` (at most MOST_SHOWN `rows` and `columns`, named). `steps` has
+    for each position its `token`, the `target`, its `probability` and `loss` in nats, and the norms of `d_logits`, `dh` and
+    `dz` of the top layer; `fading` is the norm of the last loss's gradient with respect to the top layer's state at each
+    position. Raises `UserError` for cells other than the plain one.
     """
     model = copy.deepcopy(task.model).cpu().double().eval()
     assert isinstance(model, Recurs)
@@ -73,6 +74,7 @@ def compute(task: ReadsText, options: Mapping[str, Any]) -> Generator[Progress, 
         "choices": {"parameter": names},
         "gradient": {
             "name": chosen,
+            **_labels(chosen, automatic[chosen].shape, "embedding.weight" in names, task.data.tokenizer),
             "by_hand": gradients[chosen][tuple(shown)].tolist(),
             "by_autograd": automatic[chosen][tuple(shown)].tolist(),
         },
@@ -181,6 +183,25 @@ class Elman:
             norms.append(float(np.linalg.norm(dh)))
             dh = w_hh.T @ ((1 - h[t + 1] ** 2) * dh)
         return norms[::-1]
+
+
+def _labels(name: str, shape: tuple[int, ...], embeds: bool, tokenizer: Tokenizer) -> dict[str, list[str]]:
+    """Return what the rows and columns of a parameter stand for: tokens, or units of the state `h` or the embedding `e`."""
+
+    def tokens(size: int) -> list[str]:
+        return [tokenizer.decode_token(token) if token < tokenizer.vocab_size else str(token) for token in range(size)]
+
+    def units(letter: str, size: int) -> list[str]:
+        return [f"{letter}{place}" for place in range(size)]
+
+    rows, columns = (min(size, MOST_SHOWN) for size in (*shape, 1)[:2])
+    over_tokens = name.startswith(("head", "embedding"))
+    reads_tokens = name.endswith("weight_ih_l0") and not embeds
+    letter = "e" if name.startswith("embedding") or (embeds and name.endswith("weight_ih_l0")) else "h"
+    return {
+        "rows": tokens(rows) if over_tokens else units("h", rows),
+        "columns": tokens(columns) if reads_tokens else units(letter, columns),
+    }
 
 
 def by_autograd(model: nn.Module, ids: Ids) -> tuple[dict[str, Array], float]:

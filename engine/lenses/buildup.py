@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from torchtty.engine.contract.run.events import Progress
-from torchtty.engine.lenses.attention import allowed, attention_weights, streams, text_for
+from torchtty.engine.lenses.attention import allowed, attention_weights, choices, streams, text_for
 from torchtty.engine.lenses.subject import values
 from torchtty.engine.training.neural import evaluation_mode
 from torchtty.engine.training.task import ReadsText
@@ -73,6 +73,8 @@ def compute(task: ReadsText, options: Mapping[str, Any]) -> Generator[Progress, 
         "head": head,
         "heads": layer.n_head,
         "causal": layer.causal,
+        "version": str(options.get("version", ways[-1][0])),
+        "choices": choices(layer, len(called)),
         "width": x.shape[1],
         "d_k": q.shape[1],
         "versions": versions,

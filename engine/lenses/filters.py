@@ -45,6 +45,7 @@ def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progres
     return {
         "layers": [_described(name, *called[name]) for name in names],
         "layer": chosen,
+        "show": str(options.get("show", "maps")),
         "choices": {"layer": names},
         "example": example,
         "examples": len(batch[0]),

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.events import Progress
 from torchtty.engine.devices import random_state_kept, synchronise
 from torchtty.engine.models.families import parameter_count
@@ -56,6 +57,8 @@ def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progres
     With the option `steps` there are `operations` instead of `layers` and `totals`: each with the `layer` in which it is done
     (empty for the model), its `name`, the `arguments` that are no tensors, and the shapes of its `inputs` and `outputs`.
     """
+    if not isinstance(task, ExposesModel):
+        raise UserError("The lens shapes passes a batch through a model, and this one offers none.")
     model = copy.deepcopy(task.model).train()
     if options.get("steps"):
         yield Progress(done=0, total=1)
@@ -136,13 +139,15 @@ class _Noting(TorchFunctionMode):
             name = getattr(getattr(function, "__self__", None), "__name__", "")
             if name not in VIEWS:
                 return result
-        if outputs := _shapes(_tensors(result)):
+        inputs, outputs = _shapes(_tensors((arguments, named))), _shapes(_tensors(result))
+        # A number made of numbers, such as the count of batches, has no shape to follow.
+        if outputs and (any(inputs) or any(outputs)):
             self.found.append(
                 {
                     "layer": self.within[-1],
                     "name": name.strip("_"),
                     "arguments": _plain(arguments, named),
-                    "inputs": _shapes(_tensors((arguments, named))),
+                    "inputs": inputs,
                     "outputs": outputs,
                 }
             )

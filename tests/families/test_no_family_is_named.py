@@ -19,9 +19,12 @@ ALLOWED = {
     "engine/contract/settings/fallbacks.py": "gpt2 is a tokenizer there, and what stands in for weights that cannot be had",
     "engine/data/prepared.py": "the loss of counted pairs",
     "engine/data/tokenizers/gpt2.py": "gpt2 is a tokenizer there",
+    "engine/lenses/prediction.py": "the loss of counted pairs",
     "engine/training/pretrained.py": "the task of GPT-2",
     "engine/training/recurrent.py": "the task of recurrent networks",
     "engine/worker/warm_up.py": "what a warm worker imports ahead of time",
+    "tui/lenses/prediction.py": "the loss of counted pairs",
+    "tui/lenses/tokens.py": "gpt2 is a tokenizer there",
 }
 
 

@@ -1,4 +1,4 @@
-"""How the lens shapes is shown: a line a layer, with as many columns as there is room for."""
+"""How the lens shapes is shown: a line a layer, with as many columns as there is room for; or a line an operation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,9 @@ _COLUMNS = (
 
 
 def render(result: dict[str, Any], width: int) -> View:
-    """Return the layers as a table of at most `width` cells."""
+    """Return the layers, or the operations, as a table of at most `width` cells."""
+    if "operations" in result:
+        return _step_by_step(result, width)
     layers: list[dict[str, Any]] = result["layers"]
     names = _names(layers)
     columns = list(_COLUMNS)
@@ -73,6 +75,46 @@ def render(result: dict[str, Any], width: int) -> View:
     for line in lines[:2]:
         line.stylize("bold")
     return View(Text("\n").join([*_summary(result, width), lines[0]]), Text("\n", no_wrap=True).join(lines[1:]))
+
+
+def _step_by_step(result: dict[str, Any], width: int) -> View:
+    """Return a line an operation, the layer in which it is done before its first one."""
+    operations: list[dict[str, Any]] = result["operations"]
+    calls = [printable_line(f"{operation['name']}({operation['arguments']})") for operation in operations]
+    before = [" ".join(map(_shape, operation["inputs"])) or MISSING for operation in operations]
+    after = [_several(operation["outputs"]) for operation in operations]
+    left = min(max(map(cell_len, calls), default=0) + 2, max(20, width // 3))
+    right = max(map(cell_len, after), default=0)
+    middle = max(8, min(max(map(cell_len, before), default=0), width - left - right - 5))
+    lines = []
+    around = None
+    for operation, call, given, found in zip(operations, calls, before, after, strict=True):
+        if operation["layer"] != around:
+            around = operation["layer"]
+            lines.append(Text(printable_line(around) or "model", "bold", no_wrap=True, overflow="ellipsis"))
+        line = Text(f"  {call}", no_wrap=True)
+        line.truncate(left, overflow="ellipsis", pad=True)
+        shapes = Text(given, "dim")
+        shapes.truncate(middle, overflow="ellipsis")
+        shapes.align("right", middle)
+        line.append(" ").append_text(shapes).append(" → ", "dim").append(found)
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    batch = ", ".join(map(_shape, result["batch"]))
+    heading = Text(f"{len(operations)} operations · batch {batch} on {printable_line(result['device'])}")
+    return View(heading, Text("\n", no_wrap=True).join(lines))
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "1"
+
+
+def _several(shapes: Sequence[Sequence[int]]) -> str:
+    """Write the shapes of several outputs, equal ones once: `3 of 12×2×6×4`."""
+    first = _shape(shapes[0])
+    if len(shapes) > 1 and all(shape == shapes[0] for shape in shapes):
+        return f"{len(shapes)} of {first}"
+    return " ".join(map(_shape, shapes))
 
 
 def _names(layers: list[dict[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import FAMILIES
 
 STEPS = 20
+REFUSED = {"lstm": ("bptt",), "gru": ("bptt",)}  # by the model, not the family: test_bptt reads the sentence
 
 
 @pytest.mark.parametrize("name", [*SMALL, "ngram"])
@@ -24,7 +25,9 @@ def test_training_is_the_same_to_the_bit(configured: Callable[..., Any], name: s
     every_step = {"training__max_steps": str(STEPS), "training__log_interval": "1", "sampling__interval": "0"}
     flags = every_step | {"training__checkpoint_interval": "8"} if name != "ngram" else {}
     configuration = configured(name, **flags, **dropout)
-    lenses = [lens.name for lens in lenses_for(FAMILIES[FAMILY.get(name, name)])]
+    lenses = [
+        lens.name for lens in lenses_for(FAMILIES[FAMILY.get(name, name)]) if lens.name not in REFUSED.get(name, ())
+    ]
     curves, weights, states = [], [], []
     for every in (0, 1):
         asked = itertools.cycle(lenses)

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from small_models import SMALL, events, loop_over
+from small_models import SMALL, computed, events, loop_over
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.lenses import LENSES, LensEntry
@@ -38,7 +38,59 @@ def by_name(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {layer["name"]: layer for layer in result["layers"]}
 
 
+class TestStepByStep:
+    """Every operation, in the order and by the names of the models' source."""
+
+    def operations(self, task: Any) -> list[dict[str, Any]]:
+        return computed(shapes.compute, task, {"steps": True})["operations"]
+
+    def test_neighbours_that_are_fused_level_by_level(self, configured: Callable[..., Any]) -> None:
+        found = self.operations(build_task(configured("wavenet", training__batch_size="5", model__block_size="4")))
+        fused = [
+            (one["layer"], one["name"], one["arguments"], one["outputs"]) for one in found if "fuse" in one["layer"]
+        ]
+        assert fused == [
+            ("levels.0.fuse", "unflatten", "1, (-1, 2)", [[5, 2, 2, 4]]),
+            ("levels.0.fuse", "flatten", "2", [[5, 2, 8]]),
+            ("levels.1.fuse", "unflatten", "1, (-1, 2)", [[5, 1, 2, 8]]),
+            ("levels.1.fuse", "flatten", "2", [[5, 1, 16]]),
+        ]
+
+    def test_one_matrix_that_is_split_into_queries_keys_and_values(self, configured: Callable[..., Any]) -> None:
+        found = self.operations(build_task(configured("gpt", training__batch_size="5")))
+        attention = [one for one in found if one["layer"].startswith("blocks.1.attention")]
+        assert [(one["name"], one["outputs"][0]) for one in attention[:5]] == [
+            ("linear", [5, 6, 24]),
+            ("view", [5, 6, 3, 2, 4]),
+            ("permute", [3, 5, 2, 6, 4]),
+            ("unbind", [5, 2, 6, 4]),
+            ("scaled_dot_product_attention", [5, 2, 6, 4]),
+        ]
+        assert attention[4]["inputs"] == [[5, 2, 6, 4]] * 3
+        assert attention[4]["arguments"].startswith("is_causal=True")
+        assert "is_causal=True" in attention[4]["arguments"]
+
+    @pytest.mark.parametrize("name", [*SMALL, "ngram"])
+    def test_every_family_from_its_batch_to_its_loss(self, configured: Callable[..., Any], name: str) -> None:
+        found = self.operations(build_task(configured(name)))
+        assert [[]] in [one["outputs"] for one in found], "a loss is a number"
+        modules = {layer for layer, _ in build_task(configured(name)).model.named_modules()}  # type: ignore[attr-defined]
+        assert {one["layer"] for one in found} <= modules
+        assert len({one["layer"] for one in found}) > (1 if name != "ngram" else 0)
+
+
 class TestWhatItFinds:
+    def test_a_model_that_counts_stores_its_counts(self, configured: Callable[..., Any]) -> None:
+        task: Any = build_task(configured("ngram"))
+        task.train_step(0)
+        result = looked_at(task)
+        assert result["totals"]["parameters"] == len(task.model.counts)
+        assert result["batch"] == [[32, 1], [32, 1]]
+        [model] = result["layers"]
+        assert (model["outputs"], model["backward_seconds"]) == ([[32, 1, task.facts.vocab_size], []], None)
+        task.forget_training()
+        assert looked_at(task)["layers"][0]["outputs"] == model["outputs"]
+
     def test_an_mlp_by_hand(self, configured: Callable[..., Any]) -> None:
         task = build_task(configured("mlp", training__batch_size="32", model__block_size="3"))
         result = looked_at(task)
@@ -151,12 +203,6 @@ class TestAsARequest:
         assert ends == {first.id: Cancelled, second.id: Answered}
         shown = [event for event in events(loop) if isinstance(event, Progress) and event.id == first.id]
         assert len(shown) < 5, "it ended at the layer it was at"
-
-    def test_a_model_that_counts_refuses_in_one_sentence(self, configured: Callable[..., Any]) -> None:
-        loop = loop_over(configured("ngram"), lens, 1)
-        loop.requests.look()
-        failed = next(event for event in events(loop) if isinstance(event, Failed))
-        assert failed.message == "n-gram counts and has no network, which the lens shapes looks into."
 
     def test_it_answers_while_the_run_trains_pauses_and_rests(
         self, configured: Callable[..., Any], workers: Any, wait_until: Callable[..., None]

@@ -10,7 +10,16 @@ import torch
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import FAMILIES, starting_tree, with_flags
 from torchtty.engine.sampling.text import SampleResult
-from torchtty.engine.training.task import CarriesArchitecture, DrawsPictures, ExposesModel, Task, WritesText, build_task
+from torchtty.engine.training.task import (
+    CarriesArchitecture,
+    DrawsFromNoise,
+    DrawsPictures,
+    ExposesModel,
+    ReadsText,
+    Task,
+    WritesText,
+    build_task,
+)
 
 SMALL = {
     "dcgan": {"model.n_generator": "8", "model.n_discriminator": "8", "training.batch_size": "4"},
@@ -28,15 +37,18 @@ def task_of(
     return build_task(with_flags(starting_tree(kind), settings), tokenizer, data_may_be_gone=data_may_be_gone)
 
 
+OFFERS = (WritesText, ReadsText, DrawsPictures, DrawsFromNoise, ExposesModel, CarriesArchitecture)
+
+
 def offers(task: Task) -> set[type]:
-    return {kind for kind in (WritesText, DrawsPictures, ExposesModel, CarriesArchitecture) if isinstance(task, kind)}
+    return {kind for kind in OFFERS if isinstance(task, kind)}
 
 
 def test_a_task_offers_what_it_can_do_and_no_more() -> None:
-    assert offers(task_of("ngram")) == {WritesText}
-    assert offers(task_of("mlp")) == {WritesText, ExposesModel}
-    assert offers(task_of("gpt2")) == {WritesText, ExposesModel, CarriesArchitecture}
-    assert offers(task_of("dcgan")) == {DrawsPictures, ExposesModel}
+    text = {WritesText, ReadsText, ExposesModel}
+    assert offers(task_of("ngram")) == offers(task_of("mlp")) == text
+    assert offers(task_of("gpt2")) == text | {CarriesArchitecture}
+    assert offers(task_of("dcgan")) == {DrawsPictures, DrawsFromNoise, ExposesModel}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "ngram"])

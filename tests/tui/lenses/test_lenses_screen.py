@@ -11,12 +11,14 @@ from rich.text import Text
 from textual.widgets import OptionList
 
 from torchtty.engine.contract.client.workers import Mode
-from torchtty.engine.contract.lenses import LENSES, LensEntry
+from torchtty.engine.contract.lenses import LENSES, LensEntry, lenses_for
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
+from torchtty.engine.contract.settings.families import FAMILIES
+from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.tui.lenses.view import View
 from torchtty.tui.workers import WorkerPool
 
@@ -84,8 +86,8 @@ async def test_a_live_run_is_looked_into_at_once_and_anew(torchtty: Any, workers
         await choose_shapes(app, pilot)
         columns = ("layer", "type", "input", "output", "parameters", "weights", "memory", "forward", "backward")
         await until(pilot, lambda: all(column in screen_text(app) for column in columns))
+        await until(pilot, lambda: bool(re.search(rf"{run.name} · step [\d,]+", screen_text(app))))
         text = screen_text(app)
-        assert re.search(rf"{run.name} · step [\d,]+", text)
         assert re.search(r"hidden +Linear +64×30 +64×16 +496 ", text)
         first = re.search(r"step ([\d,]+)", text).group(1)  # type: ignore[union-attr]
         await until(pilot, lambda: run.status().step > int(first.replace(",", "")) + 5)
@@ -145,7 +147,7 @@ async def test_another_lens_is_offered_asked_for_and_shown(
     async with torchtty(size=(120, 36)) as (app, pilot):
         await pilot.press("f4")
         await until(pilot, lambda: len(list(run.inbox.iterdir())) == 1)
-        assert all(lens.title in screen_text(app) for lens in LENSES.values())
+        assert all(lens.title in screen_text(app) for lens in lenses_for(FAMILIES["gpt"]))
         await pilot.press("end")
         await until(pilot, shows(app, another_lens.reading))
         await until(pilot, lambda: len(list(run.inbox.iterdir())) == 3)
@@ -153,7 +155,7 @@ async def test_another_lens_is_offered_asked_for_and_shown(
         assert isinstance(first, requests.Lens)
         assert isinstance(cancel, requests.Cancel)
         assert isinstance(request, requests.Lens)
-        assert (first.name, cancel.request, request.name) == (next(iter(LENSES)), first.id, "tally")
+        assert (first.name, cancel.request, request.name) == (recipe_named("names-gpt").lens, first.id, "tally")
         write("progress", done=2, total=5)
         await until(pilot, shows(app, "Computing … 2 of 5"))
         write("answered", result={"count": 41})
