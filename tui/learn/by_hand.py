@@ -105,7 +105,10 @@ class ByHandPage(Vertical):
     ByHandPage #source-tables { height: auto; max-height: 60%; overflow: hidden hidden; }
     ByHandPage .source-name { height: 1; color: $foreground 55%; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     ByHandPage #slip { height: auto; margin-top: 1; color: $foreground 75%; &.-made { color: $text-warning; } }
-    ByHandPage #trace { width: 46; height: 1fr; padding-left: 1; border-left: vkey $foreground 15%; scrollbar-size-vertical: 1; }
+    ByHandPage #trace {
+        width: 46; height: 1fr; padding-left: 1; border-left: vkey $foreground 15%; scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable; &:focus { border-left: vkey $accent; }
+    }
     ByHandPage #trace Static { height: auto; }
     LearnScreen.-broad ByHandPage #trace { width: 60; }
     LearnScreen.-narrow ByHandPage #steps { display: none; }
@@ -153,7 +156,7 @@ class ByHandPage(Vertical):
                                 yield Static(id=f"source-name-{number}", classes="source-name")
                                 yield TableView(is_source=True, id=f"source-{number}")
                         yield Static(id="slip")
-                    with VerticalScroll(id="trace", can_focus=False):
+                    with VerticalScroll(id="trace"):
                         yield Static(id="way")
 
     def on_mount(self) -> None:

@@ -159,7 +159,18 @@ class TableView(Widget, can_focus=True):
             left = isinstance(table.values[0][column], str)  # words begin at the left, numbers end at the right
             body = f"{text}{blank}" if left else f"{blank}{text}"
             segments += [Segment(" " * self._gap), Segment(body, style)]
+        if y == 0:
+            segments = self._with_arrows(segments, styles["here"])
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+    def _with_arrows(self, head: list[Segment], style: Style) -> list[Segment]:
+        """Mark in the head that there are columns out of sight."""
+        assert self.table is not None
+        if self._left:
+            head[1] = Segment("‹" + " " * (self._gap - 1), style)
+        if len(head) // 2 < len(self.table.columns) - self._left:
+            head.append(Segment("›", style))
+        return head
 
     def _is_at(self, column: int) -> bool:
         return self._has_cursor and column == self.cursor[1]
@@ -168,7 +179,8 @@ class TableView(Widget, can_focus=True):
         """Say in the corner that there are rows out of sight."""
         assert self.table is not None
         hidden = len(self.table.rows) - (self.size.height - 1)
-        return f"↕ {hidden} more" if hidden > 0 and self._label_width >= 7 else ""
+        text = f"↕ +{hidden}"
+        return text if hidden > 0 and self._label_width >= len(text) else ""
 
     def _style(self, styles: dict[str, Style], row: int, column: int) -> Style:
         if self._has_cursor and (row, column) == self.cursor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from torchtty.engine.contract.learn.tables import Source, Table, Trace, Value
@@ -16,7 +16,7 @@ def trace_content(table: Table, row: int, column: int, trace: Trace, width: int,
     value = table.values[row][column]
     name = f"{table.symbol}[{table.rows[row]}, {table.columns[column]}]" if table.rows[row] else table.symbol
     parts = [
-        Content.assemble((f"{name} = ", "$foreground 65%"), (written(value) or "–", "bold $text-accent")),
+        Content.assemble((written(value) or "–", "bold $text-accent"), (f"  {name}", "$foreground 65%")),
         Content(trace.sentence),
     ]
     blank = [] if tight else [Content("")]
@@ -33,12 +33,14 @@ def _columns(trace: Trace, width: int) -> list[Content]:
     texts = [[written(value) for value in line] for line in lines]
     widths = [max(cell_len(line[column]) for line in texts) for column in range(len(texts[0]))]
     gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= width else 1
+    room = width - sum(widths[1:]) - gap * (len(widths) - 1)
+    widths[0] = min(widths[0], max(room, 3))
     found = []
     for number, line in enumerate(texts):
         cells = []
         for column, text in enumerate(line):
             blank = " " * (widths[column] - cell_len(text))
-            cells.append(text + blank if column == 0 else blank + text)
+            cells.append(set_cell_size(text, widths[0]) if column == 0 else blank + text)
         content = Content((" " * gap).join(cells))
         if trace.header and number == 0:
             content = content.stylize("$foreground 55%")

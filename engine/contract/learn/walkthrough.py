@@ -292,8 +292,8 @@ class _Walk:
         return [self._ids("written", written), embedded, angles, positions, y], block
 
     def _next_word(self, decoded: Table) -> list[Table]:
-        weights = self._weights("w_vocabulary", "W_V", "w_vocabulary", self.dimensions, self.vocabulary, "")
-        bias = self._weights("b_vocabulary", "b_V", "b_vocabulary", ("",), self.vocabulary, "")
+        weights = self._weights("w_vocabulary", "W_vocab", "w_vocabulary", self.dimensions, self.vocabulary, "")
+        bias = self._weights("b_vocabulary", "b_vocab", "b_vocabulary", ("",), self.vocabulary, "")
         logits = t.product("logits", "L", decoded, weights, bias=bias)
         shares = t.softmax("probabilities", "p", logits)
         return [weights, bias, logits, shares, self._answer(shares)]
@@ -314,7 +314,7 @@ class _Walk:
             says = f"−log of its probability: what the loss would be if “{word}” came next."
             if word == following:
                 says += " It does: this is the loss that training lowers."
-            chance = ("chance, log of all words", math.log(len(probabilities)))
+            chance = (f"chance, ln {len(probabilities)}", math.log(len(probabilities)))
             lines = ((f"p({word})", probabilities[order[row]]),)
             return Trace(says, (), lines, (chance, ("−log p", table.number(row, 1))), (source,))
 
