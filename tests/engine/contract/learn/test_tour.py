@@ -19,6 +19,7 @@ from torchtty.engine.contract.learn.tour import (
     read_progress,
     stops,
 )
+from torchtty.engine.contract.lenses import LENSES
 from torchtty.engine.contract.paths import state_folder
 from torchtty.engine.contract.settings.recipes import shipped_recipes
 
@@ -35,6 +36,7 @@ def test_the_stops_are_those_of_the_course_and_each_names_a_recipe_that_ships() 
     for stop in stops():
         recipe = shipped_recipes()[stop.recipe]
         assert len(re.split(r"[.?] ", stop.about)) == 2, "two sentences"
+        assert stop.lens == recipe.lens in LENSES
         assert stop.beat.number is not None or stop.beat.reference in ("chance", "unigram", "bigram")
         if stop.beat.dataset:
             assert recipe.tree["data"]["dataset"] == stop.beat.dataset
