@@ -37,7 +37,6 @@ class TourPage(Horizontal):
     TourPage .item { height: auto; max-width: 96; }
     TourPage .item .name { width: 8; color: $text-accent; }
     TourPage .item .text { width: 1fr; height: auto; }
-    TourPage #passed { color: $foreground 55%; margin-top: 1; }
     LearnScreen.-high TourPage .item { margin-bottom: 1; }
     LearnScreen.-narrow TourPage #stops { width: 19; }
     """
@@ -73,7 +72,6 @@ class TourPage(Horizontal):
                 with Horizontal(id=f"item-{name}", classes="item"):
                     yield Static(name, classes="name")
                     yield Static(classes="text")
-            yield Static(id="passed")
 
     def on_mount(self) -> None:
         keys = [stop.key for stop in stops()]
@@ -131,7 +129,8 @@ class TourPage(Horizontal):
         stop = self.stop
         number, count = stops().index(stop) + 1, len(stops())
         passed = len(self._progress.passed)
-        title = Content.assemble((f"{number} of {count}  ", "$foreground 55%"), (stop.title, "bold"))
+        dim = "$foreground 55%"
+        title = Content.assemble((f"{number} of {count}  ", dim), (stop.title, "bold"), (f"  {passed} passed", dim))
         self.query_one("#stop", Static).update(Content("\n").join([title, Content(""), Content(stop.about)]))
         self._fill(
             "recipe", Content.assemble(stop.recipe, ("   ⏎ opens it in Train, ctrl+t starts it", "$foreground 55%"))
@@ -145,7 +144,6 @@ class TourPage(Horizontal):
         hint = ("   l opens it for the run on Train", "$foreground 55%")
         self._fill("lens", Content.assemble(lens.title, hint) if lens is not None else None)
         self._fill("page", Content.assemble("By hand", ("   h opens it", "$foreground 55%")) if stop.page else None)
-        self.query_one("#passed", Static).update(Content(f"{passed} of {count} stops passed"))
         self.refresh_bindings()
 
     def _fill(self, name: str, text: Content | None) -> None:
