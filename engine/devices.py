@@ -135,6 +135,21 @@ def restored_generator(state: torch.Tensor, device: torch.device) -> tuple[torch
     return torch.Generator().manual_seed(zlib.crc32(state.numpy().tobytes())), False
 
 
+def gpu_random_state(device: torch.device) -> torch.Tensor | None:
+    """Return the state of torch's global generator on a GPU, of any make; None on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
+def set_gpu_random_state(device: torch.device, state: torch.Tensor) -> None:
+    """Continue torch's global generator on a GPU from a state of its own kind."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state)
+
+
 def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return a tensor of the machine's memory on a device; a GPU copies it when it comes to it, and is not waited for."""
     if device.type == "cuda" and tensor.device.type == "cpu":

@@ -35,7 +35,9 @@ class CheckpointManager:
             return False
         self.best = (step, value)
         if step:  # the first weights are random: no one wants them kept
-            self._best_weights = {name: tensor.detach().clone() for name, tensor in self.task.weights().items()}
+            self._best_weights = {
+                name: tensor.detach().to("cpu", copy=True) for name, tensor in self.task.weights().items()
+            }  # in the machine's memory: a GPU's is scarce
         self.writer.note(best=value, best_step=step)
         return True
 

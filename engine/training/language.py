@@ -14,7 +14,7 @@ from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import DrawnBatches, Windows
 from torchtty.engine.data.prepared import PreparedText, read_again, read_text, without_text
-from torchtty.engine.devices import finest_float, on_device
+from torchtty.engine.devices import finest_float, gpu_random_state, on_device, set_gpu_random_state
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
@@ -230,8 +230,8 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
         assert self._batches is not None
         drawn, taken = self._batches.state()
         state: dict[str, Any] = {"batches": drawn, "batches_taken": taken, "torch": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        if (of_gpu := gpu_random_state(self.device)) is not None:
+            state[self.device.type] = of_gpu
         return state
 
     def load_drawing_state(self, state: dict[str, Any]) -> None:
@@ -241,8 +241,8 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
             self._draws_anew = not self._batches.exact
         if "torch" in state:
             torch.set_rng_state(state["torch"])
-        if self.device.type == "cuda" and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"], self.device)
+        if self.device.type in state:
+            set_gpu_random_state(self.device, state[self.device.type])
 
 
 def text_is_gone(section: TextData) -> UserError:

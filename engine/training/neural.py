@@ -134,7 +134,11 @@ class NeuralTask(ABC, Generic[Sections]):
         assert type(configuration) is type(self.configuration)
         self.configuration = cast(Sections, configuration)
         if isinstance(step := getattr(self, "step", None), BlockStep) and not step.fits(self.rates(0)):
-            # What is built in has changed: the eager step goes on until another one is built and proved.
+            self.leave_backend()  # what is built in has changed
+
+    def leave_backend(self) -> None:
+        """Go on eagerly until another backend is built and proved."""
+        if isinstance(step := self.step, BlockStep):
             self.step, self.choice = EagerStep(*step.descents, carried=step.carried), None
             self._steps_here = CHOOSE_AFTER - TRIAL_BATCHES
 

@@ -72,12 +72,20 @@ def _torchs(section: Optimizer, groups: list[dict[str, Any]], device: torch.devi
             return torch.optim.AdamW(groups, lr=rate, betas=(section.beta1, section.beta2), fused=kernel)
         case Adam():
             return torch.optim.Adam(groups, lr=rate, betas=(section.beta1, section.beta2), fused=kernel)
-        case Adagrad():  # fused on CUDA in newer torch only
-            return torch.optim.Adagrad(groups, lr=rate, fused=device.type == "cpu")
-        case RMSprop():  # has no fused form
+        case Adagrad():
+            return torch.optim.Adagrad(groups, lr=rate, fused=_has_fused_adagrad(device))
+        case RMSprop():  # has no fused form; on a GPU torch steps all its weights at once by itself
             return torch.optim.RMSprop(groups, lr=rate, alpha=section.alpha, momentum=section.momentum)
         case SGD():
             return torch.optim.SGD(groups, lr=rate, momentum=section.momentum, fused=kernel)
+
+
+def _has_fused_adagrad(device: torch.device) -> bool:
+    """Whether this torch has it: on CUDA only newer ones do."""
+    try:
+        return torch._C._dispatch_has_kernel_for_dispatch_key("aten::_fused_adagrad_", device.type.upper())
+    except (AttributeError, RuntimeError):
+        return device.type == "cpu"
 
 
 def _muon(section: Muon, model: nn.Module, device: torch.device) -> Optimizers:

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from torchtty.engine.devices import free_cached_memory
+from torchtty.engine.training.neural import NeuralTask
 
 
 class Parked:
     """The tensors of a task, moved off its device; each stays the object it was, so that whoever holds it need not know."""
 
     def __init__(self, task: object) -> None:
+        if isinstance(task, NeuralTask) and task.device.type != "cpu":
+            task.leave_backend()  # a captured step is bound to where its tensors lie
         self._tensors = [tensor for tensor in tensors_of(task) if tensor.device.type != "cpu"]
         self._device = self._tensors[0].device if self._tensors else torch.device("cpu")
         self._move(torch.device("cpu"))

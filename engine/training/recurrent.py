@@ -13,6 +13,7 @@ from torchtty.engine.contract.settings.models.rnn import RNNModel
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
 from torchtty.engine.data.batches import Rows
 from torchtty.engine.data.prepared import PreparedText
+from torchtty.engine.devices import finest_float
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.neural import evaluation_mode
 from torchtty.engine.training.step import Batch, EagerStep, Metrics
@@ -133,26 +134,26 @@ class RecurrentTask(LanguageTask):
         return split in self._rows and self._rows[split].length >= self._width
 
     def _mean_loss_in_order(self, rows: Rows, length: int) -> float:
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        total = torch.zeros((), dtype=finest_float(self.device), device=self.device)
         state = None
         for position in range(0, length, self._width):
             with self.autocast():
                 x, y = rows.cut(position, self._width)
                 _, state, loss = self.model.read(x, state, y)  # type: ignore[operator]
-            total += loss.double()
+            total += loss.to(total.dtype)
         return float(total / (length // self._width))
 
     def _whole_loss(self, split: str) -> Generator[tuple[int, int], None, float]:
         """Compute the mean loss of a split read in order from an empty state, as `evaluate` does."""
         rows = self._rows[split]
         length = rows.length // self._width
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        total = torch.zeros((), dtype=finest_float(self.device), device=self.device)
         state = None
         for number in range(length):
             with torch.no_grad(), self.autocast():
                 x, y = rows.cut(number * self._width, self._width)
                 _, state, loss = self.model.read(x, state, y)  # type: ignore[operator]
-            total += loss.double()
+            total += loss.to(total.dtype)
             yield number + 1, length
         return float(total / length)
 

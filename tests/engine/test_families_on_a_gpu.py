@@ -150,6 +150,7 @@ def steps(noop_gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         for kind, settings in FAMILIES.items()
     }
     environment = os.environ | noop_gpu | {"NOOP_GPUS": "2", "NOOP_GPU_PROCESS": str(os.getpid())}
+    environment["TORCHTTY_RUNS"] = str(folder / "runs")
     environment["NOOP_GPU_FREE"] = f"{80 << 30},{501 << 20}"
     del environment["PYTORCH_NO_CUDA_MEMORY_CACHING"]  # the allocator tells what is held
     script = Path(__file__).parents[1] / "noop_gpu" / "steps.py"
@@ -208,3 +209,8 @@ def test_a_run_that_does_not_fit_says_which_setting_to_halve(
     message = run.status().message
     assert message.startswith("cuda:0 is full: ")
     assert message.endswith("Halve training.batch_size, which is 64, or take a smaller model.")
+
+
+def test_the_best_weights_lie_in_the_machines_memory_and_a_token_takes_eight_bytes(steps: dict[str, Any]) -> None:
+    assert steps["mlp"]["best_on"] == "cpu"
+    assert steps["mlp"]["bytes_a_token"] == 8

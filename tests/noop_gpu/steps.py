@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 
+from torchtty.engine.contract.run.directory import create
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.devices import choose_device, describe_devices, lack_of_memory, open_device
+from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.parking import Parked, tensors_of
+from torchtty.engine.training.run_writer import RunWriter, new_status
 from torchtty.engine.training.task import build_task
 from torchtty.engine.worker.estimate import prepare
 from torchtty.engine.worker.warm_up import warm_up
@@ -55,6 +58,10 @@ def steps(kind: str, flags: dict[str, str]) -> dict[str, Any]:
         task.train_step(step)
     found: dict[str, Any] = {what: (count(what) - was) / COUNTED for what, was in counts.items()}
     held = torch.cuda.memory_allocated()
+    if hasattr(task, "windows"):
+        train = task.windows["train"]
+        found["bytes_a_token"] = train.stream.element_size() + train.starts.element_size()
+        found["best_on"] = best_on(task)
     bits = [(tensor, _bits(tensor), tensor.device) for tensor in tensors_of(task)]
     parked = Parked(task)
     found |= {"held": held, "parked": torch.cuda.memory_allocated(), "opened": opened()}
@@ -63,6 +70,15 @@ def steps(kind: str, flags: dict[str, str]) -> dict[str, Any]:
     found["same"] = all(_bits(tensor) == was and tensor.device == device for tensor, was, device in bits)
     task.train_step(BEFORE + COUNTED)
     return found
+
+
+def best_on(task: Any) -> str:
+    """Return where the best weights of a run are remembered."""
+    run = create(task.configuration)
+    manager = CheckpointManager(task, RunWriter(run, new_status(1)))
+    manager.consider(1, 1.0)
+    [place] = {str(tensor.device) for tensor in (manager.chosen(2).weights or {}).values()}
+    return place
 
 
 def _bits(tensor: torch.Tensor) -> bytes:
