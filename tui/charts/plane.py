@@ -25,11 +25,11 @@ _AXIS, _LABEL = 0, 1  # numbers of styles
 
 @dataclass(frozen=True)
 class PlaneCurve:
-    """A line through places; what leaves the axes is left out. `faded` ones are drawn as dimly as raw points."""
+    """A line through places; what leaves the axes is left out. `marker` numbers the one that tells it apart without colours."""
 
     places: tuple[Place, ...]
     colour: str
-    faded: bool = False
+    marker: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,9 @@ def draw(plane: Plane, width: int, height: int, style: ChartStyle = PLAIN) -> tu
         _AXIS,
     )
     styles = [style.axis, style.label]
-    for index, curve in enumerate(plane.curves):
-        marker = style.marker(index) if style.colour or not curve.faded else "·"
-        canvas.curve(_fractions(plane, curve.places), marker if style.unicode else ".", len(styles))
-        styles.append(style.raw(curve.colour) if curve.faded else style.curve(curve.colour))
+    for curve in plane.curves:
+        canvas.curve(_fractions(plane, curve.places), style.marker(curve.marker), len(styles))
+        styles.append(style.curve(curve.colour))
     cells = canvas.cells()
     left, inner, plot_rows = gutter + 1, canvas.width, canvas.height
     for dot in plane.dots:

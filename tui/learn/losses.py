@@ -248,7 +248,7 @@ def _plane(loss: Loss, prediction: Rows, target: Rows, outcome: Outcome, place: 
     return Plane(
         Axis(low, high),
         y,
-        (PlaneCurve(tuple(points), LOSS), PlaneCurve(tuple(tangent), SLOPE)),
+        (PlaneCurve(tuple(points), LOSS), PlaneCurve(tuple(tangent), SLOPE, marker=1)),
         (Dot((x, outcome.value), "●", LOSS),),
         x_title=name,
         y_title=f"loss {_written(outcome.value)}, slope {_written(slope)}",

@@ -75,6 +75,7 @@ class LearnScreen(Screen[None]):
     HELP = "How these models work, number by number. Nothing here needs a run."
     DEFAULT_CSS = """
     LearnScreen ContentSwitcher { height: 1fr; }
+    LearnScreen OptionList:focus { background-tint: $foreground 0%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from torchtty.engine.contract.learn.surfaces import Pair, Surface, Walk, Walker, surfaces, walkers
 from torchtty.tui.charts.axes import Axis
 from torchtty.tui.charts.plane import Dot, Plane, PlaneCurve, PlaneView
-from torchtty.tui.charts.style import PALETTE, faded
+from torchtty.tui.charts.style import MARKERS, PALETTE, faded
 
 MOST_STEPS = 1000
 INTERVAL = 0.2  # seconds between two steps while it runs
@@ -172,11 +172,17 @@ class SurfacesPage(Vertical):
         self.query_one("#walk-step", Static).update(self._numbers())
         self.query_one(PlaneView).show(self._plane())
 
+    def _sign(self, number: int) -> str:
+        """Return the sign of an optimizer: where there are no colours, the marker of its way."""
+        return MARKERS[number + 1] if self.app.no_color else "●"
+
     def _line(self, number: int, walker: Walker) -> Content:
         """Write where an optimizer is: its name, rate and loss."""
         moment = self._walks[walker.key].at(self._step)
         loss = "lost" if not math.isfinite(moment.loss) else f"{moment.loss:.4f}"
-        return Content.assemble(("● ", PALETTE[number]), f"{walker.title:<9}{self._rate_of(walker):>7g} {loss:>10}")
+        return Content.assemble(
+            (f"{self._sign(number)} ", PALETTE[number]), f"{walker.title:<9}{self._rate_of(walker):>7g} {loss:>10}"
+        )
 
     def _numbers(self) -> Content:
         """Write the step that led the chosen optimizer to where it is."""
@@ -208,8 +214,8 @@ class SurfacesPage(Vertical):
             if self._alone and walker is not chosen:
                 continue
             places = self._walks[walker.key].places(self._step)
-            curves.append((walker is chosen, PlaneCurve(tuple(places), PALETTE[number])))
-            dots.append((walker is chosen, Dot(places[-1], "●", PALETTE[number])))
+            curves.append((walker is chosen, PlaneCurve(tuple(places), PALETTE[number], number + 1)))
+            dots.append((walker is chosen, Dot(places[-1], self._sign(number), PALETTE[number])))
         curves.sort(key=lambda pair: pair[0])  # the chosen one is drawn last
         dots.sort(key=lambda pair: pair[0])
         return Plane(
@@ -217,7 +223,7 @@ class SurfacesPage(Vertical):
             Axis(*surface.y),
             tuple(curve for _, curve in curves),
             tuple(dot for _, dot in dots),
-            x_title="x  lower is darker",
+            x_title="x" if self.app.no_color else "x  lower is darker",
             y_title="y",
             behind=colours_of(surface),
         )
