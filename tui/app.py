@@ -212,6 +212,15 @@ class TorchttyApp(App[int]):
 
     on_lens_pane_needs_worker = on_run_view_needs_worker
 
+    def on_lens_pane_suggestion_taken(self, event: "LensPane.SuggestionTaken") -> None:
+        from torchtty.engine.contract.settings.fields import show
+
+        path, value = event.suggestion.path, event.suggestion.value
+        self._in_train(lambda train: train.compose_like(event.run, {path: value}))
+        self.notify(
+            f"The form has the settings of {event.run.name} with {path} {show(value)}: ctrl+t starts it.", markup=False
+        )
+
     def on_run_view_resume_requested(self, event: "RunView.ResumeRequested") -> None:
         from torchtty.engine.contract.client.workers import Mode
 

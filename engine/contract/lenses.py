@@ -10,7 +10,7 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Family, Feature
-from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.engine.contract.settings.fields import FieldSpec, Stepping, show
 
 Options = dict[str, Any]
 """The values of a lens's options by their names, every one of them present."""
@@ -134,6 +134,21 @@ _ENTRIES = (
         live=False,
     ),
     LensEntry(
+        "rates",
+        "Learning rates",
+        "The rate grows from step to step: below the valley it learns slowly, beyond it diverges. A good rate lies where the loss "
+        "falls fastest, some way before the lowest point.",
+        needs=(Feature.NETWORK, Feature.TEXT),
+        own_options=(
+            option("begin", "first weights", "Which weights the sweep begins with.", choices=("first weights", "now")),
+            option("lowest", 1e-5, "The rate it begins with.", above=0.0, maximum=1.0, stepping=Stepping.DECADES),
+            option("highest", 1.0, "The rate it ends with.", above=0.0, maximum=1000.0, stepping=Stepping.DECADES),
+            option("steps", 200, "How many steps.", minimum=20, maximum=5000, step=100),
+            _SEED,
+        ),
+        live=False,
+    ),
+    LensEntry(
         "initial",
         "Initial loss",
         "Who knows nothing should say so: the first loss is chance, ln of the vocabulary's size, if first predictions are even. "
@@ -196,6 +211,27 @@ _ENTRIES = (
                 choices=("now", "ratios", "norms"),
             ),
             STEP,
+        ),
+        reads_checkpoints=True,
+    ),
+    LensEntry(
+        "samples",
+        "Samples over time",
+        "The same prompt with the same seed at every checkpoint and every moment looked at: what differs was learnt meanwhile.",
+        needs=(Feature.TEXT,),
+        own_options=(
+            option("prompt", "", "The beginning of each text; the run's own if left out."),
+            option("count", 5, "How many texts at each step.", minimum=1, maximum=20),
+            option("tokens", 80, "The most tokens of a text.", minimum=1, maximum=1000, step=20),
+            option(
+                "temperature",
+                0.8,
+                "Below 1 favours likely tokens; 0 always takes the likeliest.",
+                minimum=0.0,
+                maximum=10.0,
+                step=0.1,
+            ),
+            _SEED,
         ),
         reads_checkpoints=True,
     ),

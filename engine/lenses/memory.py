@@ -1,4 +1,4 @@
-"""What lenses remember of a run over its steps: a row of numbers a step, of the model as it was looked at and of its checkpoints.
+"""What lenses remember of a run over its steps: a row of values a step, of the model as it was looked at and of its checkpoints.
 
 It lives as long as the worker. A run is looked at once a second for hours, so that beyond a number of steps every other is let go.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-Row = Mapping[str, float]
+Row = Mapping[str, Any]
 
 MOST = 64  # steps that are remembered
 
@@ -16,7 +16,7 @@ _ROWS: dict[tuple[Path, str], dict[int, Row]] = defaultdict(dict)
 
 
 def remember(run: Path, lens: str, step: int, row: Row) -> None:
-    """Remember the numbers of a step: name -> value."""
+    """Remember the values of a step by their names."""
     rows = _ROWS[run, lens]
     rows[step] = row
     if len(rows) > MOST:
@@ -30,6 +30,11 @@ def remembered(run: Path, lens: str) -> dict[str, Any]:
     steps = sorted(rows)
     names = list(dict.fromkeys(name for step in steps for name in rows[step]))
     return {"steps": steps, "names": names, "values": [[rows[step].get(name) for step in steps] for name in names]}
+
+
+def rows(run: Path, lens: str) -> dict[int, Row]:
+    """Return what is remembered, by the steps in their order."""
+    return dict(sorted(_ROWS[run, lens].items()))
 
 
 def is_remembered(run: Path, lens: str, step: int) -> bool:

@@ -26,7 +26,7 @@ from torchtty.tui.charts.figure import FigureView
 from torchtty.tui.format import count, fine_duration
 from torchtty.tui.lenses.asking import LensResult, Report, ask, cancel
 from torchtty.tui.lenses.options import Changed, OptionsLine
-from torchtty.tui.lenses.view import rendered
+from torchtty.tui.lenses.view import Suggestion, rendered
 
 SHORT = 22  # rows below which the sentence on how to read the result stands at the end of what scrolls
 TICK = 0.25  # seconds between two looks whether a lens is to be computed anew
@@ -128,6 +128,7 @@ class LensPane(Vertical):
             "left_square_bracket", "step(-1)", "lens before", show=False, id="lens.previous", tooltip="The lens before"
         ),
         Binding("right_square_bracket", "step(1)", "next lens", id="lens.next", tooltip="Show the next lens"),
+        Binding("u", "use", "use it", id="lens.use", tooltip="Put the value that the lens suggests into the form"),
         Binding("escape", "cancel", "cancel", id="lens.cancel", tooltip="Cancel what is being computed"),
     ]
 
@@ -143,6 +144,13 @@ class LensPane(Vertical):
 
         lens: LensEntry
         result: LensResult | None
+
+    @dataclass
+    class SuggestionTaken(Message):
+        """What a lens suggests is to be put into the form, for a run like this one."""
+
+        run: RunSnapshot
+        suggestion: Suggestion
 
     @dataclass
     class _Reported(Message, bubble=False):
@@ -162,6 +170,7 @@ class LensPane(Vertical):
         self._next_at = 0.0  # when the lens may be computed anew
         self._looking = False  # whether a thread looks if the model has moved
         self._shown_options: tuple[str, ...] = ()
+        self._suggestion: Suggestion | None = None
 
     def compose(self) -> ComposeResult:
         if self._has_tabs:
@@ -371,6 +380,7 @@ class LensPane(Vertical):
     def _show_result(self) -> None:
         heading, body = self.query_one("#lens-heading", Static), self.query_one("#lens-body", Static)
         result = self.result
+        self._suggestion = None
         if result is None:
             heading.update("")
             body.update("")
@@ -383,6 +393,8 @@ class LensPane(Vertical):
             self.set_class(view.figure is not None, "-figure")
             self.set_class(view.body == "" and not self.has_class("-short"), "-no-body")
             self.figure.show(view.figure)
+            self._suggestion = view.suggestion
+        self.refresh_bindings()
 
     # -- options --------------------------------------------------------------------------------------------------
 
@@ -415,7 +427,14 @@ class LensPane(Vertical):
         """The options that a person has set for the chosen lens."""
         return self._values
 
+    def action_use(self) -> None:
+        """Put what the lens suggests into the form."""
+        if self._suggestion is not None and self.snapshot is not None:
+            self.post_message(self.SuggestionTaken(self.snapshot, self._suggestion))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        if action == "use":
+            return self._suggestion is not None
         if action == "cancel":
             return self.request is not None and not self.request.live
         if action == "step":

@@ -44,6 +44,7 @@ class LensesScreen(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "compute", "compute anew", id="lenses.compute", tooltip=ANEW),
+        Binding("u", "use", "use it", id="lenses.use", tooltip="Put the value that the lens suggests into the form"),
         Binding("escape", "cancel", "cancel", id="lenses.cancel", tooltip="Cancel what is being computed"),
     ]
 
@@ -142,7 +143,10 @@ class LensesScreen(Screen[None]):
     def action_cancel(self) -> None:
         self.pane.action_cancel()
 
+    def action_use(self) -> None:
+        self.pane.action_use()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("cancel", "compute"):
+        if action in ("cancel", "compute", "use"):
             return self.pane.check_action(action, parameters)
         return True

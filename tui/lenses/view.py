@@ -12,6 +12,14 @@ from torchtty.tui.charts.figure import Figure
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """A setting and a value for it that a lens suggests for the next run."""
+
+    path: str
+    value: float
+
+
+@dataclass(frozen=True)
 class View:
     """A result for a place of some width: the heading stays where it is; a figure takes the room; the body scrolls below.
 
@@ -21,6 +29,7 @@ class View:
     heading: RenderableType
     body: RenderableType = ""
     figure: Figure | None = None
+    suggestion: Suggestion | None = None
 
 
 Render = Callable[[dict[str, Any], int], View]

@@ -17,6 +17,7 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.family import Feature
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
+from torchtty.tui.lenses.pane import LensPane
 from torchtty.tui.lenses.view import View
 
 
@@ -69,9 +70,9 @@ async def open_grid(app: Any, pilot: Any, worker: Worker) -> Any:
     """Open the view into the model and go to the lens grid; return the request for it."""
     await until(pilot, shows(app, "inside"))
     await pilot.press("i")
-    await until(pilot, shows(app, "Shapes"))
+    await until(pilot, shows(app, next(iter(LENSES.values())).title))
     await until(pilot, lambda: worker.asked)
-    await pilot.press("left")
+    await pilot.press("left")  # from the first to the last
     found: list[Any] = []
 
     def is_asked() -> bool:
@@ -143,3 +144,30 @@ async def test_an_option_is_stepped_through_and_asked_for(torchtty: Any, live_ru
         (asked,) = worker.take()
         assert asked.options == {"show": "model", "text": " ab"}
         assert (lens := LENSES[grid_lens.name]).complete(asked.options)["text"] == " ab", lens
+
+
+async def test_a_rate_that_is_suggested_is_put_into_the_form_by_a_key(torchtty: Any, live_run: Any) -> None:
+    worker = Worker(live_run())
+    sweep = {
+        "rates": [1e-4, 1e-3, 1e-2, 1e-1], "losses": [3.3, 3.1, 2.2, 2.9], "smoothed": [3.3, 3.2, 2.6, 2.8], "suggested": 0.004,
+        "best": 0.01, "own": 0.002, "diverged": True, "begin": "first weights",
+    }  # fmt: skip
+    async with torchtty(size=(160, 48)) as (app, pilot):
+        await until(pilot, shows(app, "inside"))
+        await pilot.press("i")
+        await until(pilot, lambda: worker.asked)
+        pane = app.screen.query_one(LensPane)
+        pane.choose(LENSES["rates"])
+        found: list[Any] = []
+
+        def is_asked() -> bool:
+            found.extend(one for one in worker.take() if isinstance(one, requests.Lens) and one.name == "rates")
+            return bool(found)
+
+        await until(pilot, is_asked)
+        worker.answer(found[0], 10, **sweep)
+        await until(pilot, shows(app, "suggested rate 4e-3"))
+        await until(pilot, shows(app, "u use it"))
+        await pilot.press("u")
+        await until(pilot, lambda: app.screen.form.draft.tree["optimizer"]["learning_rate"] == 0.004)
+        assert "optimizer.learning_rate 4e-3" in app.told[-1]
