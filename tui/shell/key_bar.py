@@ -65,6 +65,8 @@ MOST_WANTED = (
     "runs.filter",
     "run.fork",
     "runs.fork",
+    "lens.use",
+    "lenses.use",
     "run.inside",
     "figure.left",
     "lens_tabs.previous",
