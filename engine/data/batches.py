@@ -1,6 +1,6 @@
 """Batches of tokens: windows cut out of one stream that lies on the device, drawn at random or read in order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -163,6 +163,36 @@ class DrawnBatches:
         """Go to where `state` was called, given windows and batch size as they were then."""
         self._cut = []
         self._numbers.load_state(before, taken)
+
+
+class StackedBatches:
+    """The batches of several streams of the same windows, one behind the other: x (M, B, T) and y (M, B, T) or (M, B, 1).
+
+    Each stream draws what it would draw alone, and moves on with every batch that is taken.
+    """
+
+    def __init__(self, streams: Sequence[DrawnBatches]) -> None:
+        self._streams = streams
+        self._cut: list[tuple[Tensor, Tensor]] = []  # batches, the last first
+        self._whole: tuple[Tensor, Tensor] | None = None
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Return the next batch of every stream."""
+        first, count = self._streams[0], len(self._streams)
+        if first.batch_size >= len(first.windows):
+            if self._whole is None:
+                x, y = first.next()
+                self._whole = torch.stack([x] * count), torch.stack([y] * count)
+            return self._whole
+        if not self._cut:
+            ahead = [stream._numbers.peek(stream._at_once) for stream in self._streams]
+            numbers = torch.stack(ahead, 1)  # (batches, M, B)
+            x, y = first.windows.cut(numbers.flatten())
+            cut = [part.contiguous().view(*numbers.shape, -1).unbind(0) for part in (x, y)]
+            self._cut = list(zip(*cut, strict=True))[::-1]
+        for stream in self._streams:
+            stream._numbers.skip(1)
+        return self._cut.pop()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ The kernels are private to torch and may change with it, so each is compared wit
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,18 @@ def _on_copies(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         id(weight): torch.nn.Parameter(weight.detach().flatten()[:PROOF_SIZE].clone()) for weight in _weights(optimizer)
     }
     return copy.deepcopy(optimizer, short)
+
+
+def moved_onto(
+    optimizer: "Fused | torch.optim.Optimizer", weights: Mapping[int, Tensor]
+) -> "Fused | torch.optim.Optimizer":
+    """Return a copy of an optimizer for other weights, those that stand here by the id of its own.
+
+    What it remembers is copied as it is: where the others have another shape it must be replaced.
+    """
+    if isinstance(optimizer, Fused):
+        return Fused(copy.deepcopy(optimizer._optimizer, dict(weights)))
+    return copy.deepcopy(optimizer, dict(weights))
 
 
 def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -52,10 +52,14 @@ class Requests(Protocol):
 
 
 class Done(NamedTuple):
-    """What steps have returned: how many they were, and their metrics, each 0-D or a number a step (steps,)."""
+    """What steps have returned: how many they were, and their metrics, each 0-D or a number a step (steps,).
+
+    `losses` are those of the evaluation that is due after them (see `evaluation_at`), where that has been done already.
+    """
 
     steps: int
     metrics: dict[str, Tensor | float]
+    losses: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ class Loop:
             self._look_at_rules(done.metrics)
             last = self.step == self.max_steps or self.rules.ending is not None
             if (every := self._intervals.evaluation) and (self.step % every == 0 or last):
-                self._evaluate(thorough=last)
+                as_foreseen = last == (self.step == self.max_steps)
+                self._evaluate(thorough=last, found=done.losses if as_foreseen else None)
             if last or self.rules.ending is not None:
                 break
             if (every := self._intervals.checkpoint) and self.step % every == 0:
@@ -174,6 +179,11 @@ class Loop:
             if (every := self._intervals.sampling) and self.step % every == 0:
                 self.requests.draw_automatically()
         return False
+
+    def evaluation_at(self, step: int) -> bool | None:
+        """Say whether the evaluation that is due after a step is thorough; None where none is due."""
+        every, last = self._intervals.evaluation, step == self.max_steps
+        return last if every and (step % every == 0 or last) else None
 
     def _look_at_rules(self, metrics: Mapping[str, Tensor | float]) -> None:
         """Let the rules see the time, and the points of the curve where a target is measured at every step."""
@@ -240,10 +250,10 @@ class Loop:
         self.note()
         self.writer.state(RunState.FAILED, message)
 
-    def _evaluate(self, *, thorough: bool = False) -> None:
+    def _evaluate(self, *, thorough: bool = False, found: dict[str, float] | None = None) -> None:
         """Evaluate; at an interval the rules take it in, and one that ends the run then has the rest evaluated as well."""
         self.metrics.fetch()
-        found = self.task.evaluate(thorough)
+        found = self.task.evaluate(thorough) if found is None else found
         if not found:
             return
         ended = self.rules.ending is not None
