@@ -50,7 +50,7 @@ def span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-NAMES = ("start", "train", "speed", "chart", "bytes", "open", "runs", "idle", "sample", "memory")
+NAMES = ("start", "train", "speed", "seeds", "chart", "bytes", "open", "runs", "idle", "sample", "memory")
 """What `--only` takes, in the order in which the figures are listed."""
 
 
@@ -70,6 +70,7 @@ MEASUREMENTS = (
     ),
     Measurement("training", "measure_prompts", "training and prompting a GPT", frozenset({"sample", "speed"})),
     Measurement("training", "measure_plain_loop", "training headless and in a plain loop", frozenset({"speed"})),
+    Measurement("training", "measure_seeds", "training ten seeds at once and one by itself", frozenset({"seeds"})),
     Measurement("charts", "measure", "drawing a chart of millions of points", frozenset({"chart"})),
     Measurement("written_runs", "measure_opening", "opening a long run", frozenset({"open"})),
     Measurement("many_runs", "measure", "listing a thousand runs", frozenset({"runs"})),

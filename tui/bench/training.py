@@ -296,3 +296,20 @@ def has_bfloat16() -> bool:
         return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
+
+
+def measure_seeds(_: frozenset[str], *, quick: bool) -> list[Figure]:
+    """Run `torchtty.engine.bench.seeds` and read what it prints."""
+    command = python("torchtty.engine.bench.seeds", *(QUICK if quick else FULL))
+    with Environment() as environment:
+        answer = subprocess.run(command, env=environment.variables, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise TimedOut((answer.stderr.strip().splitlines() or ["torchtty.engine.bench.seeds failed"])[-1])
+    found = json.loads(answer.stdout)
+    ratios = [alone / together for alone, together in zip(found["solo"], found["group"], strict=True)]
+    note = (
+        f"{median(found['group']):,.0f} steps/s of {found['members']} members, {median(found['solo']):,.0f} of one; "
+        f"{found['parameters']:,} parameters, {found['how']}"
+    )
+    what = "ten MLP seeds at once / one run by itself, time of a training step"
+    return [Figure("seeds", what, median(ratios), "x", Bar(1.6), span(ratios), note)]
