@@ -9,6 +9,7 @@ PAGES = {
     "data": "Data",
     "runs": "Runs",
     "steering": "Steering",
+    "groups": "Groups",
     "diagnosis": "Diagnosis",
     "exporting": "Exporting",
     "gpus": "GPUs",

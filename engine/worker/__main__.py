@@ -12,9 +12,10 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torchtty.engine.contract.client.workers import Mode, taking_over
 from torchtty.engine.contract.errors import UserError
@@ -62,6 +63,10 @@ def main(folder: Path) -> int:
             )
         elif "series" in request:
             return _take_over_all([RunDirectory(Path(path)) for path in request["series"]], folder)
+        elif "group" in request:
+            return _take_over_group(
+                RunDirectory(Path(request["group"])), [RunDirectory(Path(path)) for path in request["runs"]], folder
+            )
     shutil.rmtree(folder, ignore_errors=True)
     return 0
 
@@ -91,7 +96,40 @@ def _take_over_all(runs: list[RunDirectory], folder: Path) -> int:
 def _take_over(
     run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Path, idle_seconds: float | None = None
 ) -> int:
-    """Become the worker of a run: its log takes what is printed from now on, and stdin is closed.
+    """Become the worker of a run."""
+
+    def session(begun: Callable[[], None]) -> Worker:
+        from torchtty.engine.worker.session import Session
+
+        return Session(run, mode, edits, idle_seconds, begun=begun)
+
+    return _see_through(run, f"{run.name} to {mode.value} it", session, folder)
+
+
+def _take_over_group(group: RunDirectory, runs: list[RunDirectory], folder: Path) -> int:
+    """Become the worker of a group's runs; `group` is the folder of the group itself."""
+
+    def session(begun: Callable[[], None]) -> Worker:
+        from torchtty.engine.worker.group import GroupSession
+
+        return GroupSession(group, runs, begun)
+
+    return _see_through(group, f"the {len(runs)} runs of {group.name} to train them", session, folder)
+
+
+class Worker(Protocol):
+    """What sees a run, or the runs of a group, through."""
+
+    signalled: bool
+    failure: str  # why it failed, if it did
+
+    def work(self) -> int: ...
+
+
+def _see_through(
+    run: RunDirectory, what: str, session_for: Callable[[Callable[[], None]], Worker], folder: Path
+) -> int:
+    """Work on a run: its log takes what is printed from now on, and stdin is closed.
 
     What makes that fail stands in the log of `folder` too, which is removed once the run's own files tell of this worker.
     """
@@ -113,12 +151,8 @@ def _take_over(
     os.dup2(null, 0)
     os.close(null)
     with suppress(OSError):
-        print(
-            time.strftime("%Y-%m-%d %H:%M:%S"), f"{taking_over(os.getpid())} {run.name} to {mode.value} it", flush=True
-        )
-    from torchtty.engine.worker.session import Session
-
-    session = Session(run, mode, edits, idle_seconds, begun=lambda: shutil.rmtree(folder, ignore_errors=True))
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), f"{taking_over(os.getpid())} {what}", flush=True)
+    session = session_for(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         code = session.work()
     except UserError as error:

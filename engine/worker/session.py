@@ -109,7 +109,7 @@ class Session:
             if self.mode is Mode.SERVE and before.state.is_live:
                 status.state, status.message = RunState.LOST, before.observed().message
         if self.mode is not Mode.SERVE:
-            status.state, status.message, status.ended_by = RunState.STARTING, "", ""
+            status.state, status.message, status.ended_by, status.group = RunState.STARTING, "", "", ""
         self.writer = RunWriter(self.run, status)
         self.writer.start()
         self._began = time.monotonic()

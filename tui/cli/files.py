@@ -7,10 +7,11 @@ from torchtty.engine.contract.client.deletion import delete as delete_run
 from torchtty.engine.contract.client.deletion import disk_usage
 from torchtty.engine.contract.client.deletion import rename as rename_run
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.group import RunGroup, find_group, remove_group
 from torchtty.engine.contract.exports.importing import import_run
 from torchtty.engine.contract.exports.kinds import KINDS, STDOUT, ExportKind, checked_target, kind_of, refused
 from torchtty.engine.contract.paths import expanded
-from torchtty.engine.contract.run.directory import find_run
+from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.requests import Export
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.cli.console import Exit, UsageError, messages, notify, print_json
@@ -98,8 +99,13 @@ def import_archive(archive: str, name: str | None, *, as_json: bool) -> int:
 
 
 def delete(names: Sequence[str], *, confirmed: bool) -> int:
-    """Delete runs, after asking on a terminal; return the exit code. Where one is refused, none is deleted."""
-    runs = list(dict.fromkeys(map(find_run, names)))
+    """Delete runs, and groups with theirs, after asking on a terminal; return the exit code.
+
+    Where one is refused, none is deleted.
+    """
+    groups = [group for name in names if (group := find_group(name)) is not None]
+    named = {group.name for group in groups}
+    runs = list(dict.fromkeys([*map(find_run, (name for name in names if name not in named)), *_runs_of(groups)]))
     refusals = [refusal for run in runs if (refusal := RunSnapshot(run, run.status()).refusal(Action.DELETE))]
     if refusals:
         raise UserError("\n".join(refusals))
@@ -108,7 +114,14 @@ def delete(names: Sequence[str], *, confirmed: bool) -> int:
         return Exit.FAILED
     for run in runs:
         notify(f"{run.name} is deleted: {size(delete_run(run))} are free again.")
+    for group in groups:
+        remove_group(group)
+        notify(f"The group {group.name} is deleted.")
     return Exit.DONE
+
+
+def _runs_of(groups: Sequence[RunGroup]) -> list[RunDirectory]:
+    return [run for group in groups for run in group.runs()]
 
 
 def _agreed(names: Sequence[str], bytes: int) -> bool:

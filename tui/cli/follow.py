@@ -111,10 +111,11 @@ class InPlace:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, status: Status) -> None:
+    def show(self, status: Status, figures: str | None = None) -> None:
+        """Show how far a run is; `figures` says it in other words than its own metrics."""
         runs = status.state is RunState.RUNNING
         steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
-        figures, rest = figures_so_far(status, self._family), remaining(status)
+        figures, rest = figures_so_far(status, self._family) if figures is None else figures, remaining(status)
         name = self._name if runs else f"{self._name}: {describe(status)}"
         room = self._progress.console.width - BAR - sum(len(text) + 1 for text in (steps, figures, rest)) - 1
         self._progress.update(
@@ -141,13 +142,15 @@ class Plain(AbstractContextManager["Plain"]):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, status: Status) -> None:
+    def show(self, status: Status, figures: str | None = None) -> None:
+        """Show how far a run is; `figures` says it in other words than its own metrics."""
         what, now = describe(status), time.monotonic()
         if (what, True) == (self._last[0], now - self._last[1] < PLAIN_INTERVAL):
             return
         self._last = (what, now)
         steps = f"step {count(status.step)} of {count(status.max_steps)}" if status.max_steps and status.step else ""
-        parts = (what, steps, figures_so_far(status, self._family), remaining(status))
+        figures = figures_so_far(status, self._family) if figures is None else figures
+        parts = (what, steps, figures, remaining(status))
         self.note("  ".join(part for part in parts if part))
 
     def note(self, text: str) -> None:

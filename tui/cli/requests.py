@@ -10,6 +10,7 @@ from rich.text import Text
 
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.group import find_group
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import (
@@ -31,6 +32,7 @@ from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.tui.cli.console import Exit, UsageError, grid, messages, notify, output, print_json
 from torchtty.tui.cli.follow import GRACE, INTERVAL, Interruptions, counting_interrupts, describe, last_line
+from torchtty.tui.cli.group import stop_group
 from torchtty.tui.cli.show import marked, samples_as_json, with_marks
 from torchtty.tui.format import count, loss
 from torchtty.tui.run.sample_layout import UNLIMITED
@@ -235,6 +237,8 @@ def test(name: str, *, as_json: bool) -> int:
 
 def stop(name: str) -> int:
     """End a run with a checkpoint, or release the model that an ended one keeps in memory; return the exit code."""
+    if (group := find_group(name)) is not None:
+        return stop_group(group)
     run = find_run(name)
     snapshot = RunSnapshot.of(run)
     if refusal := snapshot.refusal(Action.STOP):

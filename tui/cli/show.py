@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchtty.engine.contract.diagnosis.diagnosis import Diagnosis
+from torchtty.engine.contract.experiments.group import find_group
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import Edited, SampleDrawn
@@ -31,6 +32,7 @@ from torchtty.tui.charts.spec import ChartSpec, Mark
 from torchtty.tui.charts.style import TRAIN, VALID, ChartStyle
 from torchtty.tui.cli.console import Exit, grid, output, print_json, speaks_unicode
 from torchtty.tui.cli.diagnose import as_values, findings_of, print_findings
+from torchtty.tui.cli.group import show_group
 from torchtty.tui.format import STATE_LOOKS, ago, count, duration, edit_texts, loss, number, rate, size, state_words
 
 SUMMARY_LINES, SHOWN_LINES = 5, 10  # of samples
@@ -40,7 +42,9 @@ ROLE_COLOURS = {"train": TRAIN, "val": VALID}
 
 
 def show(name: str, *, as_json: bool) -> int:
-    """Show a run; return the exit code."""
+    """Show a run, or the runs of a group; return the exit code."""
+    if (group := find_group(name)) is not None:
+        return show_group(group, as_json=as_json)
     run = find_run(name)
     log, status = RunLog(run), run.status()
     diagnosis = Diagnosis(log)

@@ -1,8 +1,9 @@
 """Starting workers: a warm one that imports torch while a person still chooses, and the hand-over of a run to it.
 
 A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path, "fork": …}` any number of times, then one
-`{"run": path, "mode": mode}` or `{"series": [path, …]}`, after which stdin is closed. The worker is its own session and has
-no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log` from the hand-over on.
+`{"run": path, "mode": mode}`, `{"series": [path, …]}` or `{"group": path, "runs": [path, …]}`, after which stdin is closed. The
+worker is its own session and has no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log`
+from the hand-over on.
 """
 
 import contextlib
@@ -94,6 +95,14 @@ class WarmWorker:
     def hand_over_series(self, runs: Sequence[RunDirectory]) -> None:
         """Give the worker several runs to train one after the other; it leaves after the last."""
         self._write({"series": [str(run.path) for run in runs]})
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+
+    def hand_over_group(self, group: RunDirectory, runs: Sequence[RunDirectory]) -> None:
+        """Give the worker the runs of a group to train at once; `group` is the folder of the group itself."""
+        for run in (group, *runs):
+            claim(run, self.process.pid)
+        self._write({"group": str(group.path), "runs": [str(run.path) for run in runs]})
         with contextlib.suppress(OSError):
             self._stdin.close()
 

@@ -202,7 +202,7 @@ def create(
     says `read`; its inbox is the owner's alone.
     """
     root = root or runs_folder()
-    stem = (stem or _stem(configuration, recipe)) if name is None else name
+    stem = (stem or stem_of(configuration, recipe)) if name is None else name
     check_name(stem if name is not None else f"{stem}-1")
     hidden, access = root / f"{_UNFINISHED}{os.getpid()}-{time.time_ns()}-{socket.gethostname()}", access_to_new_runs()
     try:
@@ -289,7 +289,8 @@ def claim(root: Path, stem: str, *, numbered: bool) -> Path:
             return root / f"{stem}-{number}"
 
 
-def _stem(configuration: Configuration, recipe: str | None) -> str:
+def stem_of(configuration: Configuration, recipe: str | None) -> str:
+    """Return what the name of a run begins with."""
     data = getattr(configuration, "data", None)
     dataset = Path(str(getattr(data, "dataset", ""))).stem
     text = recipe or "-".join(filter(None, (configuration.kind, dataset)))

@@ -59,6 +59,7 @@ class RunSnapshot:
     parent: Parent | None = None  # of a fork
     has_metrics: bool = False
     has_samples: bool = False
+    group: str = ""  # that it was trained in
 
     @classmethod
     def of(cls, run: RunDirectory) -> "RunSnapshot":
@@ -84,7 +85,8 @@ class RunSnapshot:
             log.facts,
             tuple(log.run.checkpoints()),
             problem,
-            parent_of(log.run.meta()),
+            parent_of(meta := log.run.meta()),
+            group=str(meta.get("group") or ""),
             has_metrics=log.run.has_metrics(),
             has_samples=any(sample.texts for sample in log.samples.values()),
         )
@@ -149,6 +151,8 @@ class RunSnapshot:
                 return f"{run}: only a run that trains can be paused."
             case Action.PAUSE if self.state is RunState.PAUSED:
                 return f"{run} already."
+            case Action.PAUSE if self.status.group:
+                return f"{self.name} trains in the group {self.status.group}, which goes on together: it can be stopped alone."
             case Action.PAUSE if begins:
                 return f"{run}: it can be paused once it trains."
             case Action.CONTINUE if self.state is not RunState.PAUSED:
@@ -193,6 +197,11 @@ class RunSnapshot:
                 return f"{run}: stop it before you delete it."
             case Action.REPLAY if self.configuration is None:
                 return f"The configuration of {self.name} cannot be read: {self.problem}"
+            case Action.REPLAY if self.group:
+                return (
+                    f"{self.name} was trained in the group {self.group}, whose sums differ in the last digit from those of a run "
+                    "by itself: a replay would not be bit for bit."
+                )
             case Action.REPLAY if live and self.state is not RunState.PAUSED:
                 return f"{run}: it can be replayed once it is paused or over, for a replay needs the device."
             case Action.FORK:

@@ -60,6 +60,7 @@ class Status(BaseModel):
     waiting_for: str = ""  # the run that holds the device, while this one is queued
     place: int = 0  # its place in the queue then, 1 for the next to be served
     unreachable: bool = False  # it failed because something it needs cannot be fetched from here
+    group: str = ""  # the group that it trains in, while it does
     message: str = ""  # why the run failed, or what else a person should know
     max_seconds: float | None = None  # of training, after which it ends
     ended_by: str = ""  # the setting whose rule ended a finished run before its last step

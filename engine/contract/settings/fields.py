@@ -53,16 +53,19 @@ def setting(
     stepping: Stepping = Stepping.LINEAR,
     step: float = 1,
     live: bool = False,
+    groups: bool = False,
     path: bool = False,
     pattern: str | None = None,
     allowed: str = "",
 ) -> Any:
     """Declare a setting with its default, range, unit and one sentence of help.
 
-    `live` settings can change while training runs. `path` marks a text that names a file or folder.
+    `live` settings can change while training runs. Runs that differ in settings that are marked `groups` can train as one group:
+    numbers that change no shape of the model. `path` marks a text that names a file or folder.
     A text with a `pattern` says in `allowed` what the pattern lets through.
     """
     extra: dict[str, Any] = {"unit": unit, "stepping": stepping, "step": step, "live": live, "is_path": path}
+    extra["groups"] = groups
     extra |= {"pattern": pattern, "pattern_allows": allowed}
     bounds: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
@@ -91,6 +94,7 @@ class FieldSpec:
     stepping: Stepping = Stepping.LINEAR
     step: float = 1
     live: bool = False
+    groups: bool = False
     is_path: bool = False
     pattern: str | None = None
     pattern_allows: str = ""

@@ -8,19 +8,23 @@ from torchtty.engine.contract.settings.fields import Section, Stepping, setting
 
 
 def _learning_rate(default: float) -> Any:
-    return setting(default, "Size of a step along the gradient.", gt=0, le=100, stepping=Stepping.DECADES, live=True)
+    return setting(
+        default, "Size of a step along the gradient.", gt=0, le=100, stepping=Stepping.DECADES, live=True, groups=True
+    )
 
 
 def _weight_decay(default: float) -> Any:
-    return setting(default, "Pull of the weights towards zero.", ge=0, le=100, stepping=Stepping.DECADES, live=True)
+    return setting(
+        default, "Pull of the weights towards zero.", ge=0, le=100, stepping=Stepping.DECADES, live=True, groups=True
+    )
 
 
 def _beta1(default: float = 0.9) -> Any:
-    return setting(default, "Memory of the mean gradient.", ge=0, lt=1, step=0.05)
+    return setting(default, "Memory of the mean gradient.", ge=0, lt=1, step=0.05, groups=True)
 
 
 def _beta2(default: float = 0.999) -> Any:
-    return setting(default, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
+    return setting(default, "Memory of the squared gradient.", ge=0, lt=1, step=0.005, groups=True)
 
 
 class OptimizerBase(Section):
@@ -58,7 +62,7 @@ class SGD(OptimizerBase):
 
     kind: Literal["sgd"] = "sgd"
     learning_rate: float = _learning_rate(0.1)
-    momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1)
+    momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1, groups=True)
 
     @property
     def numbers_per_weight(self) -> int:
@@ -80,8 +84,8 @@ class RMSprop(OptimizerBase):
     """Steps divided by a running mean of the gradient's size (Tieleman & Hinton, 2012)."""
 
     kind: Literal["rmsprop"] = "rmsprop"
-    alpha: float = setting(0.99, "Memory of the squared gradient.", ge=0, lt=1, step=0.005)
-    momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1)
+    alpha: float = setting(0.99, "Memory of the squared gradient.", ge=0, lt=1, step=0.005, groups=True)
+    momentum: float = setting(0.0, "Share of the last step carried into the next.", ge=0, lt=1, step=0.1, groups=True)
 
     @property
     def numbers_per_weight(self) -> int:
@@ -93,20 +97,20 @@ class Muon(OptimizerBase):
 
     kind: Literal["muon"] = "muon"
     weight_decay: float = _weight_decay(0.1)
-    momentum: float = setting(0.95, "Muon: memory of the gradient.", ge=0, lt=1, step=0.05)
-    beta1: float = setting(0.9, "AdamW: memory of the mean gradient.", ge=0, lt=1, step=0.05)
-    beta2: float = setting(0.99, "AdamW: memory of the squared gradient.", ge=0, lt=1, step=0.005)
+    momentum: float = setting(0.95, "Muon: memory of the gradient.", ge=0, lt=1, step=0.05, groups=True)
+    beta1: float = setting(0.9, "AdamW: memory of the mean gradient.", ge=0, lt=1, step=0.05, groups=True)
+    beta2: float = setting(0.99, "AdamW: memory of the squared gradient.", ge=0, lt=1, step=0.005, groups=True)
 
 
 Optimizer = Annotated[AdamW | Adam | SGD | Adagrad | RMSprop | Muon, Field(discriminator="kind")]
 
 
 def _warmup_steps(default: int) -> Any:
-    return setting(default, "Steps over which the rate rises from zero.", ge=0, step=50, unit="steps")
+    return setting(default, "Steps over which the rate rises from zero.", ge=0, step=50, unit="steps", groups=True)
 
 
 def _final(default: float) -> Any:
-    return setting(default, "The rate at the end, as a share of learning_rate.", ge=0, le=1, step=0.05)
+    return setting(default, "The rate at the end, as a share of learning_rate.", ge=0, le=1, step=0.05, groups=True)
 
 
 class ConstantSchedule(Section):
@@ -119,8 +123,8 @@ class StepSchedule(Section):
     """The learning rate is multiplied by a factor once, part of the way through."""
 
     kind: Literal["step"] = "step"
-    at: float = setting(0.5, "Where the rate drops, as a share of max_steps.", gt=0, le=1, step=0.05)
-    factor: float = setting(0.1, "What the rate is multiplied by.", gt=0, le=1, stepping=Stepping.DECADES)
+    at: float = setting(0.5, "Where the rate drops, as a share of max_steps.", gt=0, le=1, step=0.05, groups=True)
+    factor: float = setting(0.1, "What the rate is multiplied by.", gt=0, le=1, stepping=Stepping.DECADES, groups=True)
 
 
 class CosineSchedule(Section):
@@ -143,9 +147,15 @@ class OneCycleSchedule(Section):
     """The rate climbs from low to learning_rate and sinks far below where it began (Smith & Topin, 2018)."""
 
     kind: Literal["one-cycle"] = "one-cycle"
-    peak: float = setting(0.3, "Where the rate is highest, as a share of max_steps.", gt=0, lt=1, step=0.05)
-    start: float = setting(0.04, "The first rate, as a share of learning_rate.", gt=0, le=1, stepping=Stepping.DECADES)
-    final: float = setting(4e-6, "The last rate, as a share of learning_rate.", ge=0, le=1, stepping=Stepping.DECADES)
+    peak: float = setting(
+        0.3, "Where the rate is highest, as a share of max_steps.", gt=0, lt=1, step=0.05, groups=True
+    )
+    start: float = setting(
+        0.04, "The first rate, as a share of learning_rate.", gt=0, le=1, stepping=Stepping.DECADES, groups=True
+    )
+    final: float = setting(
+        4e-6, "The last rate, as a share of learning_rate.", ge=0, le=1, stepping=Stepping.DECADES, groups=True
+    )
 
 
 Schedule = Annotated[

@@ -41,7 +41,7 @@ class TrainingBase(Section):
         unit="steps",
         live=True,
     )
-    seed: int = setting(1337, "Fixes weights, batches and samples.", ge=0, le=2**31 - 1)
+    seed: int = setting(1337, "Fixes weights, batches and samples.", ge=0, le=2**31 - 1, groups=True)
     device: str = setting(
         "auto",
         "Where the model trains; auto takes a GPU if there is one.",
@@ -102,6 +102,7 @@ class LanguageTraining(EvaluatedTraining):
         ge=0,
         step=0.5,
         live=True,
+        groups=True,
     )
     grad_clip_kind: Literal["norm", "value"] = setting(
         "norm", "norm: shorten the gradient of all weights as one vector; value: cut each number to ±grad_clip."

@@ -16,7 +16,7 @@ class GPTModel(ModelSection):
     n_head: int = setting(4, "Attention heads a block; they share n_embd among them.", ge=1, le=96)
     n_embd: int = setting(128, "Width of the residual stream; a multiple of n_head.", ge=1, le=16384, step=8)
     block_size: int = doubling(64, "Longest context the model sees.", le=65536, unit="tokens")
-    dropout: float = setting(0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05)
+    dropout: float = setting(0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05, groups=True)
     activation: Literal["gelu", "relu", "tanh"] = setting(
         "gelu", "What bends inside the feed-forward layers; gelu is GPT-2's, relu that of the first transformer."
     )

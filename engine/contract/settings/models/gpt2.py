@@ -23,10 +23,19 @@ class GPT2Model(ModelSection):
     block_size: int = doubling(
         64, "Tokens of a training example; samples may look back as far as the weights allow.", le=65536, unit="tokens"
     )
-    embd_dropout: float = setting(0.1, "Share of the embeddings silenced in training.", ge=0, lt=1, step=0.05)
-    attn_dropout: float = setting(0.1, "Share of the attention weights silenced in training.", ge=0, lt=1, step=0.05)
+    embd_dropout: float = setting(
+        0.1, "Share of the embeddings silenced in training.", ge=0, lt=1, step=0.05, groups=True
+    )
+    attn_dropout: float = setting(
+        0.1, "Share of the attention weights silenced in training.", ge=0, lt=1, step=0.05, groups=True
+    )
     resid_dropout: float = setting(
-        0.1, "Share of what each layer adds to the residual stream silenced in training.", ge=0, lt=1, step=0.05
+        0.1,
+        "Share of what each layer adds to the residual stream silenced in training.",
+        ge=0,
+        lt=1,
+        step=0.05,
+        groups=True,
     )
 
     def check(self) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ class TransformerModel(ModelSection):
     positions: Literal["sinusoidal", "none"] = setting(
         "sinusoidal", "Waves added to the embeddings to tell positions apart; none: the order of the context is unseen."
     )
-    dropout: float = setting(0.1, "Share of activations silenced in training.", ge=0, lt=1, step=0.05)
+    dropout: float = setting(0.1, "Share of activations silenced in training.", ge=0, lt=1, step=0.05, groups=True)
     ff_dropout: float = setting(
         0.0, "The same inside the feed-forward layers, between their two linear maps.", ge=0, lt=1, step=0.05
     )
