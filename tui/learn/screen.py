@@ -100,7 +100,7 @@ class LearnScreen(Screen[None]):
         await self.action_page(PAGES[0].name)
 
     def on_screen_resume(self) -> None:
-        """Look again at what was reached: runs may have been trained in the meantime."""
+        """Look again at what runs have reached in the meantime."""
         from torchtty.tui.learn.tour import TourPage
 
         for page in self.query(TourPage):

@@ -19,6 +19,7 @@ from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 
 OPEN = "Open the recipe of this stop in Train"
 LENS = "Open the lens that shows why"
+AGAIN = 3.0  # seconds until a run that trains is looked at again
 ITEMS = ("recipe", "try", "beat", "yours", "lens", "page")
 
 
@@ -76,6 +77,8 @@ class TourPage(Horizontal):
     def on_mount(self) -> None:
         keys = [stop.key for stop in stops()]
         self.query_one(OptionList).highlighted = keys.index(self._progress.at) if self._progress.at else 0
+
+    def on_show(self) -> None:
         self.look_at_runs()
 
     @property
@@ -91,18 +94,26 @@ class TourPage(Horizontal):
         by_recipe: dict[str, list[RunDirectory]] = {}
         for run in list_runs():
             by_recipe.setdefault(str(run.meta().get("recipe")), []).append(run)
-        found = {}
+        found, live = {}, False
         for stop in stops():
-            if (attempt := best_attempt(stop, by_recipe.get(stop.recipe, ()))) is not None:
+            runs = by_recipe.get(stop.recipe, [])
+            live = live or any(run.status().state.is_live for run in runs)
+            if (attempt := best_attempt(stop, runs)) is not None:
                 found[stop.key] = attempt
-        self.app.call_from_thread(self._take, found)
+        self.app.call_from_thread(self._take, found, live)
 
-    def _take(self, attempts: dict[str, Attempt]) -> None:
-        """Show what was reached, and tick off what was beaten."""
+    def _take(self, attempts: dict[str, Attempt], live: bool) -> None:
+        """Show what was reached, and tick off what was beaten; while a run trains, look again."""
         self._attempts = attempts
+        if live:
+            self.set_timer(AGAIN, self._look_again)
         beaten = {key for key, attempt in attempts.items() if attempt.beaten}
         self._keep(passed=self._progress.passed | beaten)
         self._show()
+
+    def _look_again(self) -> None:
+        if self.screen.is_active and self.is_on_screen:  # else when it is shown again
+            self.look_at_runs()
 
     def _keep(self, **changes: object) -> None:
         progress = replace(self._progress, **changes)  # type: ignore[arg-type]

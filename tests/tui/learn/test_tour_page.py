@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from on_screen import screen_text, shows, until
 
 from torchtty.engine.contract.run.directory import create
@@ -9,6 +10,7 @@ from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.settings.configuration import parse
 from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.tui.app import TorchttyApp
+from torchtty.tui.learn import tour
 from torchtty.tui.train.screen import TrainScreen
 
 
@@ -64,3 +66,17 @@ async def test_a_stop_opens_the_lens_that_shows_why_for_a_run_it_applies_to(torc
         await until(pilot, shows(app, "3 of 8  Normalise"))
         await pilot.press("l")
         await until(pilot, lambda: any("Activations does not apply to" in told for told in app.told))
+
+
+async def test_a_run_that_trains_is_looked_at_again(
+    torchtty: Any, live_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tour, "AGAIN", 0.1)
+    run = live_run("a4-transformer")
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("f6", *["down"] * 5)
+        await until(pilot, shows(app, "6 of 8  Attend"))
+        run.metrics_path.write_bytes(json_line({"step": 0, "train_eval_loss": 2.9}))
+        await until(pilot, shows(app, "2.900 in a4-transformer-1, to beat 1.500: not yet"))
+        run.metrics_path.write_bytes(json_line({"step": 0, "train_eval_loss": 1.4}))
+        await until(pilot, shows(app, "1.400 in a4-transformer-1, to beat 1.500: beaten"))
