@@ -25,7 +25,7 @@ from torchtty.engine.devices import (
     random_state_kept,
     synchronise,
 )
-from torchtty.engine.training.backends.blocks import BlockStep
+from torchtty.engine.training.backends.blocks import BLOCK_SECONDS, LARGEST_BLOCK, BlockStep
 from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.optimizers import Optimizers
@@ -37,6 +37,7 @@ from torchtty.engine.training.trial import rounded, timed_in_turn
 BACKENDS = (Traced(),)
 PRECISIONS = ("float32", "bfloat16")  # that `auto` chooses from
 CHOOSE_AFTER = 100  # steps: proving a backend takes a few tenths of a second, too long before the first points
+PACED_OVER = 20  # steps, the last before a backend is chosen, whose duration says how many may be done in a row
 TRIAL_BATCHES = 2  # that a backend is proved on
 
 
@@ -87,6 +88,8 @@ class NeuralTask(ABC, Generic[Sections]):
         self.choice: BackendChoice | None = None
         self.decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen] = []
         self._steps_here = 0  # steps of this process
+        self._in_a_row = 1  # steps that are done with nothing in between
+        self._paced_since = time.perf_counter()
         self._before: dict[
             str, Any
         ] = {}  # what the next batch and the losses draw from, as it was before the latest step
@@ -165,15 +168,29 @@ class NeuralTask(ABC, Generic[Sections]):
     @property
     def steps_at_once(self) -> int:
         """How many steps can be done at once from here."""
-        return self.step.most
+        if isinstance(self.step, BlockStep):
+            return self.step.most
+        return self._in_a_row if self.choice is not None else 1
 
     def train_steps(self, step: int, count: int) -> dict[str, Tensor | float]:
         """Do `count` steps from number `step` on, as `TrainsInBlocks` describes."""
-        assert isinstance(self.step, BlockStep), "no other step is offered more than one at once"
+        if not isinstance(self.step, BlockStep):
+            return self._train_in_a_row(step, count)
         rates = [self.rates(number) for number in range(step, step + count)]
         self._before, self._averages, self.step.moved = self.drawing_state(), self._changes_of_buffers(), False
         metrics = self.step.block([self.next_batch() for _ in rates], rates)
         return {"learning_rate": rates[-1].learning_rate, **metrics}
+
+    def _train_in_a_row(self, first: int, count: int) -> dict[str, Tensor | float]:
+        """Do steps one after the other with nothing in between: of a small model the loop around a step takes a fifth."""
+        interval = self.configuration.training.log_interval
+        self._before, self._averages, self.step.moved = self.drawing_state(), self._changes_of_buffers(), False
+        columns: dict[str, list[Tensor]] = {}
+        for number in range(first, first + count):
+            batch, rates = self.next_batch(), self.rates(number)
+            for name, value in self.step(batch, rates, logged=(number + 1) % interval == 0).items():
+                columns.setdefault(name, []).append(value)
+        return {"learning_rate": rates.learning_rate} | {name: torch.stack(values) for name, values in columns.items()}
 
     # -- what is chosen by timing ---------------------------------------------------------------------------------
 
@@ -270,14 +287,24 @@ class NeuralTask(ABC, Generic[Sections]):
 
     def _consider_backends(self, batch: Batch, rates: Rates, steps: int) -> None:
         self._trial_batches.append(batch)
+        if self._steps_here == CHOOSE_AFTER - PACED_OVER:
+            self._paced_since = time.perf_counter()
         if self._steps_here == CHOOSE_AFTER:
+            took = (time.perf_counter() - self._paced_since) / PACED_OVER
             assert isinstance(self.step, EagerStep)
             workload = Workload(self.device, self.precision, self.operations, steps)
             self.step, self.choice = choose(self.step, BACKENDS, workload, tuple(self._trial_batches), rates)
             self._trial_batches.clear()
             backend, why = self.choice.backend, self.choice.reason
+            self._pace(self.choice.seconds.get(backend, took))
             self.decisions.append(BackendChosen(backend=backend, reason=why, timings=rounded(self.choice.seconds)))
         self._steps_here += 1
+
+    def _pace(self, seconds: float) -> None:
+        """Do several steps in a row where one takes so few seconds that requests are still read often."""
+        assert self.threads is not None
+        if self.device.type == "cpu" and not self.threads.can_change:
+            self._in_a_row = max(1, min(LARGEST_BLOCK, int(BLOCK_SECONDS / max(seconds, 1e-9))))
 
     def forget_training(self) -> None:
         """Let gradients and the step go, with what its backend traced. A subclass lets its optimizer and data go."""

@@ -103,9 +103,10 @@ def _tidy(module: fx.GraphModule) -> None:
             node.replace_all_uses_with(node.args[0])
         elif node.target is aten.t.default and getattr(node.args[0], "target", None) is aten.t.default:
             node.replace_all_uses_with(node.args[0].args[0])  # turned over twice
-        elif packet := getattr(node.target, "overloadpacket", None):
+    graph.eliminate_dead_code()
+    for node in graph.nodes:
+        if packet := getattr(node.target, "overloadpacket", None):
             name = packet.__name__
             node.target = getattr(torch, name, None) or getattr(Tensor, name, None) or node.target
-    graph.eliminate_dead_code()
     graph.set_codegen(fx.graph.CodeGen())  # arguments one by one, not a tree of them
     module.recompile()

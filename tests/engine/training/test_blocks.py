@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.engine.training.test_loop import continued, events, finish, metrics
+from tests.engine.training.test_loop import continued, events, fail_at, finish, metrics
 
 from torchtty.engine.contract.client.replay import Replay, ReplayedEdit
 from torchtty.engine.contract.run.requests import Edit, Pause, drop
@@ -89,6 +89,57 @@ def test_a_run_in_blocks_with_a_stop_within_takes_the_same_way_to_the_bit(
         assert metrics(again.run, name) == metrics(usual.run, name)
     for name, tensor in usual.task.weights().items():
         assert torch.equal(tensor, again.task.weights()[name]), name
+
+
+@pytest.fixture
+def in_a_row(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Have runs do steps in a row from their fifth step on, whatever they take; return how many each time."""
+    done: list[int] = []
+    usual = NeuralTask._train_in_a_row
+
+    def counted(self: Any, first: int, count: int) -> Any:
+        done.append(count)
+        return usual(self, first, count)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NeuralTask, "_train_in_a_row", counted)
+        patch.setattr(neural, "CHOOSE_AFTER", CHOSEN_AFTER)
+        patch.setattr(neural, "BLOCK_SECONDS", 1e6)
+        yield done
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_steps_in_a_row_with_a_stop_within_take_the_same_way_to_the_bit(
+    kind: str, loop_for: MakeLoop, request: pytest.FixtureRequest
+) -> None:
+    flags = FAMILIES[kind] | {"training__max_steps": 40, "training__log_interval": 4, "sampling__interval": 0}
+    flags |= {"training__eval_interval": 10, "training__eval_batches": 2}
+    usual = loop_for(kind, **flags)
+    finish(usual)
+    rows: list[int] = request.getfixturevalue("in_a_row")
+    broken = loop_for(kind, **flags)
+    stop_within_block(broken, 18)
+    assert finish(broken) is RunState.STOPPED
+    again = continued(loop_for, broken.run)
+    assert finish(again) is RunState.FINISHED
+    assert max(rows) == 4
+    assert metrics(again.run) == metrics(usual.run)
+    for name in ("grad_norm", "val_loss", "learning_rate"):
+        assert metrics(again.run, name) == metrics(usual.run, name)
+    for name, tensor in usual.task.weights().items():
+        assert torch.equal(tensor, again.task.weights()[name]), name
+
+
+def test_a_step_that_fails_after_others_in_its_row_leaves_no_checkpoint(
+    loop_for: MakeLoop, in_a_row: list[int]
+) -> None:
+    loop = loop_for("mlp", training__log_interval=8)
+    fail_at(loop, 12, "gradients")
+    with pytest.raises(MemoryError):
+        loop.train()
+    assert in_a_row[-1] > 1
+    loop.fail("There is not enough memory.", weights_are_good=True)
+    assert loop.run.checkpoints() == []
 
 
 def stop_within_block(loop: Loop, step: int) -> None:
