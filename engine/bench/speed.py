@@ -99,11 +99,18 @@ class _Turns:
         return getattr(self.task, name)
 
     def train_step(self, step: int) -> dict[str, Tensor | float]:
+        self._count(1)
+        return self.task.train_step(step)
+
+    def train_steps(self, step: int, count: int) -> dict[str, Tensor | float]:
+        self._count(count)
+        return self.task.train_steps(step, count)
+
+    def _count(self, steps: int) -> None:
         now = time.perf_counter()
         if self._began is None or now - self._began >= self.seconds:
             self._next_turn(now)
-        self._steps += 1
-        return self.task.train_step(step)
+        self._steps += steps
 
     def _next_turn(self, now: float) -> None:
         if self._began is not None:

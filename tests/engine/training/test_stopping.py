@@ -73,6 +73,7 @@ def stop_at(loop: Loop, step: int) -> None:
         return train_step(number)
 
     loop.task.train_step = counted  # type: ignore[method-assign]
+    loop._blocks = None  # one step at a time
 
 
 def expected_step(values: dict[int, float], patience: int, past: float, min_delta: float = 0.0) -> tuple[int, int]:
@@ -180,6 +181,7 @@ class TestPatience:
             return train_step(number)
 
         loop.task.train_step = edited  # type: ignore[method-assign]
+        loop._blocks = None  # one step at a time
         finish(loop)
         assert loop.step == 250
 
@@ -226,6 +228,7 @@ class TestTarget:
             return train_step(number)
 
         loop.task.train_step = edited  # type: ignore[method-assign]
+        loop._blocks = None  # one step at a time
         finish(loop)
         assert loop.step == 130
         assert last_event(loop.run, "edit")["old"] == 0.0
@@ -280,6 +283,7 @@ class TestSeconds:
             return train_step(number)
 
         loop.task.train_step = taking  # type: ignore[method-assign]
+        loop._blocks = None  # one step at a time
         return loop
 
     @pytest.mark.parametrize("kind", ["mlp", "gpt", "rnn"])

@@ -70,7 +70,7 @@ def test_the_quickest_number_is_taken_and_recorded_once() -> None:
             quickest,
             quickest,
         )
-        assert chosen.timings[str(quickest)] == pytest.approx(0.002, rel=0.5)
+        assert 0.002 <= chosen.timings[str(quickest)] < chosen.timings[str(3 - quickest)]
         assert not chooser.is_due(1), "the next trial is some seconds away"
 
 
