@@ -1,9 +1,13 @@
 """The transformer by hand on the screen: numbers, where they come from, slips, and a person's own sentence."""
 
+import subprocess
+import sys
 from typing import Any
 
 from on_screen import screen_text, shows, until
 from textual.widgets import Input
+
+from torchtty.tui.learn.screen import PAGES
 
 
 async def test_numbers_are_followed_to_those_they_come_from_at_80x24(torchtty: Any) -> None:
@@ -27,6 +31,13 @@ async def test_numbers_are_followed_to_those_they_come_from_at_80x24(torchtty: A
         assert "backspace" not in screen_text(app)
 
 
+def test_the_pages_need_neither_torch_nor_numpy_and_plotext_only_to_draw() -> None:
+    modules = ", ".join(page.widget.partition(":")[0] for page in PAGES)
+    code = f"import sys, {modules}; print(*sorted({{'torch', 'numpy', 'plotext'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 async def test_a_slip_is_made_on_purpose_and_put_right(torchtty: Any) -> None:
     async with torchtty(size=(120, 36)) as (app, pilot):
         await pilot.press("f6", "2")
@@ -38,8 +49,9 @@ async def test_a_slip_is_made_on_purpose_and_put_right(torchtty: Any) -> None:
         await until(pilot, shows(app, "0.0464  PE["))
         await pilot.press("pagedown")
         await until(pilot, shows(app, "Made on purpose in other steps: a sine in every"))
-        await pilot.press("pageup", "n", "m", "down", "right")
-        await until(pilot, shows(app, "0.5403  PE["))
+        await pilot.press("pageup", "n", "m")
+        await pilot.click("#table", offset=(20, 2))  # the second number of the second row
+        await until(pilot, shows(app, "0.5403  PE[1 the, 2]"))
 
 
 async def test_a_person_s_own_sentence_and_sizes_are_computed(torchtty: Any) -> None:
