@@ -47,6 +47,14 @@ def test_a_curve_is_drawn_where_it_lies_and_left_out_where_it_leaves_the_axes() 
     assert cells(draw(Plane(Axis(-2, 2), Axis(5, 6), (rising,)), *SIZE), RED) == []
 
 
+def test_a_curve_that_comes_back_is_not_joined_across_where_it_was_out_of_sight() -> None:
+    hill = PlaneCurve(tuple((x / 10, 3 - abs(x / 10)) for x in range(-20, 21)), RED)
+    columns = {x for x, _ in cells(draw(Plane(Axis(-2, 2), Axis(0, 2), (hill,)), *SIZE), RED)}
+    middle = 5 + (SIZE[0] - 5) // 2
+    assert not columns & set(range(middle - 8, middle + 8))
+    assert min(columns) < middle - 8 < middle + 8 < max(columns)
+
+
 def test_a_dot_stands_over_the_curve_with_its_text_beside_it() -> None:
     flat = PlaneCurve(((-2.0, 0.0), (2.0, 0.0)), RED)
     lines = draw(Plane(Axis(-2, 2), Axis(-1, 1), (flat,), (Dot((0, 0.5), "●", BLUE, "here"),)), *SIZE)
