@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Static
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.learn.example import Example, Sizes, built_in
 
+ABOUT_TEXT = "the sentence is read by the encoder; what is written is the decoder's so far."
 ABOUT = {
     "d_model": "numbers a word",
     "d_k": "numbers a query",
@@ -50,7 +51,7 @@ class ExampleDialog(ModalScreen[Example | None]):
     def compose(self) -> ComposeResult:
         example = self._example
         with Vertical():
-            yield Static(Content.styled("What is computed", "bold"))
+            yield Static(Content.assemble(("What is computed: ", "bold"), ABOUT_TEXT))
             yield from self._line("sentence", " ".join(example.sentence), "", wide=True)
             yield from self._line("written", " ".join(example.written), "", wide=True)
             for name in Sizes.LIMITS:

@@ -72,7 +72,7 @@ class LearnScreen(Screen[None]):
     """What is arithmetic on a page: it needs no worker, and is there while torch is still being imported."""
 
     BINDING_GROUP_TITLE = "Learn"
-    HELP = "How these models work, number by number. Nothing here needs a run."
+    HELP = "How these models work: a tour, a transformer by hand, losses, optimizers. 1 to 4 go to the pages."
     DEFAULT_CSS = """
     LearnScreen ContentSwitcher { height: 1fr; }
     LearnScreen OptionList:focus { background-tint: $foreground 0%; }

@@ -59,11 +59,11 @@ class TableView(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(0, -1)", "number", id="table.left", key_display="←→↑↓", tooltip=MOVE),
-        Binding("right", "move(0, 1)", "right", show=False),
-        Binding("up", "move(-1, 0)", "up", show=False),
-        Binding("down", "move(1, 0)", "down", show=False),
-        Binding("home", "move(0, -99)", "first column", show=False),
-        Binding("end", "move(0, 99)", "last column", show=False),
+        Binding("right", "move(0, 1)", "right", show=False, tooltip=MOVE),
+        Binding("up", "move(-1, 0)", "up", show=False, tooltip=MOVE),
+        Binding("down", "move(1, 0)", "down", show=False, tooltip=MOVE),
+        Binding("home", "move(0, -99)", "first column", show=False, tooltip="To the first column"),
+        Binding("end", "move(0, 99)", "last column", show=False, tooltip="To the last column"),
     ]
 
     @dataclass
