@@ -26,7 +26,8 @@ from torchtty.engine.devices import (
     synchronise,
 )
 from torchtty.engine.training.backends.blocks import BLOCK_SECONDS, LARGEST_BLOCK, BlockStep
-from torchtty.engine.training.backends.selection import BackendChoice, Workload, choose
+from torchtty.engine.training.backends.captured import Captured
+from torchtty.engine.training.backends.selection import Backend, BackendChoice, Workload, choose
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.optimizers import Optimizers
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Rates, Step
@@ -34,7 +35,7 @@ from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
 from torchtty.engine.training.threads import ThreadChooser
 from torchtty.engine.training.trial import rounded, timed_in_turn
 
-BACKENDS = (Traced(),)
+BACKENDS: tuple[Backend, ...] = (Traced(), Captured())
 PRECISIONS = ("float32", "bfloat16")  # that `auto` chooses from
 CHOOSE_AFTER = 100  # steps: proving a backend takes a few tenths of a second, too long before the first points
 PACED_OVER = 20  # steps, the last before a backend is chosen, whose duration says how many may be done in a row

@@ -125,6 +125,17 @@ def remembered_tensors(optimizer: Optimizers) -> list[Tensor]:
     return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
 
+def bring_step_counts(optimizer: Optimizers, device: torch.device) -> None:
+    """Have an optimizer count its steps on a device, if it can do so: otherwise the host would have to."""
+    if isinstance(optimizer, ChainedOptimizer):
+        for each in optimizer.optimizers:
+            bring_step_counts(each, device)
+    elif isinstance(optimizer, torch.optim.Optimizer) and "capturable" in optimizer.defaults:
+        for state in optimizer.state.values():
+            if "step" in state:
+                state["step"] = state["step"].to(device)
+
+
 def set_rates(optimizer: Optimizers, learning_rate: float | Tensor, weight_decay: float | Tensor) -> None:
     """Set what may change from step to step."""
     for group in optimizer.param_groups:

@@ -11,7 +11,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.models.rnn import RNNModel
 from torchtty.engine.contract.settings.tasks import LanguageConfiguration
-from torchtty.engine.data.batches import Rows
+from torchtty.engine.data.batches import BLOCK_TOKENS, Rows
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.devices import finest_float
 from torchtty.engine.training.language import LanguageTask
@@ -38,6 +38,7 @@ class RecurrentTask(LanguageTask):
         super().__init__(configuration, data)
         self._rows = {split: self._cut_into_rows(split) for split in data.splits}
         self._position = 0
+        self._cut: list[Batch] = []  # the windows from there on that are cut already, the last first
         self._state: tuple[Tensor, ...] | None = None
         self._width: int = self.model.block_size  # type: ignore[assignment]
         chance = self._width * math.log(data.tokenizer.vocab_size)
@@ -78,9 +79,14 @@ class RecurrentTask(LanguageTask):
         rows = self._rows["train"]
         if not self._windows_left:
             self._position, self._state = 0, None
-        batch = rows.cut(self._position, self._width)
+        if not self._cut:
+            count = min(self._windows_left, max(1, BLOCK_TOKENS // (rows.count * self._width)))
+            both = rows.cut(self._position, count * self._width)  # each (B, count * width)
+            x, y = (part.unflatten(1, (count, self._width)).transpose(0, 1).contiguous() for part in both)
+            self._cut.extend(zip(x, y, strict=True))
+            self._cut.reverse()
         self._position += self._width
-        return batch
+        return self._cut.pop()
 
     @property
     def _windows_left(self) -> int:
@@ -105,7 +111,7 @@ class RecurrentTask(LanguageTask):
     def forget_training(self) -> None:
         super().forget_training()
         self._rows = {split: rows for split, rows in self._rows.items() if split in self.windows}
-        self._state = None
+        self._state, self._cut = None, []
 
     def read(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits, state, loss = self.model.read(x, self._state, y)  # type: ignore[operator]
@@ -168,6 +174,7 @@ class RecurrentTask(LanguageTask):
 
     def load_drawing_state(self, state: dict[str, Any]) -> None:
         super().load_drawing_state(state)
+        self._cut = []
         reading = state.get("reading")
         if reading is None:
             return

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from torchtty.engine.devices import on_device
+from torchtty.engine.training.optimizers import set_rates
 from torchtty.engine.training.step import Batch, EagerStep, Metrics, Rates
 
 LARGEST_BLOCK = 64  # steps
@@ -63,6 +64,8 @@ class BlockStep(EagerStep):
         assert all(self.fits(each) for each in rates)
         self._fill(batches, rates)
         self._run(count)
+        for descent in self.descents:  # the rate was a place in a buffer: a checkpoint is to hold the number
+            set_rates(descent.optimizer, rates[-1].learning_rate, rates[-1].weight_decay)
         assert self._metrics is not None
         kept = self._metrics[:count].clone()  # the next block writes over them
         return {name: kept[:, column] for column, name in enumerate(self._names)}

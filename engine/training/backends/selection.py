@@ -35,6 +35,7 @@ class Backend(Protocol):
     """A way to compute steps that may be quicker than the eager one."""
 
     name: str
+    device_type: str  # that it is for
 
     def check(self, eager: EagerStep, workload: Workload) -> None:
         """Raise `Unsuitable` where the backend cannot compute the step, or building it would not pay; costs nothing."""
@@ -62,6 +63,8 @@ def choose(
     steps: dict[str, Step] = {EAGER: eager}
     reasons: list[str] = []
     for backend in backends:
+        if backend.device_type != workload.device.type:
+            continue
         try:
             backend.check(eager, workload)
             with eager.put_back():
@@ -123,9 +126,9 @@ def _traces(eager: EagerStep, step: Step, batches: Sequence[Batch], rates: Rates
     with eager.put_back():
         for batch in batches:
             metrics = step(batch, rates, keep_gradients=gradients)
-            found["metrics"] += [metrics[name].clone() for name in sorted(metrics)]
+            found["metrics"] += [_copy(metrics[name]) for name in sorted(metrics)]
             kept = {weight.grad.data_ptr(): weight.grad for weight in weights if weight.grad is not None}
-            found["gradients"] += [gradient.clone() for gradient in kept.values()]
+            found["gradients"] += [_copy(gradient) for gradient in kept.values()]
             for weight in weights:
                 weight.grad = None
         return found | _left_by(eager)
@@ -135,7 +138,7 @@ def _traces_of_block(eager: EagerStep, step: BlockStep, batches: Sequence[Batch]
     """Return copies of all that a block of steps computes, as `_traces` does without gradients."""
     with eager.put_back():
         metrics = step.block(batches, [rates] * len(batches))
-        each = [metrics[name][number].clone() for number in range(len(batches)) for name in sorted(metrics)]
+        each = [_copy(metrics[name][number]) for number in range(len(batches)) for name in sorted(metrics)]
         return {"metrics": each, "gradients": []} | _left_by(eager)
 
 
@@ -146,10 +149,15 @@ def _left_by(eager: EagerStep) -> Traces:
     devices = {weight.device for descent in eager.descents for weight in descent.weights}
     generators += [torch.cuda.get_rng_state(device) for device in devices if device.type == "cuda"]
     return {
-        "weights": [tensor.detach().clone() for tensor in eager.tensors()],
-        "what is carried on": [part.clone() for part in carried],
+        "weights": [_copy(tensor) for tensor in eager.tensors()],
+        "what is carried on": [_copy(part) for part in carried],
         "random numbers": generators,
     }
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """Return a copy in the machine's memory, whose numbers lie as they did."""
+    return tensor.detach().to("cpu", copy=True)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

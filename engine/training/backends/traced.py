@@ -22,11 +22,11 @@ WORTH_TRACING = 5000  # steps to go from which on a trace pays: it takes as long
 class Traced:
     """Computes the same step without autograd, for models that draw no random numbers and keep no running averages."""
 
-    name = "traced"
+    name, device_type = "traced", "cpu"
 
     def check(self, eager: EagerStep, workload: Workload) -> None:
-        if workload.device.type != "cpu" or workload.precision != "float32":
-            raise Unsuitable("it is for float32 on the CPU")
+        if workload.precision != "float32":
+            raise Unsuitable("it is for float32")
         if workload.operations > SMALL:
             raise Unsuitable("the model is so large that its kernels take nearly all of the time")
         if workload.steps < WORTH_TRACING:

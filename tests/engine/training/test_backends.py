@@ -16,6 +16,7 @@ from torchtty.engine.contract.settings.optimizer import SGD, AdamW, Muon, Optimi
 from torchtty.engine.models.families import build_model
 from torchtty.engine.training import neural
 from torchtty.engine.training.backends import selection, traced
+from torchtty.engine.training.backends.blocks import BlockStep
 from torchtty.engine.training.backends.selection import Backend, BackendChoice, Unsuitable, Workload, choose, differs
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.language import objective
@@ -148,7 +149,6 @@ def test_a_model_that_no_list_of_kernels_can_stand_for_is_left_to_the_eager_step
 @pytest.mark.parametrize(
     ("workload", "reason"),
     [
-        (Workload(torch.device("cuda"), "float32", 1e5, 10**6), "on the CPU"),
         (Workload(torch.device("cpu"), "bfloat16", 1e5, 10**6), "float32"),
         (Workload(torch.device("cpu"), "float32", 1e12, 10**6), "kernels take nearly all of the time"),
         (Workload(torch.device("cpu"), "float32", 1e5, 100), "too few steps"),
@@ -162,7 +162,7 @@ def test_a_step_that_a_trace_would_not_speed_up_is_not_traced(workload: Workload
 class Candidate:
     """A backend that does the eager step with one thing wrong."""
 
-    name = "candidate"
+    name, device_type = "candidate", "cpu"
 
     def __init__(self, fault: str = "") -> None:
         self.fault = fault
@@ -244,6 +244,39 @@ def test_a_backend_that_fails_is_passed_over_and_the_choice_says_why() -> None:
     step, chosen = choose(eager, backends, SMALL_WORK, batches(eager.descents[0].network), RATES)
     assert step is eager
     assert chosen == BackendChoice("eager", "candidate: no kernel for this; candidate differs in weights")
+
+
+def test_a_backend_for_another_device_is_not_even_looked_at() -> None:
+    eager = eager_step(model_of(MLPModel(n_hidden=16)))
+    on_a_gpu = Workload(torch.device("cuda"), "float32", 1e5, 10**6)
+    step, chosen = choose(eager, (Traced(),), on_a_gpu, batches(eager.descents[0].network), RATES)
+    assert step is eager
+    assert chosen == BackendChoice("eager", "there is no other backend")
+
+
+class Inexact(BlockStep):
+    """A block of steps after which the weights differ by a share of the largest."""
+
+    share = 0.0
+
+    def _run(self, count: int) -> None:
+        super()._run(count)
+        for descent in self.descents:
+            for weight in descent.weights:
+                weight.data += self.share * weight.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "share", "found"),
+    [(0.0, 0.0, ""), (0.0, 1e-3, "weights"), (2e-3, 1e-3, ""), (2e-3, 1e-2, "weights")],
+)
+def test_a_block_may_differ_by_its_tolerance_and_no_more(tolerance: float, share: float, found: str) -> None:
+    eager = eager_step(model_of(MLPModel(n_hidden=16)), AdamW())
+    before = bits(eager)
+    block = Inexact(eager, batch(eager.descents[0].network), RATES)
+    block.tolerance, block.share = tolerance, share
+    assert differs(eager, block, batches(eager.descents[0].network), RATES) == found
+    assert unchanged(eager, before)
 
 
 @pytest.mark.parametrize("quicker", ["eager", "candidate"])

@@ -29,7 +29,7 @@ CHOSEN_AFTER = 4
 class InBlocks:
     """Does blocks of steps on a CPU, where it gains nothing."""
 
-    name = "blocks"
+    name, device_type = "blocks", "cpu"
 
     def check(self, eager: EagerStep, workload: Workload) -> None:
         pass
