@@ -174,7 +174,9 @@ _ENTRIES = (
         needs=(Feature.NETWORK, Feature.TEXT),
         own_options=(
             option("method", "pca", "How more than two dimensions become two.", choices=("pca", "t-sne")),
-            option("way", False, "Whether to show where tokens were at earlier checkpoints."),
+            option(
+                "way", False, "Whether to show where tokens were at checkpoints and moments that were looked at before."
+            ),
             _SEED,
             STEP,
         ),

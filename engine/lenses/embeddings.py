@@ -14,18 +14,20 @@ from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.events import Progress
+from torchtty.engine.lenses.memory import is_remembered, remember, rows
 from torchtty.engine.lenses.subject import Moment, apart_over, at_checkpoint, thinned, values
 from torchtty.engine.lenses.text import TextTask, shown, text_of, text_task
 
 MOST_SYMBOLS = 150  # points; of a larger vocabulary those of the commonest tokens
 NEIGHBOURS = 5
 CHECKPOINTS = 10  # along the way
+MEMORY, MOST_REMEMBERED = "embeddings", 20_000  # numbers of a table that is remembered each time it is looked at
 
 
 def compute(task: Any, options: Mapping[str, Any], moment: Moment) -> Generator[Progress, None, dict[str, Any]]:
     """Return `symbols` (N), `points` (N, 2), `near` (N, up to 5: [which, cosine]), `dimensions`, and of components `shares`.
 
-    With `way`, `steps` (S) and `way` (N, S, 2): each point at the checkpoints before, in the axes of now.
+    With `way`, `steps` (S) and `way` (N, S, 2): each point at the checkpoints and moments looked at before, in the axes of now.
     """
     task = text_task(task)
     checkpoint = options["step"]
@@ -55,13 +57,18 @@ def compute(task: Any, options: Mapping[str, Any], moment: Moment) -> Generator[
         result["checkpoint"] = checkpoint
     if options["way"] and method != "t-sne":
         last = checkpoint if checkpoint is not None else moment.step
-        steps = [step for step in thinned(moment.run.checkpoints(), CHECKPOINTS) if step < last]
-        then, known = [], []
+        path = moment.run.path
+        steps = [step for step in moment.run.checkpoints() if step < last and not is_remembered(path, MEMORY, step)]
+        steps = thinned(steps, CHECKPOINTS)
         for done, (step, at) in enumerate(apart_over(task, moment.run, steps)):
             yield Progress(done=done, total=len(steps) + 1)
-            known.append(step)
-            then.append((embedding_of(at.model, size)[chosen] - centre) @ axes.T)
+            remember(path, MEMORY, step, {"table": embedding_of(at.model, size)[chosen].float()})
+        tables = {step: row["table"].double() for step, row in rows(path, MEMORY).items() if step < last}
+        known = thinned(list(tables), CHECKPOINTS)
+        then = [(tables[step] - centre) @ axes.T for step in known]
         result |= {"steps": known, "way": values(torch.stack(then, 1), 4) if then else []}
+    if checkpoint is None and table.numel() <= MOST_REMEMBERED:
+        remember(moment.run.path, MEMORY, moment.step, {"table": table.float()})
     return result
 
 

@@ -65,7 +65,8 @@ class Answer:
         return answered.model_copy(update={"result": None, "artifact": f"media/{file}"})
 
 
-Work = Generator[Started | Progress, None, Answer | None]
+Work = Generator[Started | Progress | None, None, Answer | None]
+"""Yields what is to be reported; None where there is nothing to report, and the work can be broken off."""
 Compute = Callable[..., Generator[Progress, None, dict[str, Any]]]
 
 
@@ -200,7 +201,8 @@ def _lens(loop: Loop, request: requests.Lens) -> Work:
             random_state_kept(),
             out_of_memory_means(f"There is not enough memory for the lens {lens.name} beside the model."),
         ):
-            result = yield from _computed(loop, lens, options)
+            steps = _computed(loop, lens, options)
+            result = yield from _unreported(steps) if request.live else steps
     except Interrupted:
         return None
     except UserError:
@@ -210,6 +212,17 @@ def _lens(loop: Loop, request: requests.Lens) -> Work:
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"The lens {lens.name} fails on this model: {problem}. See worker.log.") from None
     return Answer(result=result, file=f"lens-{lens.name}.json" if request.live else "")
+
+
+def _unreported(steps: Generator[Progress, None, dict[str, Any]]) -> Generator[None, None, dict[str, Any]]:
+    """Go through the work on something without its progress: a run that is looked at for hours would tell of nothing else."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: dict[str, Any] = end.value
+            return result
+        yield
 
 
 def _computed(loop: Loop, lens: LensEntry, options: dict[str, Any]) -> Generator[Progress, None, dict[str, Any]]:

@@ -252,7 +252,9 @@ class _Stream:
         self._texts: dict[int, str] = {}
         self._sent = 0.0  # the first text goes out at once
 
-    def send(self, event: Started | Progress) -> None:
+    def send(self, event: Started | Progress | None) -> None:
+        if event is None:
+            return
         if isinstance(event, Started):
             self._write(event)
             return

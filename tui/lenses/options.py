@@ -77,7 +77,7 @@ class TextOption(Horizontal):
     DEFAULT_CSS = """
     TextOption { width: auto; height: 1; margin-right: 3; }
     TextOption Static { width: auto; color: $foreground 75%; padding-right: 1; }
-    TextOption Input { width: 28; height: 1; border: none; padding: 0 1; background: $surface; &:focus { background: $panel; } }
+    TextOption Input { width: 20; height: 1; border: none; padding: 0 1; background: $surface; &:focus { background: $panel; } }
     """
 
     def __init__(self, spec: FieldSpec, value: str) -> None:

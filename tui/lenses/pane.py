@@ -171,6 +171,7 @@ class LensPane(Vertical):
         self._looking = False  # whether a thread looks if the model has moved
         self._shown_options: tuple[str, ...] = ()
         self._suggestion: Suggestion | None = None
+        self._at: float | None = None  # the step at which the cursor of the chart beside it stands
 
     def compose(self) -> ComposeResult:
         if self._has_tabs:
@@ -363,6 +364,12 @@ class LensPane(Vertical):
         live = self.lens.live and self.snapshot is not None and self.snapshot.is_live and not at
         self.show_state(f"{took} · again every {again:.0f} s while it trains" if live else took)
 
+    def show_step(self, step: float | None) -> None:
+        """Show what a result has of a step, where it has something of several: the cursor of the chart stands there."""
+        if step != self._at:
+            self._at = step
+            self._show_result()
+
     def _show(self) -> None:
         """Show the latest result of the chosen lens."""
         if self._has_tabs:
@@ -387,11 +394,13 @@ class LensPane(Vertical):
             self.figure.show(None)
             self.remove_class("-figure", "-no-body")
         elif width := self.content_size.width:  # none before the first layout
-            view = rendered(self.lens, result.value, width - 1)  # beside the scrollbar
+            at = {} if self._at is None else {"at": self._at}
+            view = rendered(self.lens, result.value | at, width - 1)  # beside the scrollbar
             heading.update(view.heading)
             body.update(view.body)
             self.set_class(view.figure is not None, "-figure")
-            self.set_class(view.body == "" and not self.has_class("-short"), "-no-body")
+            has_reading_below = self._has_tabs and self.has_class("-short")
+            self.set_class(view.body == "" and not has_reading_below, "-no-body")
             self.figure.show(view.figure)
             self._suggestion = view.suggestion
         self.refresh_bindings()

@@ -121,6 +121,7 @@ class LensesScreen(Screen[None]):
             with self.prevent(OptionList.OptionHighlighted):
                 listed.set_options(Option(lens.title, id=lens.name) for lens in lenses)
         listed.highlighted = names.index(chosen.name) if chosen.name in names else 0
+        self.call_after_refresh(listed.scroll_to_highlight)
 
     @on(OptionList.OptionHighlighted)
     def _lens_changed(self, event: OptionList.OptionHighlighted) -> None:

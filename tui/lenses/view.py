@@ -33,6 +33,7 @@ class View:
 
 
 Render = Callable[[dict[str, Any], int], View]
+"""From a result and a width to what is shown. In Train a result has `at`, the step of the chart's cursor, while that is shown."""
 
 
 def rendered(lens: LensEntry, result: dict[str, Any], width: int) -> View:

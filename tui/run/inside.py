@@ -44,6 +44,11 @@ class Inside(Container):
         if before is None or _shown_of(before) != _shown_of(snapshot):
             self._look()
 
+    def show_step(self, step: float | None) -> None:
+        """Show what the lens has of the step at which the cursor of the chart stands."""
+        if self.is_open and self._pane is not None and self._pane.is_mounted:
+            self._pane.show_step(step)
+
     def _look(self) -> None:
         from torchtty.tui.lenses.first import lens_of_recipe
 

@@ -356,7 +356,8 @@ class RunView(SteeredRun):
         self.expect_news()
 
     def on_chart_cursor_moved(self, event: Chart.CursorMoved) -> None:
-        """Show the pictures of the step that the cursor stands at."""
+        """Show the pictures, or what the lens has, of the step that the cursor stands at."""
+        self.inside.show_step(event.step)
         if self.draws_pictures:
             self.pictures.show_step(event.step)
 

@@ -71,6 +71,11 @@ def test_the_way_is_that_of_the_checkpoints_in_the_axes_of_now(configured: Calla
     assert result["steps"] == [3, 6]
     assert np.allclose(way[:, 0], 3 * points, rtol=2e-3)
     assert np.allclose(way[:, 1], 6 * points, rtol=2e-3)
+    with torch.no_grad():
+        task.model.embedding.weight.mul_(2)
+    later = computed(embeddings.compute, set_apart(task), LENSES["embeddings"].complete({"way": True}), Moment(run, 12))
+    assert later["steps"] == [3, 6, 9], "a moment that was looked at is remembered"
+    assert np.allclose(np.array(later["way"])[:, 2], points, rtol=2e-3)
     at_three = looked_at(task, configuration, run, way=True, step=3)
     assert (at_three["checkpoint"], at_three["steps"], at_three["way"]) == (3, [], [])
     assert np.allclose(at_three["points"], way[:, 0], rtol=2e-3)

@@ -180,6 +180,21 @@ class TestAsARequest:
         assert result is not None
         assert "blocks.11" in by_name(result)
 
+    def test_one_that_is_asked_again_and_again_leaves_one_file_and_a_line_each(
+        self, configured: Callable[..., Any]
+    ) -> None:
+        loop = loop_over(configured("gpt"), lens, 0)
+        asked = [requests.Lens(name="shapes", live=True) for _ in range(3)]
+        for request in asked:
+            loop.writer.run.send(request)
+            loop.requests.look()
+        told = [event for event in events(loop) if getattr(event, "request", "") == "lens"]
+        assert [(type(event), event.id) for event in told] == [(Answered, request.id) for request in asked]
+        assert [path.name for path in loop.writer.run.media.iterdir()] == ["lens-shapes.json"]
+        result = result_of(loop.writer.run, told[-1])
+        assert result is not None
+        assert "blocks.1" in by_name(result)
+
     def test_it_is_cancelled_and_can_be_asked_again(
         self, configured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:

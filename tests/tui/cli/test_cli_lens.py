@@ -39,6 +39,25 @@ def test_a_finished_run_is_loaded_and_looked_into(trained: Shell) -> None:
     assert any(line.split()[:4] == ["hidden", "8×12", "8×16", "208"] for line in lines)
 
 
+@pytest.mark.timeout(300)
+def test_a_lens_with_options_is_drawn_and_one_for_other_models_refuses(trained: Shell) -> None:
+    drawn = trained("lens", "counts", "seen", "--word", "emma", "--show", "model", COLUMNS="100")
+    assert drawn.code == 0, drawn.err
+    assert "first ↓  then →" in drawn.out
+    assert "e→m" in drawn.out
+    assert all(len(line) <= 100 for line in drawn.out.splitlines())
+    refused = trained("lens", "walk", "seen")
+    assert (refused.code, "MLP draws no pictures, which the lens walk looks into." in refused.err) == (1, True)
+
+
+def test_options_are_explained_and_wrong_ones_named(here: Callable[..., Answer]) -> None:
+    assert "--word" in here("lens", "counts", "--help").out
+    wrong = here("lens", "counts", "latest", "--show", "all", "--colour", "red", columns=200)
+    assert wrong.code == 2
+    assert "--show cannot be 'all': it takes one of counts, probabilities, model, uniform." in wrong.err
+    assert "The lens counts has no option --colour" in wrong.err
+
+
 def test_lenses_are_listed_with_how_they_are_read(here: Callable[..., Answer]) -> None:
     answer = here("lens", columns=200)
     assert answer.code == 0
