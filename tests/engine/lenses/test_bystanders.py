@@ -19,15 +19,19 @@ STEPS = 20
 REFUSED = {"lstm": ("bptt",), "gru": ("bptt",)}  # by the model, not the family: test_bptt reads the sentence
 
 
+def lenses_of(name: str) -> list[str]:
+    """The lenses that look into a small model."""
+    offered = lenses_for(FAMILIES[FAMILY.get(name, name)])
+    return [lens.name for lens in offered if lens.name not in REFUSED.get(name, ())]
+
+
 @pytest.mark.parametrize("name", [*SMALL, "ngram"])
 def test_training_is_the_same_to_the_bit(configured: Callable[..., Any], name: str) -> None:
     dropout = {"model__dropout": "0.2"} if name in ("transformer", "gpt") else {}
     every_step = {"training__max_steps": str(STEPS), "training__log_interval": "1", "sampling__interval": "0"}
     flags = every_step | {"training__checkpoint_interval": "8"} if name != "ngram" else {}
     configuration = configured(name, **flags, **dropout)
-    lenses = [
-        lens.name for lens in lenses_for(FAMILIES[FAMILY.get(name, name)]) if lens.name not in REFUSED.get(name, ())
-    ]
+    lenses = lenses_of(name)
     curves, weights, states = [], [], []
     for every in (0, 1):
         asked = itertools.cycle(lenses)
@@ -46,3 +50,20 @@ def test_training_is_the_same_to_the_bit(configured: Callable[..., Any], name: s
     assert len(curves[0]) >= (STEPS if name != "ngram" else 1)
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert torch.equal(*states)
+
+
+@pytest.mark.parametrize("name", [*SMALL, "ngram"])
+def test_every_lens_looks_into_a_run_that_is_over_and_has_let_its_training_go(
+    configured: Callable[..., Any], name: str
+) -> None:
+    flags = {"training__max_steps": "4", "sampling__interval": "0"} if name != "ngram" else {}
+    loop = loop_over(configured(name, **flags), lambda: requests.Lens(name=""), 0, 4 if name != "ngram" else 1)
+    assert loop.train() is RunState.FINISHED
+    assert loop.forget_training()
+    lenses = lenses_of(name)
+    for lens in lenses:
+        loop.writer.run.send(requests.Lens(name=lens))
+    loop.requests.obey_all()
+    found = [event for event in events(loop) if getattr(event, "request", "") == "lens"]
+    assert [event.message for event in found if isinstance(event, Failed)] == []
+    assert sum(isinstance(event, Answered) for event in found) == len(lenses)
