@@ -306,7 +306,7 @@ _ENTRIES = (
         "layers find edges and strokes, its last ones whether the whole is real.",
         needs=(Feature.NETWORK, Feature.PICTURES),
         own_options=(
-            option("layer", "", "The convolution; empty takes the first."),
+            option("layer", "", "The convolution; empty takes the first that reads pictures."),
             option(
                 "show",
                 "maps",

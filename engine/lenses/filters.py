@@ -24,7 +24,8 @@ def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progres
     A layer has `name`, `type`, the channels `takes` and `gives`, `kernel` and the `size` of its maps. Filters are shown with their
     sign where they read or paint colours, else as the root of the mean square over the other side's channels. The maps are those
     before batch norm and activation, of picture number `example` of the batch; a layer that is called twice shows the first
-    call, which for a discriminator is that on real pictures. `picture` is that real picture. `map` counts from 1.
+    call, which for a discriminator is that on real pictures; `picture` is the one. Without a choice it is the first layer that
+    reads colours. `map` counts from 1.
     """
     model = task.model
     batch = task.example_batch()
@@ -34,13 +35,14 @@ def compute(task: ExposesModel, options: Mapping[str, Any]) -> Generator[Progres
     yield Progress(done=0, total=1)
     names = list(called)
     chosen = str(options.get("layer") or "")
-    chosen = chosen if chosen in names else names[0]
+    chosen = chosen if chosen in names else next((name for name in names if _reads_colours(called[name][0])), names[0])
     example = min(max(0, int(options.get("example", 0))), len(batch[0]) - 1)
     layer, output = called[chosen]
     maps = output[example]  # (C, h, w)
     number = min(max(1, int(options.get("map", 1))), len(maps))
     filters = _filters(layer)
     pictures = next((part for part in batch if part.dim() == 4 and part.shape[1] in COLOURS), None)
+    pictures = None if isinstance(layer, nn.ConvTranspose2d) else pictures  # such a layer draws and reads none
     own = filters[number - 1] if len(filters) == len(maps) else None  # of a transposed one, a filter is an input's
     return {
         "layers": [_described(name, *called[name]) for name in names],
@@ -82,6 +84,10 @@ def _called(task: ExposesModel, model: nn.Module, batch: tuple[Tensor, ...]) -> 
     for hook in hooks:
         hook.remove()
     return found
+
+
+def _reads_colours(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d) and layer.in_channels in COLOURS
 
 
 def _shows_colours(layer: nn.Module) -> bool:

@@ -20,7 +20,7 @@ def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
     even, largest = sum(steps) / len(steps), max(steps)
     apart = sum(result["apart"]) / rows
     heading = Text.assemble(
-        (f"{rows} walks of {frames} pictures", "bold"),
+        (f"{rows} walk{'s' * (rows > 1)} of {frames} pictures", "bold"),
         f" · neighbours differ by {even:.1f} grey levels of 255 on average, {largest:.1f} at most; ends by {apart:.1f}",
     )
     caption = "each row from one noise to the next, which the row below begins with"

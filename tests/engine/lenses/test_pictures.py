@@ -39,7 +39,9 @@ class TestFilters:
         result = computed(filters.compute, task, {})
         names = [layer["name"] for layer in result["layers"]]
         assert names == result["choices"]["layer"]
-        assert result["layer"] == names[0] == "generator.layers.0"
+        assert names[0] == "generator.layers.0"
+        assert result["layer"] == "discriminator.layers.0", "the first that reads pictures"
+        assert computed(filters.compute, task, {"layer": names[0]})["picture"] is None, "the generator reads none"
         last = next(layer for layer in result["layers"] if layer["name"] == "generator.layers.9")
         assert last == {
             "name": "generator.layers.9",
