@@ -27,6 +27,7 @@ from torchtty.engine.contract.settings.data import (
 )
 from torchtty.engine.data.batches import Windows, item_windows, text_windows
 from torchtty.engine.data.catalogue import load_corpus
+from torchtty.engine.data.pair_counts import PairCounts
 from torchtty.engine.data.text import Corpus, limited, split, split_items
 from torchtty.engine.data.tokenizers import (
     BytePairTokenizer,
@@ -104,6 +105,12 @@ class PreparedText:
         val = self.stream("val") if "val" in self.splits else train
         found = reference_losses(train, val, self.tokenizer.vocab_size)
         return {name: round(value, 4) for name, value in found.items()}
+
+    @cached_property
+    def pair_counts(self) -> PairCounts | None:
+        """What counting the training split comes to; None where that is gone, or has no pair."""
+        stream = self.stream("train") if "train" in self.splits else np.empty(0)
+        return PairCounts.of(np.asarray(stream, dtype=np.int64), self.tokenizer.vocab_size) if len(stream) > 1 else None
 
     def stream(self, split: str) -> np.ndarray:
         """Return a split as one row of ids (S,): running text as it is, items with terminators before, between and after them."""
@@ -250,14 +257,6 @@ def reference_losses(train: NDArray[np.integer], val: NDArray[np.integer], vocab
         val = train
     if len(train) < 2:
         return {"chance": math.log(vocab_size)}
-    # Pairs as one number each; V x V counts would not fit for GPT-2's vocabulary.
-    pairs, pair_counts = np.unique(train[:-1] * vocab_size + train[1:], return_counts=True)
-    asked = val[:-1] * vocab_size + val[1:]
-    place = np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)
-    found = np.where(pairs[place] == asked, pair_counts[place], 0)
-    given = np.bincount(train[:-1], minlength=vocab_size)[val[:-1]]
-    bigram = -np.mean(np.log((found + 1) / (given + vocab_size)))
-    # The first token is a context, never predicted.
-    singles = np.bincount(train[1:], minlength=vocab_size)[val[1:]]
-    unigram = -np.mean(np.log((singles + 1) / (len(train) - 1 + vocab_size)))
+    counts = PairCounts.of(train, vocab_size)
+    bigram, unigram = -np.mean(np.log(counts.bigram(val))), -np.mean(np.log(counts.unigram(val)))
     return {"chance": math.log(vocab_size), "unigram": float(unigram), "bigram": float(bigram)}

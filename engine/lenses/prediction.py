@@ -78,20 +78,13 @@ def _total(bits: float, tokens: int, characters: int) -> dict[str, float | None]
 def _counted(task: ReadsText, ids: tuple[int, ...]) -> dict[str, NDArray[np.float64]]:
     """Return the surprise in bits (N,) of each token after the first for who counted pairs or single tokens of the training split.
 
-    bigram = -log2 (n_ab + 1) / (n_a + V), unigram = -log2 (n_b + 1) / (N + V), as in `reference_losses`.
+    See `PairCounts`, from which the reference lines of the charts come too.
     """
     try:
-        train = np.asarray(task.text().stream("train"), dtype=np.int64)
-    except (UserError, KeyError):  # the text is gone
+        counts = task.text().pair_counts
+    except UserError:  # the text is gone
+        counts = None
+    if counts is None:
         return {}
-    size, asked = task.data.tokenizer.vocab_size, np.asarray(ids, dtype=np.int64)
-    singles = np.bincount(train[1:], minlength=size)
-    contexts = np.bincount(train[:-1], minlength=size)
-    pairs, pair_counts = np.unique(train[:-1] * size + train[1:], return_counts=True)
-    wanted = asked[:-1] * size + asked[1:]
-    place = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    together = np.where(pairs[place] == wanted, pair_counts[place], 0)
-    return {
-        "bigram": -np.log2((together + 1) / (contexts[asked[:-1]] + size)),
-        "unigram": -np.log2((singles[asked[1:]] + 1) / (len(train) - 1 + size)),
-    }
+    asked = np.asarray(ids, dtype=np.int64)
+    return {"bigram": -np.log2(counts.bigram(asked)), "unigram": -np.log2(counts.unigram(asked))}

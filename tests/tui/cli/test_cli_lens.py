@@ -58,6 +58,24 @@ def test_options_are_explained_and_wrong_ones_named(here: Callable[..., Answer])
     assert "The lens counts has no option --colour" in wrong.err
 
 
+@pytest.mark.timeout(300)
+def test_a_text_of_ones_own_is_read_and_a_lens_that_finds_nothing_says_why(trained: Shell) -> None:
+    answer = trained("lens", "prediction", "seen", "--text", "anna", "--top", "2", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert [position["token"] for position in found["positions"]] == ["a", "n", "n", "a", "."]
+    assert all(len(position["likeliest"]) == 2 for position in found["positions"])
+    assert set(found["totals"]) == {"model", "bigram", "unigram", "chance"}
+    refused = trained("lens", "attention", "seen")
+    assert (refused.code, refused.err.strip()) == (
+        1,
+        "error: MLP has no attention, which the lens attention looks into.",
+    )
+    empty = trained("lens", "prediction", "seen", "--text", "€")
+    assert (empty.code, empty.err.count("\n")) == (1, 1)
+    assert "never seen '€'" in empty.err
+
+
 def test_lenses_are_listed_with_how_they_are_read(here: Callable[..., Answer]) -> None:
     answer = here("lens", columns=200)
     assert answer.code == 0
