@@ -15,6 +15,7 @@ from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench import charts, many_runs, training, written_runs
 from torchtty.tui.bench.environment import Environment
+from torchtty.tui.bench.launches import figure_of
 from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, Bar, Failure, Figure, measured
 from torchtty.tui.bench.terminal import Terminal, TimedOut, plain_text
 from torchtty.tui.bench.written_runs import begin, metric_lines
@@ -103,6 +104,14 @@ def test_a_written_run_is_read_as_a_run_of_a_worker(tmp_path: Path) -> None:
     row = json.loads(run.metrics_path.read_text().splitlines()[-1])
     assert row["step"] == 10
     assert len(row.keys() - {"step", "time", "tokens"}) == 20
+
+
+def test_a_step_that_is_not_captured_misses_its_bar_and_says_why() -> None:
+    found = {"family": "gpt", "eager": 113.0, "chosen": 0.56, "backend": "captured", "reason": "the quickest of two"}
+    captured = figure_of(found)
+    assert (captured.value, captured.met, captured.note) == (0.56, True, "113 for an eager one")
+    eager = figure_of(found | {"chosen": 113.0, "backend": "eager", "reason": "captured: it cannot be"})
+    assert (eager.value, eager.met, eager.note) == (113.0, False, "captured: it cannot be")
 
 
 def test_opening_a_run_is_measured() -> None:

@@ -50,7 +50,7 @@ def span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-NAMES = ("start", "train", "speed", "seeds", "chart", "bytes", "open", "runs", "idle", "sample", "memory")
+NAMES = ("start", "train", "speed", "seeds", "chart", "bytes", "open", "runs", "idle", "sample", "memory", "launches")
 """What `--only` takes, in the order in which the figures are listed."""
 
 
@@ -76,6 +76,7 @@ MEASUREMENTS = (
     Measurement("many_runs", "measure", "listing a thousand runs", frozenset({"runs"})),
     Measurement("written_runs", "measure_growth", "watching a day's worth of updates", frozenset({"idle"})),
     Measurement("idle_models", "measure", "training short runs one after the other", frozenset({"memory"})),
+    Measurement("launches", "measure", "counting what steps ask of a GPU", frozenset({"launches"})),
 )
 
 
