@@ -13,7 +13,7 @@ import pytest
 
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.bench import charts, many_runs, training, written_runs
+from torchtty.tui.bench import charts, headless, many_runs, opening, training, written_runs
 from torchtty.tui.bench.environment import Environment
 from torchtty.tui.bench.launches import figure_of
 from torchtty.tui.bench.measurements import MEASUREMENTS, NAMES, Bar, Failure, Figure, measured
@@ -136,7 +136,7 @@ def test_growth_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_opening_the_app_is_measured_in_a_terminal() -> None:
     with Environment() as environment:
-        assert 0 < training.seconds_until_usable(environment) < 60
+        assert 0 < opening.seconds_until_usable(environment) < 60
 
 
 @pytest.fixture(scope="module")
@@ -177,11 +177,18 @@ def test_an_app_is_measured_while_it_idles_trains_and_is_looked_away_from(watche
 
 
 @pytest.mark.timeout(300)
-def test_the_loop_is_measured_against_a_plain_one_of_as_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "QUICK", ("0.25", "3"))
-    figures = training.measure_plain_loop(EVERYTHING, quick=True)
+def test_the_loop_is_measured_against_a_plain_one_and_beside_a_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headless, "QUICK", ("0.2", "2"))
+    monkeypatch.setattr(headless, "QUICK_BUSY", ("0.5", "1"))
+    figures = headless.measure_plain_loop(EVERYTHING, quick=True)
     assert_sane(figures, {"speed"})
-    assert [figure.what.split(", ")[-1] for figure in figures] == ["MLP with SGD", "MLP with AdamW", "GPT with AdamW"]
-    assert all(re.search(r"\d threads? each", figure.note) for figure in figures)
-    # Alternating stretches share the noise; the loop at two thirds of a plain one would be a regression.
-    assert all(figure.value > 0.66 for figure in figures)
+    against, beside = figures[:-2], figures[-2:]
+    assert [re.findall(r"(MLP|GPT) with (\w+) \(([\d,]+)", figure.what)[0] for figure in against] == [
+        ("MLP", "SGD", "12,319"),
+        ("MLP", "AdamW", "12,319"),
+        ("GPT", "AdamW", "104,477"),
+        ("GPT", "AdamW", "826,471"),
+    ]
+    assert all(re.search(r"steps/s, \d threads? / \d+, float32", figure.note) for figure in against)
+    assert all("beside a program that takes a core" in figure.what for figure in beside)
+    assert re.match(r"steps/s: timed [\d.]+, 1 thread [\d.]+", beside[0].note)

@@ -29,8 +29,8 @@ def measure(_: frozenset[str], *, quick: bool) -> list[Figure]:
     what = f"UI thread per chart frame, four series of {points:,} points"
     pause = "the same, longest pause of the UI thread in a frame"
     return [
-        Figure("chart", what, cost.steady, "ms", Bar(16.0), cost.spread, note),
-        Figure("chart", pause, median(cost.pauses), "ms", Bar(16.0), span(cost.pauses), "wall clock"),
+        Figure("chart", what, cost.steady, "ms", Bar(8.0), cost.spread, note),
+        Figure("chart", pause, median(cost.pauses), "ms", Bar(8.0), span(cost.pauses), "wall clock"),
     ]
 
 

@@ -8,8 +8,8 @@ from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.requests import Edit
 from torchtty.tui.bench.environment import WARM_UP, Environment, python, wait_until
 from torchtty.tui.bench.measurements import Bar, Figure
-from torchtty.tui.bench.terminal import Terminal
-from torchtty.tui.bench.training import LEAVE, TRAIN, WARM
+from torchtty.tui.bench.terminal import LEAVE, Terminal
+from torchtty.tui.bench.training import TRAIN, WARM
 
 RUNS, QUICK_RUNS = 10, 3
 STEPS = 200  # after which a run ends, if it has not done more when it is told

@@ -12,8 +12,8 @@ from torchtty.engine.contract.settings.configuration import parse
 from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.tui.bench.environment import WARM_UP, Environment, python
 from torchtty.tui.bench.measurements import Bar, Figure, span
-from torchtty.tui.bench.terminal import Terminal
-from torchtty.tui.bench.training import FORM, LEAVE
+from torchtty.tui.bench.opening import FORM
+from torchtty.tui.bench.terminal import LEAVE, Terminal
 
 RUNS_MODE = b"\x1bOR"  # f3
 RECIPES = ("names-gpt", "names-mlp", "digits-dcgan")

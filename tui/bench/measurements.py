@@ -64,13 +64,13 @@ class Measurement(NamedTuple):
 
 
 MEASUREMENTS = (
-    Measurement("training", "measure_start", "opening the app", frozenset({"start"})),
+    Measurement("opening", "measure_start", "opening the app", frozenset({"start"})),
     Measurement(
         "training", "measure_app", "training an MLP in the app", frozenset({"train", "bytes", "idle", "speed"})
     ),
     Measurement("training", "measure_prompts", "training and prompting a GPT", frozenset({"sample", "speed"})),
-    Measurement("training", "measure_plain_loop", "training headless and in a plain loop", frozenset({"speed"})),
-    Measurement("training", "measure_seeds", "training ten seeds at once and one by itself", frozenset({"seeds"})),
+    Measurement("headless", "measure_plain_loop", "training headless and in a plain loop", frozenset({"speed"})),
+    Measurement("headless", "measure_seeds", "training ten seeds at once and one by itself", frozenset({"seeds"})),
     Measurement("charts", "measure", "drawing a chart of millions of points", frozenset({"chart"})),
     Measurement("written_runs", "measure_opening", "opening a long run", frozenset({"open"})),
     Measurement("many_runs", "measure", "listing a thousand runs", frozenset({"runs"})),

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import psutil
 
 SIZE = (120, 36)  # columns and rows
+LEAVE = b"\x11"  # ctrl+q: what an app is told at its end
 LOOK_EVERY = 0.5  # seconds between two looks whether the program has ended
 PATIENCE = 5.0  # seconds a program gets to leave by itself, and then to be terminated
 

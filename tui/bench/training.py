@@ -1,12 +1,7 @@
-"""The app in a terminal: opening it, and training that it watches, that is prompted, or that a plain PyTorch loop competes with."""
+"""The app in a terminal, and training that it watches or that is prompted."""
 
-import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 from statistics import median
-from typing import Any
 
 import psutil
 
@@ -18,11 +13,9 @@ from torchtty.engine.contract.run.requests import Edit, Sample
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.bench.environment import WARM_UP, Environment, end, python, wait_until
 from torchtty.tui.bench.measurements import Bar, Figure, span
-from torchtty.tui.bench.terminal import PATIENCE, Terminal, TimedOut
+from torchtty.tui.bench.terminal import LEAVE, PATIENCE, Terminal
 
-FORM = (r"Recipe", r"n_embd\s+\d", r"Train \^t", r"\^q quit")
-"""What shows that the form stands with the focus on its button: pickers, a setting with its value, the button, the keys."""
-TRAIN, LEAVE = b"\x14", b"\x11"  # ctrl+t, ctrl+q
+TRAIN = b"\x14"  # ctrl+t
 WARM = (r"[\d,]+ params",)  # the estimate stands in the form: the worker has imported torch and answered
 FIRST_POINT = (r"── (train|val)\s+\d+\.\d",)
 """A value in the chart's legend, painted with the frame that has the first point."""
@@ -41,54 +34,6 @@ GPT = {
     "training.device": "cpu",
 }
 """0.8 million parameters."""
-
-PLAIN = {
-    "mlp": ("MLP", 2.0, False),
-    "mlp-adamw": ("MLP", 2.0, False),
-    "gpt-0.1m": ("GPT", 1.2, False),
-    "gpt-0.8m": ("GPT", 1.05, False),
-    "gpt-10m": ("GPT", 1.0, True),
-    "gpt-10m-auto": ("GPT", 2.0, True),
-}
-"""What is held against a plain loop: title, the least ratio, and whether it takes too long for a quick measurement."""
-QUICK, FULL = ("0.5", "3"), ("1.5", "6")  # seconds for which a loop and a plain one take turns, and how many times
-LARGE = ("8", "3")
-QUICK_BUSY, BUSY = ("3", "1"), ("10", "3")
-OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW"}
-
-
-def measure_start(_: frozenset[str], *, quick: bool) -> list[Figure]:
-    """Open the app several times and import torch in between, so that a busy moment hits both."""
-    opened, imported = [], []
-    with Environment() as environment:
-        # The first of both is not counted: modules are compiled and files read from the disk.
-        import_of_torch(environment)
-        seconds_until_usable(environment)
-        for number in range(2 if quick else 5):
-            if number < (1 if quick else 3):
-                imported.append(import_of_torch(environment))
-            opened.append(seconds_until_usable(environment))
-    usable, torch = median(opened), median(imported)
-    note = f"import torch takes {torch:.2f} s"
-    return [
-        Figure("start", "app usable, from command to first paint with focus", usable, "s", Bar(0.7), span(opened)),
-        Figure("start", "the same, as a share of `import torch`", usable / torch, "", Bar(1 / 6), note=note),
-    ]
-
-
-def seconds_until_usable(environment: Environment) -> float:
-    """Return the seconds from the spawn of the command to the paint that completes the form."""
-    with Terminal(python("torchtty.tui.main"), environment.variables) as terminal:
-        at = terminal.wait_for(FORM)
-        terminal.close(LEAVE)
-    return at - terminal.spawned
-
-
-def import_of_torch(environment: Environment) -> float:
-    """Return the seconds that a Python takes to import torch and end."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import torch"], env=environment.variables, check=True)
-    return time.perf_counter() - began
 
 
 def watched_speed(model: str, terminal: Terminal, run: RunDirectory, *, quick: bool) -> Figure:
@@ -141,7 +86,7 @@ def measure_app(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
                 terminal.close(LEAVE)
     if "train" in wanted:
         what = '"train" pressed to first point on the chart, worker warm'
-        figures.append(Figure("train", what, median(reactions), "s", Bar(0.5), span(reactions), "MLP, CPU"))
+        figures.append(Figure("train", what, median(reactions), "s", Bar(0.3), span(reactions), "MLP, CPU"))
     return figures
 
 
@@ -181,7 +126,7 @@ def idle(terminal: Terminal, seconds: float) -> list[Figure]:
     memory = process.memory_info().rss / 1e6
     return [
         Figure("idle", "idle app, share of a core", share, "%", Bar(1.0), note=f"over {passed:.0f} s"),
-        Figure("idle", "idle app, resident memory", memory, "MB", Bar(120.0), note="without the worker"),
+        Figure("idle", "idle app, resident memory", memory, "MB", Bar(80.0), note="without the worker"),
     ]
 
 
@@ -194,7 +139,7 @@ def measure_prompts(wanted: frozenset[str], *, quick: bool) -> list[Figure]:
         if "sample" in wanted:
             waits = [first_token(run, f"bench-{number}") for number in range(2 if quick else 5)]
             what, note = "first sampled token after a prompt, mid-training", "GPT, 0.8 M parameters, CPU"
-            figures.append(Figure("sample", what, median(waits), "s", Bar(0.3), span(waits), note))
+            figures.append(Figure("sample", what, median(waits), "s", Bar(0.1), span(waits), note))
         if "speed" in wanted:
             with Terminal(python("torchtty.tui.bench.app", "names-mlp"), environment.variables) as terminal:
                 terminal.wait_for((*WARM, run.name), patience=WARM_UP)
@@ -219,97 +164,3 @@ def first_token(run: RunDirectory, id: str) -> float:
     took = time.perf_counter() - began
     wait_until(lambda: written() and isinstance(found[-1], Answered), "the sample's end", PATIENCE * 4)
     return took
-
-
-def measure_plain_loop(_: frozenset[str], *, quick: bool) -> list[Figure]:
-    """Train in our loop and in a plain one, on an idle machine and beside a busy program."""
-    models = [name for name, (_, _, long) in PLAIN.items() if not (quick and long)]
-    if not has_bfloat16():
-        models = [name for name in models if not name.endswith("-auto")]
-    large = [name for name in models if name.startswith("gpt-10m")]
-    small = [name for name in models if name not in large]
-    figures = [_against_plain(found) for found in _asked(*(QUICK if quick else FULL), *small)]
-    if large:
-        figures += [_against_plain(found) for found in _asked(*LARGE, *large)]
-    for found in _asked("--busy", *(QUICK_BUSY if quick else BUSY), "gpt-0.8m"):
-        figures += _beside_a_neighbour(found)
-    return figures
-
-
-def _asked(*arguments: str) -> list[dict[str, Any]]:
-    with Environment() as environment:
-        command = python("torchtty.engine.bench", *arguments)
-        answer = subprocess.run(command, env=environment.variables, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise TimedOut((answer.stderr.strip().splitlines() or ["torchtty.engine.bench failed"])[-1])
-    return [json.loads(line) for line in answer.stdout.splitlines()]
-
-
-def _against_plain(found: dict[str, Any]) -> Figure:
-    loop, plain = found["loop"]["timed"], found["plain"]
-    ratios = [ours / theirs for ours, theirs in zip(loop, plain, strict=True)]
-    title, bar = _title(found), PLAIN[found["model"]][1]
-    threads = f"{_threads(found['threads'])} / {found['plain_threads']}"
-    note = f"{_speed(loop)} / {_speed(plain)} steps/s, {threads}, {found['precision']}"
-    what = f"training speed headless / plain PyTorch loop with torch's own threads, {title}"
-    return Figure("speed", what, median(ratios), "x", Bar(bar, least=True), span(ratios), note)
-
-
-def _beside_a_neighbour(found: dict[str, Any]) -> list[Figure]:
-    speeds = {name: median(each) for name, each in found["loop"].items()}
-    ours, plain = speeds.pop("timed"), median(found["plain"])
-    best = max(speeds.values())
-    each = ", ".join(f"{_threads(int(count))} {_speed([speed])}" for count, speed in speeds.items())
-    note = f"steps/s: timed {_speed([ours])}, {each}, plain loop {_speed([plain])}"
-    title = f"beside a program that takes a core, {_title(found)}"
-    return [
-        Figure(
-            "speed",
-            f"threads by timing / best fixed number, {title}",
-            ours / best,
-            "x",
-            Bar(0.95, least=True),
-            note=note,
-        ),
-        Figure("speed", f"headless / plain PyTorch loop, {title}", ours / plain, "x", Bar(1.0, least=True)),
-    ]
-
-
-def _title(found: dict[str, Any]) -> str:
-    auto = ", precision auto" if found["model"].endswith("-auto") else ""
-    return (
-        f"{PLAIN[found['model']][0]} with {OPTIMIZERS[found['optimizer']]} ({found['parameters']:,} parameters{auto})"
-    )
-
-
-def _threads(count: int) -> str:
-    return f"{count} {'thread' if count == 1 else 'threads'}"
-
-
-def _speed(speeds: list[float]) -> str:
-    return f"{median(speeds):,.3g}" if median(speeds) < 100 else f"{median(speeds):,.0f}"
-
-
-def has_bfloat16() -> bool:
-    """Whether this CPU computes products of bfloat16 tiles, as the bar of `auto` supposes."""
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-
-
-def measure_seeds(_: frozenset[str], *, quick: bool) -> list[Figure]:
-    """Run `torchtty.engine.bench.seeds` and read what it prints."""
-    command = python("torchtty.engine.bench.seeds", *(QUICK if quick else FULL))
-    with Environment() as environment:
-        answer = subprocess.run(command, env=environment.variables, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise TimedOut((answer.stderr.strip().splitlines() or ["torchtty.engine.bench.seeds failed"])[-1])
-    found = json.loads(answer.stdout)
-    ratios = [alone / together for alone, together in zip(found["solo"], found["group"], strict=True)]
-    note = (
-        f"{median(found['group']):,.0f} steps/s of {found['members']} members, {median(found['solo']):,.0f} of one; "
-        f"{found['parameters']:,} parameters, {found['how']}"
-    )
-    what = "ten MLP seeds at once / one run by itself, time of a training step"
-    return [Figure("seeds", what, median(ratios), "x", Bar(1.6), span(ratios), note)]

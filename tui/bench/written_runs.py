@@ -83,7 +83,7 @@ def measure_opening(_: frozenset[str], *, quick: bool) -> list[Figure]:
     wholes, reads = [sum(parts) for parts in times], [read for read, _ in times]
     note = f"{size:.0f} MB; {median(reads):.2f} s of it reading"
     what = f"opening a run of {steps:,} steps x {METRICS} metrics"
-    return [Figure("open", what, median(wholes), "s", Bar(0.5), span(wholes), note)]
+    return [Figure("open", what, median(wholes), "s", Bar(0.3), span(wholes), note)]
 
 
 def open_run(run: RunDirectory, steps: int) -> tuple[float, float]:
