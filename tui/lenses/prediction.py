@@ -14,9 +14,10 @@ from torchtty.tui.lenses.words import about_text, probability, symbol
 
 ROWS = {"model": "model", "bigram": "pairs", "unigram": "single tokens"}
 WHO = {"model": "model", "bigram": "pairs counted", "unigram": "single tokens counted", "chance": "chance"}
+TABLE = 84  # cells from which the means stand as a table
 
 
-def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
+def render(result: dict[str, Any], width: int) -> View:
     """Return the surprises in bits as a heat map, a row for each way to predict, with totals above and the text below."""
     positions, totals = result["positions"], result["totals"]
     scale = Scale(0.0, 1.5 * totals["chance"]["bits"])
@@ -45,20 +46,28 @@ def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
     text = Text(symbol(result["given"]), "dim")
     for position, token in zip(positions, tokens, strict=True):
         text.append(token, _surprise(scale, _bits(position, "model")))
-    return View(_heading(result), text, shown)
+    return View(_heading(result, width), text, shown)
 
 
-def _heading(result: dict[str, Any]) -> Text:
+def _heading(result: dict[str, Any], width: int) -> Text:
+    """Return the means of all ways to predict as a table, or where that would not fit in two lines."""
+    totals = {title: result["totals"][kind] for kind, title in WHO.items() if kind in result["totals"]}
+    if width < TABLE:
+        model, *others = totals.items()
+        nats, of_token, of_character = _means(model[1])
+        first = f"{model[0]} {nats} nats, {of_token} bits a token, {of_character} a character"
+        rest = " · ".join(f"{title} {_means(total)[1]}" for title, total in others)
+        return Text.assemble((first, "bold"), f"\n{rest} bits a token", *about_text(result))
     lines = []
-    for kind, title in WHO.items():
-        if (total := result["totals"].get(kind)) is not None:
-            nats, of_token, of_character = (
-                MISSING if total[name] is None else f"{total[name]:.3f}"
-                for name in ("nats", "bits", "bits_per_character")
-            )
-            bits = f"{of_token:>7} bits a token {of_character:>7} bits a character"
-            lines.append(f"{title:21} {nats:>7} nats {bits}")
+    for title, total in totals.items():
+        nats, of_token, of_character = _means(total)
+        lines.append(f"{title:21} {nats:>7} nats {of_token:>7} bits a token {of_character:>7} bits a character")
     return Text.assemble((lines[0], "bold"), "\n", "\n".join(lines[1:]), *about_text(result))
+
+
+def _means(total: dict[str, float | None]) -> list[str]:
+    values = [total[name] for name in ("nats", "bits", "bits_per_character")]
+    return [MISSING if value is None else f"{value:.3f}" for value in values]
 
 
 def _bits(position: dict[str, Any], kind: str) -> float:

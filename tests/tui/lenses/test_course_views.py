@@ -118,8 +118,12 @@ def test_prediction_reads_the_distribution_and_compares_with_counting() -> None:
     assert read.startswith("a ")
     assert f"rank {position['rank']} · likeliest {position['likeliest'][0][0]} " in read
     assert "single tokens" in figure.reading((2, 0))
-    found = lines("prediction", 80)
+    found = lines("prediction", 100)
     assert [line.split()[0] for line in found[:4]] == ["model", "pairs", "single", "chance"]
+    narrow = lines("prediction", 72)
+    nats = result("prediction")["totals"]["model"]["nats"]
+    assert narrow[0].startswith(f"model {nats:.3f} nats, ")
+    assert narrow[1].startswith("pairs counted ")
     assert ".annabella." in found
 
 
