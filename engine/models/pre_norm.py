@@ -14,10 +14,20 @@ class LayerCache:
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys, self.values = keys, values
         self.length = 0
+        self.place: Tensor | None = None  # the next position (1,), where it is a number on the device
+        self.visible: Tensor | None = None  # which positions (1, L) the token at `place` may look at
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add `k` and `v` (B, nh, T, hs); return those of all positions so far (B, nh, length, hs)."""
+        """Add `k` and `v` (B, nh, T, hs); return those of all positions so far (B, nh, length, hs).
+
+        With a place on the device, T is 1 and the whole buffers are returned (B, nh, L, hs).
+        """
         end = self.length + k.shape[2]
+        if self.place is not None:
+            self.keys.index_copy_(2, self.place, k)
+            self.values.index_copy_(2, self.place, v)
+            self.length = end
+            return self.keys, self.values
         self.keys[:, :, self.length : end] = k
         self.values[:, :, self.length : end] = v
         self.length = end
@@ -34,6 +44,31 @@ class KeyValueCache:
         shape = (batch, n_head, length, head_size)
         self.layers = [LayerCache(like.new_empty(shape), like.new_empty(shape)) for _ in range(n_layer)]
         self._room = length
+        self.place: Tensor | None = None
+
+    def fix(self) -> None:
+        """Go on token by token with the position as a number on the device, so that each takes the same kernels on all of the
+        buffers: a GPU then needs not be told anything new. What is not filled yet becomes zeros, as all of it is computed with.
+        """
+        device = self.layers[0].keys.device
+        self.place = torch.full((1,), self.length, device=device)
+        self._positions = torch.arange(self._room, device=device)
+        for layer in self.layers:
+            layer.keys[:, :, layer.length :] = 0
+            layer.values[:, :, layer.length :] = 0
+            layer.place = self.place
+
+    def look(self) -> None:
+        """Say what the next token may look at: itself, and what came before."""
+        if self.place is not None:
+            visible = (self._positions <= self.place)[None]  # (1, L)
+            for layer in self.layers:
+                layer.visible = visible
+
+    def move_on(self) -> None:
+        """Go to the next position, once a token is read."""
+        if self.place is not None:
+            self.place += 1
 
     @property
     def length(self) -> int:
@@ -61,7 +96,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float, cache: LayerCache | 
     """
     seen = cache.length if cache is not None else 0
     if cache is not None:
-        k, v = cache.append(k, v)  # (B, nh, seen + T, hs)
+        k, v = cache.append(k, v)  # (B, nh, seen + T, hs), or all there is room for
+        if cache.place is not None:
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=cache.visible, dropout_p=dropout)
     if not seen:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
     time = q.shape[2]
@@ -208,13 +245,18 @@ class PreNormTransformer(nn.Module):
         the last position (B, 1, V) are returned.
         """
         seen = cache.length if cache is not None else 0
-        positions = torch.arange(seen, seen + idx.shape[1], device=idx.device)
+        if cache is not None and cache.place is not None:
+            positions = cache.place
+            cache.look()
+        else:
+            positions = torch.arange(seen, seen + idx.shape[1], device=idx.device)
         x = self.token_embedding(idx) + self.position_embedding(positions)  # (B, T, C)
         x = F.dropout(x, self.dropout, self.training)
         for layer, block in enumerate(self.blocks):
             x = block(x, cache.layers[layer] if cache is not None else None)
         if cache is not None:
             x = x[:, -1:]
+            cache.move_on()
         logits = self.head(self.norm(x))  # (B, T, V)
         loss = None if targets is None else F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
         return logits, loss

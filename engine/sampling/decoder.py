@@ -68,6 +68,7 @@ def decode(
     *,
     vocab_size: int | None = None,
     cached: bool = True,
+    fixed: bool | None = None,
 ) -> Iterator[Tensor]:
     """Yield the next token of every row, (rows,), `max_tokens` times, each going on from `prompt` (T,), T >= 0.
 
@@ -77,7 +78,7 @@ def decode(
     The prompt is read once for all rows. With `cached`, a model that has a `new_cache(batch, length)` is then shown one token
     at a time, by `forward(idx, cache=cache)`, which returns the logits after the last position only, (B, 1, V); the text is the
     same. A cache is `expanded(rows)` from one sequence to several that began alike, and once it is `full` the decoder goes on
-    without it.
+    without it. With `fixed`, as on a GPU if nothing else is said, one that can be `fix`ed takes the same kernels for each token.
     """
     if max_tokens < 1:
         return
@@ -91,16 +92,38 @@ def decode(
         cache = model.new_cache(1, min(block_size, window.shape[1] + max_tokens - 1))  # type: ignore[operator]
         logits = model(window, cache=cache)[0]  # (1, 1, V)
         cache = cache.expanded(rows)
+        if hasattr(cache, "fix") and (window.device.type != "cpu" if fixed is None else fixed):
+            cache.fix()
     else:
         logits = model(window)[0]
     logits, window = logits.expand(rows, -1, -1), window.expand(rows, -1)
+    drawn: list[Tensor] = []  # since the window was last put together
     for remaining in range(max_tokens - 1, -1, -1):
         token = draw(probabilities(logits[:, -1, :vocab_size], choice), generator)
         yield token
         if not remaining:
             return
-        window = torch.cat((window, token[:, None]), 1)
-        window = window[:, max(0, window.shape[1] - block_size) :]
+        drawn.append(token)
         if cache is not None and cache.full:
             cache = None  # the window slides: every token moves to another position
-        logits = model(window)[0] if cache is None else model(token[:, None], cache=cache)[0]
+        if cache is None:
+            window = torch.cat((window, torch.stack(drawn, 1)), 1)
+            window = window[:, max(0, window.shape[1] - block_size) :]
+            drawn.clear()
+            logits = model(window)[0]
+        else:
+            logits = model(token[:, None], cache=cache)[0]
+
+
+def fetched(tokens: Iterator[Tensor], at_once: int) -> Iterator[list[int]]:
+    """Yield each token's rows as numbers: the first at once, then `at_once` tokens in one transfer from the device."""
+    waiting: list[Tensor] = []
+    first = True
+    for token in tokens:
+        waiting.append(token)
+        if first or len(waiting) == at_once:
+            first = False
+            yield from torch.stack(waiting).tolist()
+            waiting.clear()
+    if waiting:
+        yield from torch.stack(waiting).tolist()

@@ -11,9 +11,10 @@ from torchtty.engine.contract.printable import symbol_name
 from torchtty.engine.contract.settings.training import TextSampling
 from torchtty.engine.data.prepared import PreparedText
 from torchtty.engine.devices import out_of_memory_means
-from torchtty.engine.sampling.decoder import NOT_A_NUMBER, Choice, decode
+from torchtty.engine.sampling.decoder import NOT_A_NUMBER, Choice, decode, fetched
 
 ITEMS_AT_ONCE = 10
+FETCHED_AT_ONCE = 8  # tokens brought over from a GPU in one transfer, which waits for what it has been given
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def sample_text(
         choice = Choice(request.temperature, request.top_k, request.top_p)
         count, longest, start_id = request.count, request.max_tokens, data.start_id
         decoded = decode(model, context, count, longest, choice, generator, start_id, vocab_size=tokenizer.vocab_size)
-        for tokens in decoded:
-            for index, token in enumerate(tokens.tolist()):
+        for tokens in fetched(decoded, 1 if device.type == "cpu" else FETCHED_AT_ONCE):
+            for index, token in enumerate(tokens):
                 if ended[index]:
                     continue
                 if token == NOT_A_NUMBER:

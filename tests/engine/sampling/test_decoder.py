@@ -1,5 +1,7 @@
 """The decoder: with and without a cache, beyond the window, several at once, up to the terminator."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from torchtty.engine.models.gpt import GPT
 from torchtty.engine.models.gpt2 import GPT2, Architecture
 from torchtty.engine.models.mlp import MLP
 from torchtty.engine.models.ngram import NGram
-from torchtty.engine.sampling.decoder import Choice, decode
+from torchtty.engine.sampling.decoder import Choice, decode, fetched
 from torchtty.engine.sampling.text import SampleRequest, SampleResult, sample_text
 
 VOCABULARY, WINDOW = 20, 12
@@ -84,6 +86,31 @@ def test_a_cache_changes_no_token(remembering: nn.Module, prompt: int, tokens: i
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("prompt", "tokens", "rows"), [(1, 8, 3), (5, 7, 1), (5, 20, 4)])
+def test_a_cache_with_its_position_on_the_device_changes_no_token(
+    remembering: nn.Module, prompt: int, tokens: int, rows: int
+) -> None:
+    ids = torch.randint(VOCABULARY, (prompt,), generator=torch.Generator().manual_seed(3)).tolist()
+    found = _drawn(remembering, ids, rows, tokens, fixed=True)
+    assert torch.equal(found, _drawn(remembering, ids, rows, tokens, fixed=False))
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 20])
+def test_tokens_are_fetched_the_first_at_once_and_then_in_eights(count: int) -> None:
+    taken = 0
+
+    def tokens() -> Iterator[Tensor]:
+        nonlocal taken
+        for taken in range(1, count + 1):
+            yield torch.tensor([taken, -taken])
+
+    found = []
+    for number, rows in enumerate(fetched(tokens(), 8), 1):
+        assert taken == min(count, 1 + -(-(number - 1) // 8) * 8)
+        found.append(rows)
+    assert found == [[number, -number] for number in range(1, count + 1)]
+
+
 def test_logits_with_a_cache_are_those_without(remembering: nn.Module) -> None:
     idx = torch.randint(VOCABULARY, (3, WINDOW), generator=torch.Generator().manual_seed(4))
     whole = remembering(idx)[0]
