@@ -59,8 +59,8 @@ Sections = TypeVar("Sections", bound=GradientConfiguration)
 class NeuralTask(ABC, Generic[Sections]):
     """Trains a network. A subclass builds it, draws its batches, and says which losses a step descends.
 
-    A subclass sets `step` to its eager step, and `operations`, `facts` and `tokens_per_step`, when it is built. Another backend
-    takes over once it has been proved on the run's own batches.
+    A subclass sets `step` to its eager step, and `operations`, `threads`, `facts` and `tokens_per_step`, when it is built. Another
+    backend takes over once it has been proved on the run's own batches.
     """
 
     facts: Facts

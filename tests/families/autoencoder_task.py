@@ -1,6 +1,7 @@
 """The task and the model of the autoencoder: what only a worker imports."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,9 +13,10 @@ from torchtty.engine.data.images import load_pictures
 from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.grid import to_bytes
 from torchtty.engine.training.neural import NeuralTask
-from torchtty.engine.training.optimizers import build_optimizer
+from torchtty.engine.training.optimizers import Optimizers, build_optimizer
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
 from torchtty.engine.training.task import Facts
+from torchtty.engine.training.threads import ThreadChooser
 
 SIZE = 8  # height and width of the pictures, grey
 
@@ -52,13 +54,14 @@ class AutoencoderTask(NeuralTask[AutoencoderConfiguration]):
         super().__init__(configuration)
         training, data = configuration.training, configuration.data
         self.optimizer = build_optimizer(configuration.optimizer, self.model, self.device)
-        self.step = EagerStep(Descent(self.model, self._loss, self.optimizer))
+        self.step = EagerStep(*self.descents({"": self.optimizer}))
         pixels = torch.from_numpy(load_pictures(data.dataset, SIZE, 1).pixels)
         pictures = (pixels.float() / 127.5 - 1).to(self.device)
         self.val, self.train = pictures[: data.n_val], pictures[data.n_val :]
         self._batches = torch.Generator().manual_seed(training.seed)
         self.tokens_per_step = training.batch_size
         self.operations = 6.0 * parameter_count(self.model) * training.batch_size
+        self.threads = ThreadChooser(self.operations, self.device)
         sizes = {"train": len(self.train), "val": len(self.val)}
         self.facts = Facts(parameter_count(self.model), 0, sizes, {}, ("Pictures of 8x8.",))
 
@@ -76,6 +79,9 @@ class AutoencoderTask(NeuralTask[AutoencoderConfiguration]):
 
     def build_network(self) -> nn.Module:
         return build_model(self.configuration.model)
+
+    def descents(self, optimizers: Mapping[str, Optimizers]) -> tuple[Descent, ...]:
+        return (Descent(self.model, self._loss, optimizers[""]),)
 
     def next_batch(self) -> Batch:
         return (self.train[torch.randint(len(self.train), (self.tokens_per_step,), generator=self._batches)],)
