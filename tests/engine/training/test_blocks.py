@@ -247,6 +247,20 @@ def test_a_block_is_as_long_as_its_time_and_its_memory_allow(loop_for: MakeLoop)
     assert BlockStep(task.step, (large,), task.rates(1)).most == 1
 
 
+def test_what_is_carried_on_stays_in_its_buffers_for_a_graph_reads_nothing_else(loop_for: MakeLoop) -> None:
+    flags = FAMILIES["rnn"]
+    task: Any = loop_for("rnn", **flags).task
+    task.train_step(0)
+    step = BlockStep(task.step, task.next_batch(), task.rates(1))
+    task.step = step
+    buffers: list[int] = []
+    for number in range(1, 7, 2):
+        task.train_steps(number, 2)
+        buffers.append(sum(part.data_ptr() for part in step._parts))
+        assert all(own is part for own, part in zip(step._parts, task.carried(), strict=True))
+    assert len(set(buffers)) == 1
+
+
 @pytest.mark.parametrize("layout", ["contiguous", "channels last", "turned over", "with gaps"])
 def test_a_batch_lies_in_its_buffer_as_it_came(layout: str) -> None:
     batch = torch.randn(2, 3, 4, 5)
