@@ -61,7 +61,11 @@ def open_device(device: torch.device) -> None:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse bfloat16 where the hardware lacks it: without its instructions a CPU is some twenty times slower."""
+    """Refuse a precision that the hardware lacks: without instructions for bfloat16 a CPU is some twenty times slower."""
+    if precision == "float16" and device.type != "cuda":
+        raise UserError(
+            f"training.precision float16 is for GPUs of NVIDIA, and this is a {device.type}. Use float32 or auto."
+        )
     if precision != "bfloat16" or has_bfloat16(device):
         return
     if device.type == "cuda":

@@ -222,12 +222,14 @@ class AdversarialTask(NeuralTask[AdversarialConfiguration]):
     def training_state(self) -> dict[str, Any]:
         return {
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            **self.scaler_state(),
             **self.drawing_state(),
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         for name, of_optimizer in state.get("optimizers", {}).items():
             self.optimizers[name].load_state_dict(of_optimizer)
+        self.load_scaler_state(state)
         self.load_drawing_state(state)
 
     def drawing_state(self) -> dict[str, Any]:

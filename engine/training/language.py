@@ -219,11 +219,12 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     # -- checkpoints ----------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict(), **self.drawing_state()}
+        return {"optimizer": self.optimizer.state_dict(), **self.scaler_state(), **self.drawing_state()}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         if "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
+        self.load_scaler_state(state)
         self.load_drawing_state(state)
 
     def drawing_state(self) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from torchtty.engine.devices import (
 )
 from torchtty.engine.training.backends.blocks import BLOCK_SECONDS, LARGEST_BLOCK, BlockStep
 from torchtty.engine.training.backends.captured import Captured
-from torchtty.engine.training.backends.selection import Backend, BackendChoice, Workload, choose
+from torchtty.engine.training.backends.compiled import Compiled, CompiledStep
+from torchtty.engine.training.backends.selection import Backend, BackendChoice, Workload, choose, proved
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.optimizers import Optimizers
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Rates, Step
@@ -36,7 +37,7 @@ from torchtty.engine.training.threads import ThreadChooser
 from torchtty.engine.training.trial import rounded, timed_in_turn
 
 BACKENDS: tuple[Backend, ...] = (Traced(), Captured())
-PRECISIONS = ("float32", "bfloat16")  # that `auto` chooses from
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # precisions of products that autocast has
 CHOOSE_AFTER = 100  # steps: proving a backend takes a few tenths of a second, too long before the first points
 PACED_OVER = 20  # steps, the last before a backend is chosen, whose duration says how many may be done in a row
 TRIAL_BATCHES = 2  # that a backend is proved on
@@ -155,11 +156,15 @@ class NeuralTask(ABC, Generic[Sections]):
         batch = self.next_batch()
         if self._chooses_precision:
             self._choose_precision(batch)
+        elif self._steps_here == 0:
+            self._scale_losses()
         assert self.threads is not None
         if self.threads.is_due(step):
             self._choose_threads(step, batch)
-        if self.choice is None:
+        if self.choice is None and not training.compile:
             self._consider_backends(batch, rates, training.max_steps - step)
+        elif self.choice is None and step:  # by then the optimizer has made what it remembers, here and after a resume
+            self._compile(batch, rates, training.max_steps - step)
         began = time.perf_counter()
         metrics = self.step(batch, rates, logged=(step + 1) % training.log_interval == 0)
         if self.threads.can_change:
@@ -199,8 +204,9 @@ class NeuralTask(ABC, Generic[Sections]):
         """Compute from a step on as a record says."""
         assert self.threads is not None
         self.threads.follow(choices.threads, step, choices.until, own=choices.own)
-        if self._chooses_precision and choices.precision in PRECISIONS:
-            self.precision, self._chooses_precision = choices.precision, False
+        if self._chooses_precision and choices.precision in ("float32", *HALVES):
+            self._chooses_precision = False
+            self._compute_in(choices.precision)
             if not choices.own:
                 self.decisions.append(PrecisionChosen(precision=self.precision, reason="as recorded"))
 
@@ -214,7 +220,11 @@ class NeuralTask(ABC, Generic[Sections]):
     def _choose_precision(self, batch: Batch) -> None:
         """Take the quicker precision of those that the device has, timed on a batch."""
         self._chooses_precision = False
-        ways = PRECISIONS if has_bfloat16(self.device) else PRECISIONS[:1]
+        ways: tuple[str, ...] = ("float32",)
+        if has_bfloat16(self.device):
+            ways = ("float32", "bfloat16")
+        elif self.device.type == "cuda":
+            ways = ("float32", "float16")
         seconds: dict[str, float] = {}
         why = f"{self.device.type} has no instructions for bfloat16"
         if len(ways) > 1:
@@ -226,6 +236,24 @@ class NeuralTask(ABC, Generic[Sections]):
 
     def _compute_in(self, precision: str) -> None:
         self.precision = precision
+        self._scale_losses()
+
+    def _scale_losses(self) -> None:
+        """Scale losses for float16, whose smallest numbers are larger than many a gradient; and for no other precision."""
+        if isinstance(self.step, EagerStep) and (self.precision == "float16") != (self.step.scaler is not None):
+            self.step.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "float16" else None
+
+    def scaler_state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of how losses are scaled; nothing where they are not."""
+        scaler = self.step.scaler if isinstance(self.step, EagerStep) else None
+        return {} if scaler is None else {"scaler": scaler.state_dict()}
+
+    def load_scaler_state(self, state: dict[str, Any]) -> None:
+        if "scaler" in state:
+            self._compute_in("float16")
+            assert isinstance(self.step, EagerStep)
+            assert self.step.scaler is not None
+            self.step.scaler.load_state_dict(state["scaler"])
 
     def _rehearse(self, batch: Batch) -> None:
         """Compute the gradients of a batch; within `_undone` that leaves everything as it was."""
@@ -286,6 +314,16 @@ class NeuralTask(ABC, Generic[Sections]):
         """The largest gradient let through; none lets all through."""
         return None
 
+    def _compile(self, batch: Batch, rates: Rates, steps: int) -> None:
+        """Compile the step, as the person wishes, whatever it gains; say why where that cannot be."""
+        assert isinstance(self.step, EagerStep)
+        workload = Workload(self.device, self.precision, self.operations, steps)
+        found, why = proved(self.step, Compiled(), workload, (batch,), rates)
+        if isinstance(found, CompiledStep):
+            self.step, why = found, f"as training.compile says; that took {found.seconds_to_compile:.1f} s"
+        self.choice = BackendChoice("eager" if found is None else Compiled.name, why)
+        self.decisions.append(BackendChosen(backend=self.choice.backend, reason=why))
+
     def _consider_backends(self, batch: Batch, rates: Rates, steps: int) -> None:
         self._trial_batches.append(batch)
         if self._steps_here == CHOOSE_AFTER - PACED_OVER:
@@ -315,8 +353,8 @@ class NeuralTask(ABC, Generic[Sections]):
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in the run's precision."""
-        if self.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        if half := HALVES.get(self.precision):
+            return torch.autocast(self.device.type, dtype=half)
         return nullcontext()
 
     # -- weights --------------------------------------------------------------------------------------------------

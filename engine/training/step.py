@@ -81,15 +81,19 @@ class EagerStep:
     """Computes each loss, walks back over it by autograd, clips, and lets the optimizer step; one descent after the other."""
 
     most = 1
+    tolerance = 0.0  # by which its results may differ from the eager ones, as a share of a tensor's largest number
 
     def __init__(self, *descents: Descent, carried: Carried | None = None) -> None:
         self.descents, self.carried = descents, carried
         self.moved = False
+        self.scaler: torch.amp.GradScaler | None = None  # scales losses where gradients are too small for float16
 
     def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
         metrics: Metrics = {}
         for descent in self.descents:
             metrics |= self.gradients(descent, batch)
+            if self.scaler is not None:
+                self.scaler.unscale_(descent.optimizer)  # type: ignore[arg-type]
             if descent.clip is not None:
                 if rates.grad_clip is not None:
                     metrics["grad_norm"] = clip_gradients(descent.weights, descent.clip, rates.grad_clip)
@@ -97,14 +101,21 @@ class EagerStep:
                     metrics["grad_norm"] = gradient_norm(descent.weights)
             set_rates(descent.optimizer, rates.learning_rate, rates.weight_decay)
             self.moved = True
-            descent.optimizer.step()
+            if self.scaler is None:
+                descent.optimizer.step()
+            else:
+                self.scaler.step(descent.optimizer)  # type: ignore[arg-type]
             if not keep_gradients:
                 descent.optimizer.zero_grad()
+        if self.scaler is not None:
+            self.scaler.update()
         return metrics
 
     def gradients(self, descent: Descent, batch: Batch) -> Metrics:
         """Leave the gradients of a batch in weights that have none; return the batch's metrics."""
         loss, metrics = descent.loss(batch)
+        if self.scaler is not None:
+            loss = self.scaler.scale(loss)
         loss.backward()  # type: ignore[no-untyped-call]
         return metrics
 

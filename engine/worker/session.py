@@ -287,6 +287,9 @@ class Session:
             except UserError as error:
                 self.writer.warn(str(error))
         self._trains = True
+        training = loop.configuration.sections()["training"]
+        if isinstance(training, TrainingBase) and training.compile:
+            self.writer.warn("The step is compiled after the first one: for up to a minute there is no further point.")
         if name := mirror_of(loop.configuration):
             self._mirror = Mirror(name, partial(SINKS[name], self.run, loop.configuration), self.writer.warn)
             self.writer.mirror = self._mirror.take

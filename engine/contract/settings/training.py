@@ -48,9 +48,14 @@ class TrainingBase(Section):
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         allowed="auto, cpu, cuda, cuda:N or mps",
     )
-    precision: Literal["float32", "bfloat16", "auto"] = setting(
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = setting(
         "float32",
-        "bfloat16 is refused where it would be slower; auto times both on the run's own steps, and keeps the quicker.",
+        "bfloat16 is refused where it would be slower, float16 is for GPUs without it; auto times what there is, and keeps the "
+        "quicker.",
+    )
+    compile: bool = setting(
+        False,
+        "Has torch.compile generate the kernels after the first step, in a minute or so; a CPU needs a C++ compiler for it.",
     )
     log: Literal["none", "tensorboard", "trackio", "wandb"] = setting(
         "none", "Where the metrics go while it trains, besides the run's folder; it changes nothing in training."

@@ -26,7 +26,6 @@ class BlockStep(EagerStep):
     kernels take no other.
     """
 
-    tolerance = 0.0  # by which its results may differ from the eager ones, as a share of a tensor's largest number
     proof_steps = 5  # of the block that is compared with eager steps
 
     def __init__(self, eager: EagerStep, batch: Batch, rates: Rates) -> None:

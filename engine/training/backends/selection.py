@@ -63,22 +63,12 @@ def choose(
     steps: dict[str, Step] = {EAGER: eager}
     reasons: list[str] = []
     for backend in backends:
-        if backend.device_type != workload.device.type:
-            continue
-        try:
-            backend.check(eager, workload)
-            with eager.put_back():
-                candidate = backend.build(eager, batches[0], rates)
-            if difference := differs(eager, candidate, batches, rates):
-                reasons.append(f"{backend.name} differs in {difference}")
-            else:
+        if backend.device_type == workload.device.type:
+            candidate, why_not = proved(eager, backend, workload, batches, rates)
+            if candidate is not None:
                 steps[backend.name] = candidate
-        except Unsuitable as error:
-            reasons.append(f"{backend.name}: {error}")
-        except (RuntimeError, TypeError, NotImplementedError) as error:
-            # What torch raises for an operation that a backend cannot compute. A fault of the model itself comes again in
-            # the eager step that follows, and is reported there.
-            reasons.append(f"{backend.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            else:
+                reasons.append(why_not)
     if len(steps) == 1:
         return eager, BackendChoice(EAGER, "; ".join(reasons) or "there is no other backend")
     seconds = timed(eager, steps, workload.device, batches[0], rates)
@@ -89,6 +79,25 @@ def choose(
     return steps[quickest], BackendChoice(quickest, "; ".join(reasons), seconds)
 
 
+def proved(
+    eager: EagerStep, backend: Backend, workload: Workload, batches: Sequence[Batch], rates: Rates
+) -> tuple[Step | None, str]:
+    """Return a backend's step if it is equal to the eager one on these batches; else None, and why not."""
+    try:
+        backend.check(eager, workload)
+        with eager.put_back():
+            candidate = backend.build(eager, batches[0], rates)
+        if difference := differs(eager, candidate, batches, rates):
+            return None, f"{backend.name} differs in {difference}"
+    except Unsuitable as error:
+        return None, f"{backend.name}: {error}"
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        # What torch raises for an operation that a backend cannot compute. A fault of the model itself comes again in
+        # the eager step that follows, and is reported there.
+        return None, f"{backend.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    return candidate, ""
+
+
 def differs(eager: EagerStep, candidate: Step, batches: Sequence[Batch], rates: Rates) -> str:
     """Return in what a candidate's steps on these batches differ from the eager ones; "" where in nothing.
 
@@ -97,7 +106,8 @@ def differs(eager: EagerStep, candidate: Step, batches: Sequence[Batch], rates: 
     and again.
     """
     if not isinstance(candidate, BlockStep):
-        return _difference(_traces(eager, eager, batches, rates), _traces(eager, candidate, batches, rates), 0.0)
+        tolerance = candidate.tolerance if isinstance(candidate, EagerStep) else 0.0
+        return _difference(_traces(eager, eager, batches, rates), _traces(eager, candidate, batches, rates), tolerance)
     repeated = [batches[number % len(batches)] for number in range(min(candidate.most, candidate.proof_steps))]
     usual = _traces(eager, eager, repeated, rates, gradients=False)
     return _difference(usual, _traces_of_block(eager, candidate, repeated, rates), candidate.tolerance)
