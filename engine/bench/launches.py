@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
-from torchtty.engine.training import neural
+from torchtty.engine.training import choosing
 from torchtty.engine.training.neural import NeuralTask
 from torchtty.engine.training.task import build_task
 
@@ -89,7 +89,7 @@ def asked(family: str, flags: dict[str, str]) -> Asked:
 
 
 if __name__ == "__main__":
-    neural.CHOOSE_AFTER = BEFORE + COUNTED
+    choosing.CHOOSE_AFTER = BEFORE + COUNTED
     found = []
     for kind, settings in FAMILIES.items():
         try:

@@ -2,45 +2,28 @@
 
 import math
 import time
-from abc import ABC, abstractmethod
-from collections import deque
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.run.events import BackendChosen, PrecisionChosen, ThreadsChosen
-from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.optimizer import Optimizer, Schedule
 from torchtty.engine.contract.settings.training import TrainingBase
 from torchtty.engine.devices import (
     allow_tf32,
-    check_precision,
     choose_device,
-    has_bfloat16,
     random_state_kept,
-    synchronise,
 )
-from torchtty.engine.training.backends.blocks import BLOCK_SECONDS, LARGEST_BLOCK, BlockStep
-from torchtty.engine.training.backends.captured import Captured
-from torchtty.engine.training.backends.compiled import Compiled, CompiledStep
-from torchtty.engine.training.backends.selection import Backend, BackendChoice, Workload, choose, proved
-from torchtty.engine.training.backends.traced import Traced
+from torchtty.engine.training.backends.blocks import BlockStep
+from torchtty.engine.training.choosing import ChoosesItsSteps
 from torchtty.engine.training.optimizers import Optimizers
-from torchtty.engine.training.step import Batch, Descent, EagerStep, Rates, Step
+from torchtty.engine.training.step import Batch, Descent, Rates
 from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
-from torchtty.engine.training.threads import ThreadChooser
-from torchtty.engine.training.trial import rounded, timed_in_turn
-
-BACKENDS: tuple[Backend, ...] = (Traced(), Captured())
-HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # precisions of products that autocast has
-CHOOSE_AFTER = 100  # steps: proving a backend takes a few tenths of a second, too long before the first points
-PACED_OVER = 20  # steps, the last before a backend is chosen, whose duration says how many may be done in a row
-TRIAL_BATCHES = 2  # that a backend is proved on
 
 
 class GradientConfiguration(Protocol):
@@ -57,7 +40,7 @@ class GradientConfiguration(Protocol):
 Sections = TypeVar("Sections", bound=GradientConfiguration)
 
 
-class NeuralTask(ABC, Generic[Sections]):
+class NeuralTask(ChoosesItsSteps, Generic[Sections]):
     """Trains a network. A subclass builds it, draws its batches, and says which losses a step descends.
 
     A subclass sets `step` to its eager step, and `operations`, `threads`, `facts` and `tokens_per_step`, when it is built. Another
@@ -66,10 +49,6 @@ class NeuralTask(ABC, Generic[Sections]):
 
     facts: Facts
     tokens_per_step: int
-    step: Step
-    operations: float
-    """Floating-point operations a step, about."""
-
     descended: tuple[str, ...] = (
         "",
     )  # the networks that a step moves, by their names in the model; empty for all of it
@@ -78,26 +57,16 @@ class NeuralTask(ABC, Generic[Sections]):
     def __init__(self, configuration: Sections) -> None:
         self.configuration = configuration
         training = configuration.training
-        self.device = choose_device(training.device)
-        check_precision(training.precision, self.device)
+        super().__init__(training)
         allow_tf32(self.device)
-        self.precision: str = "float32" if training.precision == "auto" else training.precision
-        self._chooses_precision = training.precision == "auto"
         torch.manual_seed(training.seed)
         self.model = self.build_network().to(self.device)
         self._buffers = tuple(self.model.buffers())  # such as the running averages of a batch norm
-        self.threads: ThreadChooser | None = None  # none until it is known how much a step computes
-        self.choice: BackendChoice | None = None
-        self.decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen] = []
-        self._steps_here = 0  # steps of this process
-        self._in_a_row = 1  # steps that are done with nothing in between
-        self._paced_since = time.perf_counter()
         self._before: dict[
             str, Any
         ] = {}  # what the next batch and the losses draw from, as it was before the latest step
         self._averages = 0  # how often the network's buffers had been changed then
         self._draws_anew = False  # whether what a checkpoint drew batches from is a device that is missing here
-        self._trial_batches: deque[Batch] = deque(maxlen=TRIAL_BATCHES)
 
     @classmethod
     @abstractmethod
@@ -141,12 +110,6 @@ class NeuralTask(ABC, Generic[Sections]):
         if isinstance(step := getattr(self, "step", None), BlockStep) and not step.fits(self.rates(0)):
             self.leave_backend()  # what is built in has changed
 
-    def leave_backend(self) -> None:
-        """Go on eagerly until another backend is built and proved."""
-        if isinstance(step := self.step, BlockStep):
-            self.step, self.choice = EagerStep(*step.descents, carried=step.carried), None
-            self._steps_here = CHOOSE_AFTER - TRIAL_BATCHES
-
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def train_step(self, step: int) -> dict[str, Tensor | float]:
@@ -154,29 +117,13 @@ class NeuralTask(ABC, Generic[Sections]):
         rates, training = self.rates(step), self.configuration.training
         self._before, self._averages, self.step.moved = self.drawing_state(), self._changes_of_buffers(), False
         batch = self.next_batch()
-        if self._chooses_precision:
-            self._choose_precision(batch)
-        elif self._steps_here == 0:
-            self._scale_losses()
+        self.choose_for(step, batch, rates, training)
         assert self.threads is not None
-        if self.threads.is_due(step):
-            self._choose_threads(step, batch)
-        if self.choice is None and not training.compile:
-            self._consider_backends(batch, rates, training.max_steps - step)
-        elif self.choice is None and step:  # by then the optimizer has made what it remembers, here and after a resume
-            self._compile(batch, rates, training.max_steps - step)
         began = time.perf_counter()
         metrics = self.step(batch, rates, logged=(step + 1) % training.log_interval == 0)
         if self.threads.can_change:
             self.threads.took(time.perf_counter() - began)
         return {"learning_rate": rates.learning_rate, **metrics}
-
-    @property
-    def steps_at_once(self) -> int:
-        """How many steps can be done at once from here."""
-        if isinstance(self.step, BlockStep):
-            return self.step.most
-        return self._in_a_row if self.choice is not None else 1
 
     def train_steps(self, step: int, count: int) -> dict[str, Tensor | float]:
         """Do `count` steps from number `step` on, as `TrainsInBlocks` describes."""
@@ -197,84 +144,6 @@ class NeuralTask(ABC, Generic[Sections]):
             for name, value in self.step(batch, rates, logged=(number + 1) % interval == 0).items():
                 columns.setdefault(name, []).append(value)
         return {"learning_rate": rates.learning_rate} | {name: torch.stack(values) for name, values in columns.items()}
-
-    # -- what is chosen by timing ---------------------------------------------------------------------------------
-
-    def follow(self, choices: TimedChoices, step: int) -> None:
-        """Compute from a step on as a record says."""
-        assert self.threads is not None
-        self.threads.follow(choices.threads, step, choices.until, own=choices.own)
-        if self._chooses_precision and choices.precision in ("float32", *HALVES):
-            self._chooses_precision = False
-            self._compute_in(choices.precision)
-            if not choices.own:
-                self.decisions.append(PrecisionChosen(precision=self.precision, reason="as recorded"))
-
-    def _choose_threads(self, step: int, batch: Batch) -> None:
-        assert self.threads is not None
-        with self._undone():
-            chosen = self.threads.choose(step, lambda: self._rehearse(batch))
-        if chosen is not None:
-            self.decisions.append(chosen)
-
-    def _choose_precision(self, batch: Batch) -> None:
-        """Take the quicker precision of those that the device has, timed on a batch."""
-        self._chooses_precision = False
-        ways: tuple[str, ...] = ("float32",)
-        if has_bfloat16(self.device):
-            ways = ("float32", "bfloat16")
-        elif self.device.type == "cuda":
-            ways = ("float32", "float16")
-        seconds: dict[str, float] = {}
-        why = f"{self.device.type} has no instructions for bfloat16"
-        if len(ways) > 1:
-            with self._undone():
-                seconds = timed_in_turn(ways, self._compute_in, lambda: self._rehearse(batch))
-            why = "the quicker one"
-        self._compute_in(min(seconds, key=lambda way: seconds[way], default=ways[0]))
-        self.decisions.append(PrecisionChosen(precision=self.precision, reason=why, timings=rounded(seconds)))
-
-    def _compute_in(self, precision: str) -> None:
-        self.precision = precision
-        self._scale_losses()
-
-    def _scale_losses(self) -> None:
-        """Scale losses for float16, whose smallest numbers are larger than many a gradient; and for no other precision."""
-        if isinstance(self.step, EagerStep) and (self.precision == "float16") != (self.step.scaler is not None):
-            self.step.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "float16" else None
-
-    def scaler_state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of how losses are scaled; nothing where they are not."""
-        scaler = self.step.scaler if isinstance(self.step, EagerStep) else None
-        return {} if scaler is None else {"scaler": scaler.state_dict()}
-
-    def load_scaler_state(self, state: dict[str, Any]) -> None:
-        if "scaler" in state:
-            self._compute_in("float16")
-            assert isinstance(self.step, EagerStep)
-            assert self.step.scaler is not None
-            self.step.scaler.load_state_dict(state["scaler"])
-
-    def _rehearse(self, batch: Batch) -> None:
-        """Compute the gradients of a batch; within `_undone` that leaves everything as it was."""
-        assert isinstance(self.step, EagerStep)
-        for descent in self.step.descents:
-            self.step.gradients(descent, batch)
-        for descent in self.step.descents:  # afterwards, for one loss may put gradients into what another descends
-            for weight in descent.weights:
-                weight.grad = None
-        synchronise(self.device)
-
-    @contextmanager
-    def _undone(self) -> Iterator[None]:
-        """Compute what is to leave no trace: generators, the place in the data and running averages are put back."""
-        drawn, averages = self.drawing_state(), [(buffer, buffer.clone()) for buffer in self._buffers]
-        try:
-            yield
-        finally:
-            self.load_drawing_state(drawn)
-            for buffer, value in averages:
-                buffer.copy_(value)
 
     def drawing_state(self) -> dict[str, Any]:
         """Return, at little cost, all that a step moves before it moves weights: generators, and its place in the data.
@@ -314,48 +183,11 @@ class NeuralTask(ABC, Generic[Sections]):
         """The largest gradient let through; none lets all through."""
         return None
 
-    def _compile(self, batch: Batch, rates: Rates, steps: int) -> None:
-        """Compile the step, as the person wishes, whatever it gains; say why where that cannot be."""
-        assert isinstance(self.step, EagerStep)
-        workload = Workload(self.device, self.precision, self.operations, steps)
-        found, why = proved(self.step, Compiled(), workload, (batch,), rates)
-        if isinstance(found, CompiledStep):
-            self.step, why = found, f"as training.compile says; that took {found.seconds_to_compile:.1f} s"
-        self.choice = BackendChoice("eager" if found is None else Compiled.name, why)
-        self.decisions.append(BackendChosen(backend=self.choice.backend, reason=why))
-
-    def _consider_backends(self, batch: Batch, rates: Rates, steps: int) -> None:
-        self._trial_batches.append(batch)
-        if self._steps_here == CHOOSE_AFTER - PACED_OVER:
-            self._paced_since = time.perf_counter()
-        if self._steps_here == CHOOSE_AFTER:
-            took = (time.perf_counter() - self._paced_since) / PACED_OVER
-            assert isinstance(self.step, EagerStep)
-            workload = Workload(self.device, self.precision, self.operations, steps)
-            self.step, self.choice = choose(self.step, BACKENDS, workload, tuple(self._trial_batches), rates)
-            self._trial_batches.clear()
-            backend, why = self.choice.backend, self.choice.reason
-            self._pace(self.choice.seconds.get(backend, took))
-            self.decisions.append(BackendChosen(backend=backend, reason=why, timings=rounded(self.choice.seconds)))
-        self._steps_here += 1
-
-    def _pace(self, seconds: float) -> None:
-        """Do several steps in a row where one takes so few seconds that requests are still read often."""
-        assert self.threads is not None
-        if self.device.type == "cpu" and not self.threads.can_change:
-            self._in_a_row = max(1, min(LARGEST_BLOCK, int(BLOCK_SECONDS / max(seconds, 1e-9))))
-
     def forget_training(self) -> None:
         """Let gradients and the step go, with what its backend traced. A subclass lets its optimizer and data go."""
         self.model.zero_grad(set_to_none=True)
         self._trial_batches.clear()
         del self.step
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """Compute in the run's precision."""
-        if half := HALVES.get(self.precision):
-            return torch.autocast(self.device.type, dtype=half)
-        return nullcontext()
 
     # -- weights --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from torchtty.engine.contract.settings.models.mlp import MLPModel
 from torchtty.engine.contract.settings.models.wavenet import WaveNetModel
 from torchtty.engine.contract.settings.optimizer import SGD, AdamW, Muon, OptimizerBase
 from torchtty.engine.models.families import build_model
-from torchtty.engine.training import neural
+from torchtty.engine.training import choosing
 from torchtty.engine.training.backends import selection, traced
 from torchtty.engine.training.backends.blocks import BlockStep
 from torchtty.engine.training.backends.selection import Backend, BackendChoice, Unsuitable, Workload, choose, differs
@@ -306,7 +306,7 @@ def test_training_takes_the_same_way_whether_traced_or_not_and_through_a_resume(
     usual = loop_for("mlp", **flags)
     finish(usual)
     monkeypatch.setattr(selection, "timed", lambda _, steps, *__: {name: float(name != "traced") for name in steps})
-    monkeypatch.setattr(neural, "CHOOSE_AFTER", 4)
+    monkeypatch.setattr(choosing, "CHOOSE_AFTER", 4)
     monkeypatch.setattr(traced, "WORTH_TRACING", 10)
     broken = loop_for("mlp", **flags)
     stop_after(broken, 17)

@@ -13,7 +13,7 @@ from tests.engine.training.test_loop import continued, events, fail_at, finish, 
 from torchtty.engine.contract.client.replay import Replay, ReplayedEdit
 from torchtty.engine.contract.run.requests import Edit, Pause, drop
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.training import neural
+from torchtty.engine.training import choosing
 from torchtty.engine.training.backends import selection
 from torchtty.engine.training.backends.blocks import BlockStep, _is_dense, _Slots
 from torchtty.engine.training.backends.selection import Workload
@@ -50,8 +50,8 @@ def in_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(BlockStep, "block", counted)
-        patch.setattr(neural, "BACKENDS", (InBlocks(),))
-        patch.setattr(neural, "CHOOSE_AFTER", CHOSEN_AFTER)
+        patch.setattr(choosing, "BACKENDS", (InBlocks(),))
+        patch.setattr(choosing, "CHOOSE_AFTER", CHOSEN_AFTER)
         patch.setattr(selection, "timed", lambda _, steps, *__: {name: float(name != "blocks") for name in steps})
         yield done
 
@@ -103,8 +103,8 @@ def in_a_row(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(NeuralTask, "_train_in_a_row", counted)
-        patch.setattr(neural, "CHOOSE_AFTER", CHOSEN_AFTER)
-        patch.setattr(neural, "BLOCK_SECONDS", 1e6)
+        patch.setattr(choosing, "CHOOSE_AFTER", CHOSEN_AFTER)
+        patch.setattr(choosing, "BLOCK_SECONDS", 1e6)
         yield done
 
 

@@ -10,7 +10,7 @@ from tests.engine.training.test_loop import continued, events, finish, metrics, 
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.devices import check_precision
-from torchtty.engine.training import neural
+from torchtty.engine.training import choosing
 from torchtty.engine.training.backends.compiled import Compiled, CompiledStep
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.neural import NeuralTask
@@ -36,7 +36,7 @@ def test_float16_is_for_gpus() -> None:
 @pytest.fixture
 def float16_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU computes in float16 too, though slowly: what scales the losses is the same."""
-    monkeypatch.setattr(neural, "check_precision", lambda *_: None)
+    monkeypatch.setattr(choosing, "check_precision", lambda *_: None)
 
 
 @pytest.mark.usefixtures("float16_anywhere")

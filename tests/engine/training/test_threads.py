@@ -17,7 +17,7 @@ from torchtty.engine.contract.run.events import Event, PrecisionChosen, ThreadsC
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.timed_choices import choices_in
 from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_flags
-from torchtty.engine.training import neural, threads, trial
+from torchtty.engine.training import choosing, threads, trial
 from torchtty.engine.training.neural import NeuralTask
 from torchtty.engine.training.task import build_task
 from torchtty.engine.training.threads import ThreadChooser, candidates, wanted_threads
@@ -246,7 +246,7 @@ def weights(run: RunDirectory, step: int) -> bytes:
 def test_precision_auto_takes_what_is_quicker_and_the_record_is_followed(
     quicker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neural, "has_bfloat16", lambda _: True)
+    monkeypatch.setattr(choosing, "has_bfloat16", lambda _: True)
     timed: list[torch.dtype] = []
 
     def timings(ways: Any, use: Any, rehearse: Any) -> dict[str, float]:
@@ -256,7 +256,7 @@ def test_precision_auto_takes_what_is_quicker_and_the_record_is_followed(
             timed.append(torch.get_autocast_dtype("cpu") if way == "bfloat16" else torch.float32)
         return {way: 1.0 if way == quicker else 2.0 for way in ways}
 
-    monkeypatch.setattr(neural, "timed_in_turn", timings)
+    monkeypatch.setattr(choosing, "timed_in_turn", timings)
     configuration = with_flags(starting_tree("mlp"), {"training.device": "cpu", "training.precision": "auto"})
     task = build_task(configuration)
     assert isinstance(task, NeuralTask)
@@ -277,7 +277,7 @@ def test_precision_auto_takes_what_is_quicker_and_the_record_is_followed(
 
 
 def test_precision_auto_says_so_where_the_hardware_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neural, "has_bfloat16", lambda _: False)
+    monkeypatch.setattr(choosing, "has_bfloat16", lambda _: False)
     task = build_task(with_flags(starting_tree("mlp"), {"training.device": "cpu", "training.precision": "auto"}))
     assert isinstance(task, NeuralTask)
     task.train_step(0)
