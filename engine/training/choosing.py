@@ -17,7 +17,7 @@ from torchtty.engine.devices import check_precision, choose_device, has_bfloat16
 from torchtty.engine.training.backends.blocks import BLOCK_SECONDS, LARGEST_BLOCK, BlockStep
 from torchtty.engine.training.backends.captured import Captured
 from torchtty.engine.training.backends.compiled import Compiled, CompiledStep
-from torchtty.engine.training.backends.selection import Backend, BackendChoice, Workload, choose, proved
+from torchtty.engine.training.backends.selection import EAGER, Backend, BackendChoice, Workload, choose, proved
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
 from torchtty.engine.training.threads import ThreadChooser
@@ -49,6 +49,7 @@ class ChoosesItsSteps(ABC):
         self.choice: BackendChoice | None = None
         self.decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen] = []
         self._chooses_precision = training.precision == "auto"
+        self._recorded_backend: str | None = None  # that a record has compute the steps from some step on
         self._buffers: tuple[Tensor, ...] = ()  # of the network, such as the running averages of a batch norm
         self._steps_here = 0  # steps of this process
         self._in_a_row = 1  # steps that are done with nothing in between
@@ -81,6 +82,10 @@ class ChoosesItsSteps(ABC):
         """Compute from a step on as a record says."""
         assert self.threads is not None
         self.threads.follow(choices.threads, step, choices.until, own=choices.own)
+        if self.device.type == "cuda":  # on a CPU all backends give the same bits
+            self._recorded_backend = choices.backend
+            if choices.own and choices.backend not in (None, EAGER):
+                self._steps_here = CHOOSE_AFTER  # from the first step on: an eager one rounds otherwise
         if self._chooses_precision and choices.precision in ("float32", *HALVES):
             self._chooses_precision = False
             self._compute_in(choices.precision)
@@ -146,7 +151,8 @@ class ChoosesItsSteps(ABC):
             took = (time.perf_counter() - self._paced_since) / PACED_OVER
             assert isinstance(self.step, EagerStep)
             workload = Workload(self.device, self.precision, self.operations, steps)
-            self.step, self.choice = choose(self.step, BACKENDS, workload, tuple(self._trial_batches), rates)
+            batches = tuple(self._trial_batches)
+            self.step, self.choice = choose(self.step, BACKENDS, workload, batches, rates, self._recorded_backend)
             self._trial_batches.clear()
             backend, why = self.choice.backend, self.choice.reason
             self._pace(self.choice.seconds.get(backend, took))

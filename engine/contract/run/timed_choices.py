@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import Event, PrecisionChosen, ThreadsChosen
+from torchtty.engine.contract.run.events import BackendChosen, Event, PrecisionChosen, ThreadsChosen
 from torchtty.engine.contract.run.log import RunLog
 
 
@@ -20,6 +20,7 @@ class TimedChoices(BaseModel):
     threads: tuple[tuple[int, int], ...] = ()
     until: int = Field(0, ge=0)
     precision: str | None = None
+    backend: str | None = None  # that computed the latest steps
     own: bool = False  # whether the run has recorded them itself
 
 
@@ -29,14 +30,16 @@ def choices_in(events: Iterable[Event], until: int) -> TimedChoices:
     A choice makes void those of later steps: a kill has undone them, and the run went on otherwise.
     """
     threads: list[tuple[int, int]] = []
-    precision = None
+    precision = backend = None
     for event in events:
         match event:
             case ThreadsChosen():
                 threads = [each for each in threads if each[0] < event.since] + [(event.since, event.threads)]
             case PrecisionChosen():
                 precision = event.precision
-    return TimedChoices(threads=tuple(threads), until=until, precision=precision)
+            case BackendChosen():
+                backend = event.backend
+    return TimedChoices(threads=tuple(threads), until=until, precision=precision, backend=backend)
 
 
 def choices_of(run: RunDirectory, until: int) -> TimedChoices:

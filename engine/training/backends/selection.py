@@ -57,9 +57,17 @@ class BackendChoice:
 
 
 def choose(
-    eager: EagerStep, backends: Iterable[Backend], workload: Workload, batches: Sequence[Batch], rates: Rates
+    eager: EagerStep,
+    backends: Iterable[Backend],
+    workload: Workload,
+    batches: Sequence[Batch],
+    rates: Rates,
+    recorded: str | None = None,
 ) -> tuple[Step, BackendChoice]:
-    """Return the quickest step among the eager one and the backends that are equal to it, and why it was taken."""
+    """Return the quickest step among the eager one and the backends that are equal to it, and why it was taken.
+
+    A backend that is `recorded` is taken whatever the clock says.
+    """
     steps: dict[str, Step] = {EAGER: eager}
     reasons: list[str] = []
     for backend in backends:
@@ -73,7 +81,9 @@ def choose(
         return eager, BackendChoice(EAGER, "; ".join(reasons) or "there is no other backend")
     seconds = timed(eager, steps, workload.device, batches[0], rates)
     quickest = min(seconds, key=lambda name: seconds[name])
-    reasons.append(f"the quickest of {', '.join(steps)}")
+    if recorded in steps:
+        quickest = recorded
+    reasons.append("as recorded" if quickest == recorded else f"the quickest of {', '.join(steps)}")
     if isinstance(block := steps[quickest], BlockStep):
         block.pace(seconds[quickest])
     return steps[quickest], BackendChoice(quickest, "; ".join(reasons), seconds)
