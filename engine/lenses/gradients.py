@@ -76,7 +76,11 @@ def _weights(task: Any, run: RunDirectory, step: int, *, is_now: bool) -> tuple[
     task.model.train()
     moved = {name: weight for name, weight in task.model.named_parameters() if weight.requires_grad}
     before = {name: weight.detach().clone() for name, weight in moved.items()}
-    gradients = _stepped(task, task.descents(optimizers), step)
+    if not (descents := task.descents(optimizers)):
+        raise UserError(
+            "This lens does a training step on a copy, and this model's task does not say what one descends."
+        )
+    gradients = _stepped(task, descents, step)
     found = []
     for name, weight in moved.items():
         norm, gradient = float(before[name].norm()), gradients.get(weight)

@@ -93,9 +93,12 @@ class NeuralTask(ChoosesItsSteps, Generic[Sections]):
     def build_network(self) -> nn.Module:
         """Return the network, its first weights drawn from torch's global generator."""
 
-    @abstractmethod
-    def descents(self, optimizers: Mapping[str, Optimizers]) -> tuple[Descent, ...]:
-        """Return what a step descends, in its order: the networks that `descended` names with their losses and these optimizers."""
+    def descents(self, optimizers: Mapping[str, Optimizers]) -> tuple[Descent, ...]:  # noqa: ARG002
+        """Return what a step descends, in its order: the networks that `descended` names with their losses and these optimizers.
+
+        A task that does not say has none, and no lens does a step with it.
+        """
+        return ()
 
     def begin_anew(self) -> None:
         """Let go of what a step goes on from beside the weights, so that a loss is that of its batch alone."""
