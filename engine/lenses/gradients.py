@@ -112,8 +112,10 @@ def _stepped(task: Any, descents: tuple[Descent, ...], step: int) -> dict[Tensor
 
 def _optimizer_states(task: Any, run: RunDirectory, step: int, *, is_now: bool) -> Mapping[str, Any]:
     """Return the optimizers' states: of the training that goes on, or else of the checkpoint of a step, if it has them."""
-    if is_now and (getattr(task, "optimizer", None) is not None or getattr(task, "optimizers", None)):
-        return {name: state for name, state in task.training_state().items() if name in ("optimizer", "optimizers")}  # type: ignore[attr-defined]
+    if is_now and (one := getattr(task, "optimizer", None)) is not None:
+        return {"optimizer": one.state_dict()}
+    if is_now and (several := getattr(task, "optimizers", None)):
+        return {"optimizers": {name: optimizer.state_dict() for name, optimizer in several.items()}}
     if step not in run.checkpoints() or not is_resumable(run, step):
         return {}
     training = read_checkpoint(run, step, with_training=True).training
