@@ -181,6 +181,10 @@ def free_cached_memory() -> None:
 
 
 LACKS_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+FREE_THEN = re.compile(
+    r"total capacity of ([\d.]+ \w+) of which ([\d.]+ \w+) is free.*Of the allocated memory ([\d.]+ \w+) is allocated by PyTorch",
+    re.DOTALL,
+)
 ASKED_FOR = re.compile(r"(?:[Tt]ried to allocate|for) ([\d.]+ [KMGT]?i?B|\d+ bytes)")
 
 
@@ -199,10 +203,13 @@ def lack_of_memory(error: BaseException) -> str:
     if not on_gpu or not torch.cuda.is_initialized():
         return f"The machine's memory is full: {wanted}, {_gigabytes(psutil.virtual_memory().available)} were free."
     device = torch.device("cuda", torch.cuda.current_device())
-    free, total = torch.cuda.mem_get_info(device)
-    kept = torch.cuda.memory_reserved(device)
-    sentence = f"{device} is full: {wanted}, {_gigabytes(free)} of {_gigabytes(total)} were free."
-    holders = [f"this run holds {_gigabytes(kept)}"] if kept else []
+    if then := FREE_THEN.search(str(error)):  # when it was raised: since then some has become free
+        total, free, kept = map(_readable, then.groups())
+    else:
+        free, total = map(_gigabytes, torch.cuda.mem_get_info(device))
+        kept = _gigabytes(torch.cuda.memory_reserved(device))
+    sentence = f"{device} is full: {wanted}, {free} of {total} were free."
+    holders = [f"this run held {kept}"] if kept != "0 MB" else []
     for process in processes_on(gpu_uuid(device)):
         if process.pid != os.getpid():
             who = ", ".join(filter(None, (process.user, f"process {process.pid}")))
@@ -222,19 +229,19 @@ def _readable(size: str) -> str:
     return size if power is None else _gigabytes(int(float(number) * 2**power))
 
 
+class LackOfMemoryError(UserError):
+    """Memory ran out. Until whoever handles it is done, the error keeps alive what had been allocated: only then is it free."""
+
+
 @contextmanager
 def out_of_memory_means(advice: str) -> Iterator[None]:
-    """Turn a lack of memory into a `UserError` that says where it lacks and ends with this sentence."""
+    """Turn a lack of memory into an error that ends with this sentence and says where it lacks."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_lack_of_memory(error):
             raise
-        lacks = lack_of_memory(error)
-    else:
-        return
-    free_cached_memory()  # outside of the handler: until then the error keeps alive what had been allocated
-    raise UserError(f"{advice} {lacks}")
+        raise LackOfMemoryError(f"{advice} {lack_of_memory(error)}") from None
 
 
 def random_state_kept() -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Cancelled, Failed, Progress, Started
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.devices import free_cached_memory, lack_of_memory
+from torchtty.engine.devices import LackOfMemoryError, free_cached_memory, is_lack_of_memory, lack_of_memory
 from torchtty.engine.training.loop import Loop
 from torchtty.engine.training.parking import Parked
 from torchtty.engine.training.run_writer import RunWriter
@@ -204,7 +204,8 @@ class Dispatcher:
         stream = _Stream(self.writer, id, kind)
         began = heard = time.monotonic()
         answer: Answer | None = None
-        cancelled = False
+        cancelled = lacked_memory = False
+        failure = ""
         try:
             steps = begin()
             while True:
@@ -218,16 +219,17 @@ class Dispatcher:
         except Interrupted:
             pass
         except UserError as error:
-            stream.close(Failed(message=str(error)))
-            return
-        except (MemoryError, torch.OutOfMemoryError) as error:
+            failure, lacked_memory = str(error), isinstance(error, LackOfMemoryError)
+        except (MemoryError, RuntimeError) as error:
+            if not is_lack_of_memory(error):
+                raise
+            lacks, lacked_memory = lack_of_memory(error), True
+            failure = f"There is not enough memory for this {kind}. {lacks} Ask for less, or release a model."
+        if lacked_memory:
             free_cached_memory()
-            lacks = lack_of_memory(error)
-            stream.close(
-                Failed(message=f"There is not enough memory for this {kind}. {lacks} Ask for less, or release a model.")
-            )
-            return
-        if cancelled:
+        if failure:
+            stream.close(Failed(message=failure))
+        elif cancelled:
             stream.close(Cancelled(sample=answer.sample if answer else None))
         elif answer is not None:
             stream.close(answer.event(self.writer, id, kind, time.monotonic() - began))

@@ -267,7 +267,7 @@ print([(process.pid, process.memory >> 30) for gpu in visible_gpus() for process
                 "['cuda:1', 'cuda:2', 'cuda:0']",
                 "[(70, 90.0, 41, 71.4), (10, 0.0, 42, 71.4), (50, 5.0, 43, 71.4)]",
                 "cuda:1 0 % 10.0/80 GB 42 °C 71 W  cpu 12 %  mem 1.0/8 GB",
-                "cuda:0 0 % 10.0/80 GB 42 °C 71 W",
+                "cuda:0 0 % 10.0/80 GB 42 °C",
                 "[(1, 3)]",
             ],
         ),

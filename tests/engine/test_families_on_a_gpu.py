@@ -187,12 +187,13 @@ def test_a_paused_run_keeps_nothing_on_its_gpu_and_gets_it_back_to_the_bit(kind:
     found = steps[kind]
     assert found["held"] > 0
     assert (found["parked"], found["devices_parked"]) == (0, ["cpu"])
+    assert found["devices_refused"] == ["cpu"], "where the GPU has filled up meanwhile"
     assert found["same"]
 
 
 def test_a_gpu_that_is_full_says_what_was_asked_what_was_free_and_who_has_the_rest(steps: dict[str, Any]) -> None:
     pattern = (
-        r"cuda:0 is full: 64 MB were asked for, [\d.]+ [MG]B of [\d.]+ [MG]B were free\. Of the rest this run holds \d+ MB, "
+        r"cuda:0 is full: 64 MB were asked for, [\d.]+ [MG]B of [\d.]+ [MG]B were free\. Of the rest this run held \d+ MB, "
         rf"\S+ \(\w+, process {os.getpid()}\) 3\.0 GB\."
     )
     assert re.fullmatch(pattern, steps["full"])
@@ -214,3 +215,35 @@ def test_a_run_that_does_not_fit_says_which_setting_to_halve(
 def test_the_best_weights_lie_in_the_machines_memory_and_a_token_takes_eight_bytes(steps: dict[str, Any]) -> None:
     assert steps["mlp"]["best_on"] == "cpu"
     assert steps["mlp"]["bytes_a_token"] == 8
+
+
+def test_a_sample_that_does_not_fit_fails_alone_and_says_what_to_do(
+    gpu_forks: ForkServer, data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    monkeypatch.setenv("NOOP_GPU_BYTES", str(40 * 2**20))
+    monkeypatch.setenv("TORCHTTY_IDLE_SECONDS", "0")
+    settings = EVALUATED | {"model.n_layer": "1", "model.n_embd": "64", "model.n_head": "2", "model.block_size": "2048"}
+    settings |= {"training.batch_size": "1", "training.device": "cuda", "training.max_steps": "1000000"}
+    run = create(
+        with_flags(starting_tree("gpt"), settings | {"data.dataset": str(data("gpt")), "sampling.interval": "0"})
+    )
+    worker = gpu_forks.start(run)
+    wait_until(lambda: run.status().step > 0 or not run.status().state.is_live, 30, "training on the GPU")
+    run.send(Sample(id="large", count=64, max_tokens=2000))
+    log, events = RunLog(run), list[Any]()
+
+    def answered() -> bool:
+        events.extend(
+            event for event in log.read().events if isinstance(event, Failed | Answered) and event.id == "large"
+        )
+        return bool(events)
+
+    wait_until(answered, 30, "the answer")
+    [failed] = events
+    assert "not enough memory for 64 samples at once: take a smaller count (--count)" in failed.message
+    assert "cuda:0 is full: " in failed.message
+    at = run.status().step
+    wait_until(lambda: run.status().step > at, 20, "more steps")
+    run.send(Stop())
+    assert worker.wait()
+    ended(run, RunState.STOPPED, None, "cuda:0", FIRST)

@@ -66,6 +66,12 @@ def steps(kind: str, flags: dict[str, str]) -> dict[str, Any]:
     parked = Parked(task)
     found |= {"held": held, "parked": torch.cuda.memory_allocated(), "opened": opened()}
     found["devices_parked"] = sorted({str(tensor.device) for tensor, _, _ in bits})
+    os.environ["NOOP_GPU_BYTES"] = "1000"
+    try:
+        parked.bring_back()
+    except torch.OutOfMemoryError:
+        found["devices_refused"] = sorted({str(tensor.device) for tensor, _, _ in bits})
+    del os.environ["NOOP_GPU_BYTES"]
     parked.bring_back()
     found["same"] = all(_bits(tensor) == was and tensor.device == device for tensor, was, device in bits)
     task.train_step(BEFORE + COUNTED)
@@ -105,6 +111,6 @@ open_device(torch.device("cuda:1"))
 for kind, flags in families.items():
     found[kind] = steps(kind, flags)
 open_device(torch.device("cuda:0"))
-kept = torch.zeros(1, device="cuda:0")
+kept = torch.zeros(2**20, device="cuda:0")
 found["full"] = full(torch.device("cuda:0"))
 print(json.dumps(found), flush=True)

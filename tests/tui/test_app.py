@@ -9,8 +9,11 @@ import pytest
 from on_screen import until
 from textual.widgets import Static
 
+from torchtty.engine.contract.gpus import Load
 from torchtty.engine.contract.run.requests import Stop, collect
+from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.app import TorchttyApp
+from torchtty.tui.run.view import RunView
 from torchtty.tui.shell.gauges import GIB, Reading
 from torchtty.tui.shell.help import KeysHelp
 from torchtty.tui.shell.key_bar import KeyBar
@@ -145,6 +148,22 @@ async def test_a_reading_of_the_machine_that_comes_while_the_app_closes_is_dropp
     assert not app.screen_stack
     app.on_torchtty_app_gauged(TorchttyApp.Gauged(Reading(cpu=12.0, memory_used=0, memory_total=GIB)))
     assert app.return_code == 0
+
+
+async def test_the_gauge_follows_the_gpu_of_the_run_on_the_screen(torchtty: Any, write_run: Any) -> None:
+    uuid = "GPU-02000000-0000-0000-0000-000000000000"
+    written = write_run()
+    written.status(RunState.RUNNING, device="cuda:1", gpu=uuid)
+    reading = Reading(12.0, 0, GIB, "cuda:0", Load(80 * GIB, 77 * GIB, 41.0, 62, 213.7))
+    async with torchtty((120, 36)) as (app, pilot):
+        await until(pilot, lambda: any(view.snapshot is not None for view in app.screen.query(RunView)))
+        app.post_message(TorchttyApp.Gauged(reading))
+        await until(pilot, lambda: app._gauges.watched == ("cuda:1", uuid))
+        assert "cuda:0 41 % 3.0/80 GB 62 °C 214 W  cpu 12 %" in str(app.screen.query_one("#gauges", Static).content)
+        written.status(RunState.FINISHED, device="cuda:1", gpu=uuid)
+        await until(pilot, lambda: not app.screen.query_one(RunView).snapshot.is_live)
+        app.post_message(TorchttyApp.Gauged(reading))
+        await until(pilot, lambda: app._gauges.watched is None)
 
 
 async def test_leaving_without_a_run_asks_nothing(torchtty: Any) -> None:

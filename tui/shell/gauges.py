@@ -38,7 +38,7 @@ class Reading:
                 "" if gpu.use is None else f"{gpu.use:.0f} %",
                 _of(gpu.memory_used, gpu.memory_total),
                 "" if gpu.temperature is None else f"{gpu.temperature} °C",
-                "" if gpu.watts is None else f"{gpu.watts:.0f} W",
+                "" if short or gpu.watts is None else f"{gpu.watts:.0f} W",
             ]
             parts.append(" ".join(filter(None, figures)))
         if self.gpu is None or not short:

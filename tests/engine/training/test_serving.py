@@ -116,3 +116,21 @@ def test_whoever_asks_while_a_model_is_given_up_is_answered_all_the_same(loop_fo
     assert True in seen
     assert ended(loop, "late") == ["answered"]
     assert not loop.run.written_status().serving
+
+
+def test_a_model_nobody_uses_leaves_a_device_that_another_run_wants(
+    loop_for: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = loop_for("mlp", training__max_steps=3)
+    loop.train()
+    assert isinstance(loop.requests, Dispatcher)
+    monkeypatch.setattr("torchtty.engine.worker.serving.LINGER", 0.0)
+    wanted, looks = [False, False, True], list[bool]()
+
+    def is_wanted() -> bool:
+        looks.append(wanted[len(looks)])
+        return looks[-1]
+
+    served = Serving(loop.writer, loop.requests, lambda: False, is_wanted, can_give_way=loop.forget_training())
+    served.serve(60.0, was_loaded=False)
+    assert looks == wanted

@@ -117,6 +117,20 @@ async def test_a_new_run_appears_and_the_cursor_stays_with_its_run(three_runs, w
         assert app.table.current.key == "bad-mlp"
 
 
+async def test_f_lets_a_queued_run_go_first_where_another_is_before_it(write_run):
+    first, last = write_run("first"), write_run("last")
+    first.status(RunState.QUEUED, waiting_for="gpt of marco", place=1)
+    last.status(RunState.QUEUED, waiting_for="gpt of marco", place=2)
+    app = Host()
+    async with app.run_test(size=(160, 36)) as pilot:
+        await until(pilot, shows(app, "last"))
+        for run, sent in ((first, []), (last, ["advance"])):
+            app.table.move_cursor(row=list(app.table.shown).index(run.run.name))
+            await pilot.press("f")
+            await pilot.pause()
+            assert [request.type for request in collect(run.run.inbox)] == sent
+
+
 async def test_broken_directories_are_listed_with_what_is_wrong(three_runs):
     three_runs[1].run.config_path.write_text("kind = [bold]")
     three_runs[0].run.status_path.write_text("{")
