@@ -133,7 +133,11 @@ class ThreadChooser:
             why = "fixed by TORCHTTY_THREADS" if self._fixed else "a step is too small to share, or there is one core"
             return ThreadsChosen(threads=self.count, since=step, reason=why)
         began = time.monotonic()
-        seconds = timed_in_turn(self._around(), torch.set_num_threads, rehearse)
+        seconds: dict[int, float] = {}
+        if known and before in self._candidates:
+            seconds = timed_in_turn(self._around(), torch.set_num_threads, rehearse, in_force=before)
+        if not seconds or min(seconds.values()) < QUICKER * seconds[before]:  # at first, and to make sure
+            seconds = timed_in_turn(self._around(), torch.set_num_threads, rehearse)
         quickest = min(seconds, key=lambda count: seconds[count])
         if not known or before not in seconds or seconds[quickest] < QUICKER * seconds[before]:
             self._use(quickest)
