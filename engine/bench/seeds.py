@@ -68,8 +68,7 @@ class _Alternating:
     def _alone(self) -> float:
         began, first = time.perf_counter(), self.loop.step
         while (passed := time.perf_counter() - began) < self.seconds:
-            self._course.send(self._done)
-            self._done = Done(1, self.loop.task.train_step(self.loop.step))
+            self._done = self.loop.do(self._course.send(self._done))
         return (self.loop.step - first) / passed
 
 

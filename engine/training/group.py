@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,14 +16,13 @@ from torchtty.engine.training.backends.selection import BackendChoice, Unsuitabl
 from torchtty.engine.training.loop import Done, Loop
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.neural import NeuralTask
-from torchtty.engine.training.threads import CORES, wanted_threads
+from torchtty.engine.training.threads import CORES, ThreadChooser, wanted_threads
 from torchtty.engine.training.trial import rounded
 
 BATCHED, IN_TURN = "batched", "one by one"
 LOOK_INTERVAL = 0.02  # seconds of steps after which the members' requests are looked at
-WORTH_A_THREAD = 15e-6
-"""Seconds of a kernel from which on half of the members are trained by another thread: kernels run side by side, what calls them
-does not."""
+STACKED = 4
+"""How many times the operations of a step count where threads are wondered about: kernels that compute for many share better."""
 
 
 @dataclass
@@ -36,8 +34,7 @@ class _Member:
     generator: torch.Generator
     course: Generator[int, Done, Any] | None = None
     room: int = 0  # steps that may be done before its loop wants to go on
-    part: int = 0  # which `Lockstep` does its steps, and its number in there
-    number: int = 0
+    number: int = 0  # among the members that are stepped at once
 
     @property
     def trains(self) -> bool:
@@ -64,11 +61,11 @@ class GroupTraining:
 
     def __init__(self) -> None:
         self._members: list[_Member] = []
-        self._parts: list[Lockstep] = []  # none: each member does its own steps
+        self._together: Lockstep | None = None  # none: each member does its own steps
+        self._threads: ThreadChooser | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._pace = 1  # steps that fit into `LOOK_INTERVAL`
         self.choice: BackendChoice | None = None
-        self._seconds: dict[str, float] = {}  # a step's time of all members, by the way in which it is done
 
     def add(self, loop: Loop) -> None:
         """Take in a run whose task has just been built: what torch's generator is by then belongs to it alone."""
@@ -94,7 +91,7 @@ class GroupTraining:
             with self.aside():
                 self._choose()
         try:
-            with ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="members") as self._pool:
+            with ThreadPoolExecutor(thread_name_prefix="members") as self._pool:
                 while training := [member for member in self._members if member.trains]:
                     between()
                     count = min(self._pace, *(member.room for member in training))
@@ -142,21 +139,19 @@ class GroupTraining:
         self._pace = max(1, min(2 * self._pace, int(fitting)))
 
     def _steps(self, training: Sequence[_Member], count: int) -> list[dict[str, Tensor | float]]:
-        if not self._parts:
+        if self._together is None:
             return self._in_turn(training, count)
+        assert self._threads is not None
         first = training[0].loop.step
-        wanted = {member.part for member in training}
+        if self._threads.is_due(first):
+            self._threads.choose(first, self._together.rehearse)
         logged = any((first + count) % member.task.configuration.training.log_interval == 0 for member in training)
-
-        def part(number: int) -> list[dict[str, Tensor | float]]:
-            with torch.no_grad():
-                return self._parts[number].steps(first, count, logged=logged)
-
-        assert self._pool is not None
-        here, *others = sorted(wanted)
-        started = {number: self._pool.submit(part, number) for number in others}
-        results = {here: part(here)} | {number: future.result() for number, future in started.items()}
-        return [results[member.part][member.number] for member in training]
+        began = time.perf_counter()
+        with torch.no_grad():
+            found = self._together.steps(first, count, logged=logged)
+        if self._threads.can_change:
+            self._threads.took((time.perf_counter() - began) / count)
+        return [found[member.number] for member in training]
 
     def _in_turn(self, training: Sequence[_Member], count: int) -> list[dict[str, Tensor | float]]:
         """Let each member do its own steps: exactly those of a run by itself."""
@@ -179,10 +174,10 @@ class GroupTraining:
             for member in training
             if (thorough := member.loop.evaluation_at(member.loop.step + count)) is not None
         ]
-        if not self._parts or len(due) < 2:
+        if self._together is None or len(due) < 2 or torch.get_num_threads() > 1:
             return {}
         assert self._pool is not None
-        share = -(-len(due) // threads())
+        share = -(-len(due) // (wanted_threads() or CORES))
         shares = [due[first : first + share] for first in range(0, len(due), share)]
         started = [self._pool.submit(_losses_of, one) for one in shares[1:]]
         losses = _losses_of(shares[0])
@@ -193,54 +188,37 @@ class GroupTraining:
     # -- the choice -------------------------------------------------------------------------------------------------
 
     def _choose(self) -> None:
-        """Build and prove the batched steps, and take them if they are quicker than the members' own."""
+        """Build and prove the batched step, and take it if it is quicker than the members' own."""
         members = [member for member in self._members if member.trains]
+        seconds: dict[str, float] = {}
         try:
             check([member.task for member in members])
             if len(members) == 1:
                 raise Unsuitable("there is one member only")
-            parts = self._build(members)
+            for number, member in enumerate(members):
+                member.number = number
+            torch.set_num_threads(1)
+            together = Lockstep([Trainee(member.task, member.generator) for member in members])
+            seconds |= {BATCHED: together.trial.batched, IN_TURN: together.trial.own}
+            if not quicker(together.trial.batched, together.trial.own):
+                raise Unsuitable(f"{len(members)} members at once are slower")
         except Unsuitable as error:
-            self._take([], BackendChoice(IN_TURN, f"{BATCHED}: {error}", self._seconds))
+            self.choice = BackendChoice(IN_TURN, f"{BATCHED}: {error}", seconds)
+            return
         except Exception as error:
             # What torch raises for what it cannot do for many at once, of whatever type. A fault of the model itself comes again
             # in the members' own steps that follow, and is reported there.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._take([], BackendChoice(IN_TURN, f"{BATCHED}: {reason}"))
-        else:
-            how = f"{len(members)} members at once" + (f" in {len(parts)} threads" if len(parts) > 1 else "")
-            self._take(parts, BackendChoice(BATCHED, how, self._seconds))
-
-    def _build(self, members: Sequence[_Member]) -> list[Lockstep]:
-        """Return the parts of the group, each of which is trained by a thread; raise `Unsuitable` where they are slower."""
-        began = time.perf_counter()
-        torch.set_num_threads(1)
-        whole = self._part(members, 0)
-        took, trial = time.perf_counter() - began, whole.trial
-        count = min(threads(), len(members))
-        steps = max(member.loop.max_steps - member.loop.step for member in members)
-        gain = trial.batched * (1 - 1 / count) * steps
-        split = count > 1 and whole.seconds_a_kernel >= WORTH_A_THREAD and gain > 2 * took
-        self._seconds = {BATCHED: trial.batched / (count if split else 1), IN_TURN: trial.own}
-        if not quicker(self._seconds[BATCHED], trial.own):
-            raise Unsuitable(f"{len(members)} members at once are slower")
-        if not split:
-            return [whole]
-        edges = [part * len(members) // count for part in range(count + 1)]
-        return [self._part(members[first:last], part) for part, (first, last) in enumerate(pairwise(edges))]
-
-    def _part(self, members: Sequence[_Member], part: int) -> Lockstep:
-        for number, member in enumerate(members):
-            member.part, member.number = part, number
-        return Lockstep([Trainee(member.task, member.generator) for member in members])
-
-    def _take(self, parts: list[Lockstep], choice: BackendChoice) -> None:
-        self._parts, self.choice = parts, choice
-        if parts:
-            chosen = BackendChosen(backend=choice.backend, reason=choice.reason, timings=rounded(choice.seconds))
-            for member in self._members:
-                member.task.choice = choice
-                member.task.decisions.append(chosen)
+            self.choice = BackendChoice(IN_TURN, f"{BATCHED}: {reason}")
+            return
+        self._together = together
+        operations = sum(member.task.operations for member in members)
+        self._threads = ThreadChooser(operations * STACKED, members[0].task.device)
+        self.choice = BackendChoice(BATCHED, f"{len(members)} members at once", seconds)
+        chosen = BackendChosen(backend=BATCHED, reason=self.choice.reason, timings=rounded(seconds))
+        for member in members:
+            member.task.choice = self.choice
+            member.task.decisions.append(chosen)
 
 
 def _losses_of(due: Sequence[tuple[_Member, bool]]) -> dict[Loop, dict[str, float]]:
@@ -250,11 +228,6 @@ def _losses_of(due: Sequence[tuple[_Member, bool]]) -> dict[Loop, dict[str, floa
 def quicker(batched: float, own: float) -> bool:
     """Whether the batched step is worth taking, by the seconds that it and the members' own steps have taken."""
     return batched <= own
-
-
-def threads() -> int:
-    """Return how many threads a group may use: all cores, unless `TORCHTTY_THREADS` says otherwise."""
-    return wanted_threads() or CORES
 
 
 def _joined(steps: Sequence[dict[str, Tensor | float]]) -> dict[str, Tensor | float]:

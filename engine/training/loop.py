@@ -126,9 +126,9 @@ class Loop:
             except StopIteration as end:
                 state: RunState = end.value
                 return state
-            done = self._do(count)
+            done = self.do(count)
 
-    def _do(self, most: int) -> Done:
+    def do(self, most: int) -> Done:
         """Do a step, or where the task does several at once, as many of those as there may be."""
         if self._blocks is not None and (count := min(most, self._blocks.steps_at_once)) > 1:
             return Done(count, self._blocks.train_steps(self.step, count))

@@ -58,9 +58,10 @@ class Stack:
         first = members[0]
         self.weights = {name: _stacked([member.weights[name] for member in members]) for name in first.weights}
         self.buffers = {name: _stacked([member.buffers[name] for member in members]) for name in first.buffers}
+        own = self.weights | self.buffers
         for number, member in enumerate(members):
             for name, tensor in (member.weights | member.buffers).items():
-                tensor.data = (self.weights | self.buffers)[name][number]
+                tensor.data = own[name][number]
 
 
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:
@@ -97,11 +98,6 @@ class BatchedGradients:
                 member.generator.set_state(before)
             for buffer, kept in zip(stack.buffers.values(), buffers, strict=True):
                 buffer.copy_(kept)
-
-    @property
-    def kernels(self) -> int:
-        """How many calls a step is, about."""
-        return len(self._call.__self__.graph.nodes)  # type: ignore[attr-defined]
 
     def __call__(self, batch: Batch, state: State) -> Results:
         found = self._call(*batch, *state, *self._values)

@@ -167,11 +167,15 @@ def _changed_by(node: fx.Node) -> list[fx.Node]:
     return [one for one, writes in zip(node.args, written, strict=False) if writes and isinstance(one, fx.Node)]
 
 
+def _is_python(node: fx.Node) -> bool:
+    """Whether a node calls a function of Python, and no kernel."""
+    is_kernel = node.target is operator.getitem or hasattr(node.target, "overloadpacket")
+    return node.op == "call_function" and not is_kernel
+
+
 def _draws(node: fx.Node) -> bool:
-    if node.op != "call_function" or node.target is operator.getitem:
-        return False
-    tags = getattr(node.target, "tags", None)
-    return tags is None or torch.Tag.nondeterministic_seeded in tags
+    tags = getattr(node.target, "tags", ())
+    return _is_python(node) or (node.op == "call_function" and torch.Tag.nondeterministic_seeded in tags)
 
 
 def _has_effects(node: fx.Node) -> bool:

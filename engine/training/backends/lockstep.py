@@ -92,9 +92,16 @@ class Lockstep:
         self._groups: list[_AlikeRates] = []
         self._known: list[Any] = []  # the configurations that the groups were made for
 
-    @property
-    def seconds_a_kernel(self) -> float:
-        return self.trial.batched / self._gradients.kernels
+    def rehearse(self) -> None:
+        """Compute the gradients of the first batch; everything is as it was afterwards."""
+        states = [member.generator.get_state() for member in self._members]
+        buffers = [buffer.clone() for buffer in self._stack.buffers.values()]
+        with torch.no_grad():
+            self._gradients(self.batch, self._carried())
+            for buffer, kept in zip(self._stack.buffers.values(), buffers, strict=True):
+                buffer.copy_(kept)
+        for member, before in zip(self._members, states, strict=True):
+            member.generator.set_state(before)
 
     def steps(self, first: int, count: int, *, logged: bool) -> list[dict[str, Tensor | float]]:
         """Do `count` steps from number `first` on; return each member's metrics, (count,) or that of the last step.
