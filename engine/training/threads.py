@@ -22,7 +22,7 @@ FIRST_PAUSE, LAST_PAUSE = (
     1.0,
     60.0,
 )  # seconds until the next trial: doubled while nothing changes, as a first one may mislead
-FIRST_SHARE, LAST_SHARE = 1 / 15, 1 / 60  # of the time that trials may take
+FIRST_SHARE, LAST_SHARE = 1 / 30, 1 / 100  # of the time that trials may take
 STEPS_TO_JUDGE = 8  # over which a step's duration is averaged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,7 +93,7 @@ class _Smoothed:
 
 
 class Series:
-    """A named curve with a title and a colour, appended to by one thread and read by at most one other.
+    """A named curve with a title and a colour, appended to by one thread and read by others: one builds the chart, one the legend.
 
     `colour` is a colour in Rich's notation; None takes the next of the chart's palette. Values that are not finite are
     gaps.
@@ -106,6 +107,7 @@ class Series:
         """Whether the chart's smoothing applies: a validation loss has few points and no noise worth smoothing."""
         self._data = _Data()
         self._smoothed: _Smoothed | None = None
+        self._smoothing = threading.Lock()  # held while the smoothed curve grows
         self._min_max_cache: dict[tuple[str, float], dict[tuple[int, int], tuple[int, int] | None]] = {}
 
     def __len__(self) -> int:
@@ -157,14 +159,15 @@ class Series:
     def bounds(self, coordinate: str = STEP) -> tuple[float, float] | None:
         """Return the first and the last x, or None without points."""
         data = self._data
-        xs = data.x.get(coordinate)
-        return (xs[0], xs[data.length - 1]) if xs and data.length else None
+        xs, length = data.x.get(coordinate), data.length
+        return (xs[0], xs[length - 1]) if xs and length else None
 
     def latest(self, time_constant: float = 0.0) -> float:
         """Return the last finite value (smoothed with a time constant above zero), or NaN without one."""
         data = self._data
-        values = self._curve(data, data.length, time_constant).values
-        return next((values[i] for i in range(data.length - 1, -1, -1) if values[i] == values[i]), nan)
+        length = data.length  # read once: another thread raises it
+        values = self._curve(data, length, time_constant).values
+        return next((values[i] for i in range(length - 1, -1, -1) if values[i] == values[i]), nan)
 
     def nearest(self, x: float, coordinate: str = STEP) -> int | None:
         """Return the index of the point nearest to x, the earlier one of two as near, or None without points."""
@@ -188,11 +191,12 @@ class Series:
     def _curve(self, data: _Data, length: int, time_constant: float) -> MinMaxPyramid:
         if not (self.smooth and time_constant > 0):
             return data.y
-        smoothed = self._smoothed
-        if smoothed is None or smoothed.data is not data or smoothed.filter.time_constant != time_constant:
-            smoothed = self._smoothed = _Smoothed(data, time_constant)
-            self._min_max_cache.clear()
-        return smoothed.catch_up(length)
+        with self._smoothing:
+            smoothed = self._smoothed
+            if smoothed is None or smoothed.data is not data or smoothed.filter.time_constant != time_constant:
+                smoothed = self._smoothed = _Smoothed(data, time_constant)
+                self._min_max_cache.clear()
+            return smoothed.catch_up(length)
 
     def decimate(self, edges: Sequence[float], coordinate: str = STEP, time_constant: float = 0.0) -> list[Point]:
         """Return at most two points a column, its minimum and maximum in the order they occurred.

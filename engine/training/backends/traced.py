@@ -15,8 +15,8 @@ from torch.func import functional_call
 from torchtty.engine.training.backends.selection import Unsuitable, Workload
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Loss, Metrics, Rates
 
-SMALL = 1e8  # floating-point operations a step above which the kernels take nearly all of the time
-WORTH_TRACING = 5000  # steps to go from which on a trace pays: it takes as long as a thousand or two
+SMALL = 1e10  # floating-point operations a step above which the kernels take nearly all of the time
+WORTH_TRACING = 2000  # steps to go from which on a trace pays: it takes as long as a thousand or two
 
 
 class Traced:
@@ -33,17 +33,22 @@ class Traced:
             raise Unsuitable("too few steps are left for a trace to pay")
         if len(eager.descents) != 1 or not eager.descents[0].pure:
             raise Unsuitable("a step needs more than one batch and one loss")
-        if any(True for _ in eager.descents[0].network.buffers()):
-            raise Unsuitable("the model keeps running averages")
 
     def build(self, eager: EagerStep, batch: Batch, rates: Rates) -> "TracedStep":  # noqa: ARG002 - they may change
         [descent] = eager.descents
-        drawn = torch.get_rng_state()
+        drawn, averages = torch.get_rng_state(), _changes(descent)
         eager.gradients(descent, batch)
         descent.optimizer.zero_grad()
         if not torch.equal(torch.get_rng_state(), drawn):
             raise Unsuitable("the model draws random numbers")
+        if _changes(descent) != averages:
+            raise Unsuitable("the model keeps running averages")
         return TracedStep(descent, batch)
+
+
+def _changes(descent: Descent) -> int:
+    """Return how often what the network keeps beside its weights has been changed."""
+    return sum(buffer._version for buffer in descent.network.buffers())
 
 
 class TracedStep(EagerStep):

@@ -114,13 +114,13 @@ def test_trials_come_seldomer_while_nothing_changes_and_take_a_small_share_of_th
     for cost, changed in ((0.01, False), (0.01, False), (0.01, False), (0.01, True), (0.2, False)):
         chooser._plan_next(cost, changed=changed)
         pauses.append(chooser._pause)
-    assert pauses == pytest.approx([1, 2, 4, 1, 3]), (
-        "doubled, begun anew after a change, and at least fifteen times the cost"
+    assert pauses == pytest.approx([1, 2, 4, 1, 6]), (
+        "doubled, begun anew after a change, and at least thirty times the cost"
     )
-    for cost, longest in ((0.1, 60), (6.0, 360)):
+    for cost, longest in ((0.1, 60), (6.0, 600)):
         for _ in range(10):
             chooser._plan_next(cost, changed=False)
-        assert chooser._pause == pytest.approx(longest), "a minute, or a sixtieth of the time"
+        assert chooser._pause == pytest.approx(longest), "a minute, or a hundredth of the time"
 
 
 def test_torchtty_threads_fixes_the_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,8 @@
 """Thinning keeps what can be seen, smoothing never changes what was drawn."""
 
+import math
+import sys
+import threading
 from bisect import bisect_right
 from math import exp, inf, isnan, nan
 
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from torchtty.tui.charts.axes import Axis
 from torchtty.tui.charts.decimation import MinMaxPyramid
-from torchtty.tui.charts.series import Series, Smoothing
+from torchtty.tui.charts.series import STEP, Series, Smoothing
 
 FINITE = st.floats(-1e6, 1e6)
 VALUES = st.lists(FINITE | st.sampled_from([nan, inf, -inf]), min_size=1, max_size=400)
@@ -146,3 +149,39 @@ def test_the_nearest_point_is_found_and_clear_forgets_all():
     assert len(series) == 0
     assert series.nearest(3) is None
     assert series.bounds() is None
+
+
+def test_two_threads_may_read_a_smoothed_curve_while_a_third_appends() -> None:
+    count, time_constant = 20_000, 30.0
+    series, alone = Series("loss"), Series("loss")
+    failures: list[Exception] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        try:
+            while not ended.is_set():
+                series.latest(time_constant)
+                series.decimate([0.0, count / 2, float(count)], STEP, time_constant)
+        except Exception as error:
+            failures.append(error)
+
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        for first in range(0, count, 100):
+            steps = range(first, first + 100)
+            values = [math.sin(step) for step in steps]
+            series.extend(steps, values)
+            alone.extend(steps, values)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(switching)
+    assert not failures, failures
+    assert series.latest(time_constant) == alone.latest(time_constant)
+    for at in (0, count // 2):
+        assert series.value(at, time_constant) == alone.value(at, time_constant)
