@@ -10,7 +10,8 @@ from torchtty.engine.contract.diagnosis.case import RATE, Case
 from torchtty.engine.contract.diagnosis.finding import Change, Evidence, Finding
 from torchtty.engine.contract.settings.fields import show
 
-NO_MEMORY = (" asked for", "not enough memory", "out of memory", "allocate memory")  # ours, now and before, and torch's words
+NO_MEMORY = (" asked for", "not enough memory", "out of memory", "allocate memory")
+"""Ours, those of earlier versions, and torch's words."""
 RISEN = 0.4  # of what was learnt that is lost again: a recipe's own spikes stay below a tenth of it
 LEARNT = 0.05  # of the first loss: what fell less has not learnt anything that could be lost
 SURE_AND_WRONG = 1.5  # times chance: scaled first weights begin within a few percent of it
