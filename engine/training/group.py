@@ -205,8 +205,8 @@ class GroupTraining:
         except Unsuitable as error:
             self.choice = BackendChoice(IN_TURN, f"{BATCHED}: {error}", seconds)
             return
-        except Exception as error:
-            # What torch raises for what it cannot do for many at once, of whatever type. A fault of the model itself comes again
+        except Exception as error:  # of whatever type
+            # What torch raises for what it cannot do for many at once. A fault of the model itself comes again
             # in the members' own steps that follow, and is reported there.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self.choice = BackendChoice(IN_TURN, f"{BATCHED}: {reason}")

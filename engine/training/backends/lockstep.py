@@ -80,7 +80,7 @@ class Lockstep:
             self.trial = tried(self._members, self._gradients, self.batch, state)
             if self.trial.difference:
                 raise Unsuitable(f"it differs in {self.trial.difference}")
-        except BaseException:
+        except BaseException:  # an interrupt too: the tasks go on with their own weights
             for tensor, before in own:
                 tensor.data = before
             raise
