@@ -113,7 +113,7 @@ def _t_sne(table: Tensor, seed: int) -> Tensor:
         raise UserError(
             "t-SNE needs scikit-learn: 'pip install scikit-learn'. Principal components (pca) need nothing."
         )
-    from sklearn.manifold import TSNE  # type: ignore[import-not-found, unused-ignore]
+    from sklearn.manifold import TSNE  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     perplexity = min(30.0, max(2.0, (len(table) - 1) / 3))
     found = TSNE(2, perplexity=perplexity, random_state=seed, init="pca").fit_transform(table.float().numpy())
