@@ -23,8 +23,8 @@ class AutoencoderModel(ModelSection):
     """Presses pictures through a few numbers and draws them again (Hinton & Salakhutdinov, 2006)."""
 
     kind: Literal["autoencoder"] = "autoencoder"
-    n_code: int = setting(8, "Numbers that a picture is pressed into.", ge=1, le=64)
-    n_hidden: int = setting(32, "Units of the layers around the code.", ge=1, le=1024)
+    n_code: int = setting(8, "Numbers that a picture is pressed into.", ge=1, le=64, essential=True)
+    n_hidden: int = setting(32, "Units of the layers around the code.", ge=1, le=1024, essential=True)
 
 
 class PictureData(Section):
@@ -37,7 +37,7 @@ class PictureData(Section):
 class AutoencoderTraining(EvaluatedTraining):
     """How an autoencoder is trained."""
 
-    max_steps: int = setting(200, "Steps until training ends.", ge=1, live=True)
+    max_steps: int = setting(200, "Steps until training ends.", ge=1, live=True, essential=True)
     eval_interval: int = setting(20, "Steps between evaluations.", ge=1, live=True)
     log_interval: int = setting(5, "Steps a point of the curve is averaged over.", ge=1)
 

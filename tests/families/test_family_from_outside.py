@@ -128,7 +128,7 @@ class TestTheCommandLine:
 
 def test_the_app_trains_it(outside: Outside) -> None:
     seen = outside.drive_app("autoencoder")
-    for text in ("Autoencoder", "n_code", "n_val", "n_hidden", "digits"):
+    for text in ("Autoencoder", "n_code", "n_hidden", "max_steps", "▸ data", "digits"):
         assert text in seen["form"]
     for text in ("squared error", "signal to noise", "PSNR", "step 200", "real"):
         assert text in seen["run"]

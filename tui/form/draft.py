@@ -16,7 +16,7 @@ from torchtty.engine.contract.settings.configuration import (
     variant,
 )
 from torchtty.engine.contract.settings.family import Configuration, Tree
-from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.engine.contract.settings.fields import FieldSpec, in_form_order, show
 from torchtty.engine.contract.settings.recipes import Recipe
 
 
@@ -73,16 +73,19 @@ class Draft:
         return str(self.base["model"]["kind"])
 
     def specs(self) -> list[FieldSpec]:
-        """List the settings of the chosen kinds; each section's choice of kind comes first."""
+        """List the settings of the chosen kinds in the order of the form; each section's choice of kind comes first."""
         found: list[FieldSpec] = []
         settings = specs(self.family, self.tree)
         for section in self.tree:
             names = kinds(self.family, section) if section != "model" else ()
             if len(names) > 1:
                 about = f"Which {section} is used; each kind brings its own settings."
-                found.append(FieldSpec(f"{section}.kind", str, names[0], about, choices=names))
+                chosen = variant(self.family, section, self.tree[section]["kind"])
+                folds, heading = chosen.folds, chosen.heading or section
+                spec = FieldSpec(f"{section}.kind", str, names[0], about, names, folds=folds, heading=heading)
+                found.append(spec)
             found.extend(spec for spec in settings if spec.section == section)
-        return found
+        return in_form_order(found)
 
     def help(self, spec: FieldSpec) -> str:
         """Explain a setting in a sentence; for a kind, explain the chosen one."""

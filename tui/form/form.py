@@ -13,7 +13,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
@@ -22,16 +21,15 @@ from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, HelpLine, Picker, Pickers
 from torchtty.tui.form.row import FieldRow
+from torchtty.tui.form.section import FormSection, Heading
 
+ESSENTIALS = ""
 NEXT, PREVIOUS = "To the next section", "To the previous section"
 
 
-class FormSection(Vertical):
-    """The rows of one section under its name."""
-
-    def __init__(self, name: str, rows: Iterable[FieldRow]) -> None:
-        self.heading = Static(name, classes="section-name")
-        super().__init__(self.heading, *rows)
+def _section_of(spec: FieldSpec) -> str:
+    """Name the section of the form that a setting stands in: all essential ones share the first."""
+    return ESSENTIALS if spec.essential else spec.section
 
 
 class Form(Vertical):
@@ -65,7 +63,7 @@ class Form(Vertical):
         self.live: Draft | None = None
         self.rows: dict[FieldSpec, FieldRow] = {}
         self._sections: dict[str, FormSection] = {}
-        for name, specs in groupby(self._wanted(), lambda spec: spec.section):
+        for name, specs in groupby(self._wanted(), _section_of):
             self._make_section(name, specs)
 
     def compose(self) -> ComposeResult:
@@ -93,14 +91,15 @@ class Form(Vertical):
         self.recipes = recipes
         self.pickers.offer(recipes)
 
-    def visible_rows(self) -> list[FieldRow]:
+    def listed_rows(self) -> list[FieldRow]:
+        """Return the rows of the draft on the screen in their order, those of a folded section too."""
         return [self.rows[spec] for spec in self._wanted()]
 
     def row(self, path: str) -> FieldRow:
-        """Return the visible row of a setting."""
+        """Return the row of a setting."""
         if path == "data.dataset":
             return self.pickers.file_row
-        return next(row for row in self.visible_rows() if row.path == path)
+        return next(row for row in self.listed_rows() if row.path == path)
 
     def show_live(self, title: str, draft: Draft) -> None:
         """Show the settings of a running run that can change while it trains."""
@@ -148,8 +147,9 @@ class Form(Vertical):
     def mark(self) -> dict[str, str]:
         """Mark every row that is modified or has a problem. Returns the problems."""
         draft, problems = self.shown, self.shown.problems()
-        for row in self.visible_rows():
+        for row in self.listed_rows():
             row.mark(modified=draft.is_modified(row.path), problem=problems.get(row.path, ""))
+        self._sum_up()
         if self.live is None:
             self.pickers.mark(problems.get("data.dataset", ""))
         return problems
@@ -195,6 +195,13 @@ class Form(Vertical):
         else:
             self._explain(event.row.spec)
 
+    def on_heading_focused(self, event: Heading.Focused) -> None:
+        event.stop()
+        name = next(name for name, section in self._sections.items() if section is event.section)
+        within = [row.spec for row in self.listed_rows() if _section_of(row.spec) == name]
+        self.query_one(HelpLine).remove_class("-whole")
+        self.query_one(HelpLine).explain_section(event.section.title, [spec.name for spec in within])
+
     def on_picker_focused(self, event: Picker.Focused) -> None:
         event.stop()
         self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
@@ -220,11 +227,14 @@ class Form(Vertical):
         """Scroll a long description while a picker has the focus, else go to the next or the previous section."""
         if self.pickers.has_focus_within and self.query_one(HelpLine).scroll_page(direction):
             return
-        firsts = [next(rows) for _, rows in groupby(self.visible_rows(), lambda row: row.spec.section)]
-        here = [index for index, row in enumerate(firsts) if self._section_in_focus() == row.spec.section]
+        shown = [section for section in self._sections.values() if section.display]
+        here = [index for index, section in enumerate(shown) if section.has_focus_within]
         index = here[0] + direction if here else (0 if direction > 0 else -1)
-        if -len(firsts) <= index < len(firsts):
-            firsts[index].focus_editor()
+        if -len(shown) <= index < len(shown):
+            if shown[index].folds:
+                shown[index].heading.focus()
+            else:
+                next(row for row in self.listed_rows() if row in shown[index].body.children).focus_editor()
 
     # Drafts and rows.
 
@@ -238,9 +248,10 @@ class Form(Vertical):
             return
         # While a person types no field is marked as invalid, but marks that no longer apply are removed at once.
         problems = self.shown.problems()
-        for other in {row, *(other for other in self.visible_rows() if other.problem)}:
+        for other in {row, *(other for other in self.listed_rows() if other.problem)}:
             modified = other is not self.pickers.file_row and self.shown.is_modified(other.path)
             other.mark(modified=modified, problem=problems.get(other.path, "") if other.problem else "")
+        self._sum_up()
         self._report_change()
 
     def _changed(self) -> None:
@@ -265,15 +276,16 @@ class Form(Vertical):
         """Build missing rows, show those of the draft and hide the others."""
         draft, wanted = self.shown, self._wanted()
         with self.app.batch_update():
-            for name, specs in groupby(wanted, lambda spec: spec.section):
+            for name, specs in groupby(wanted, _section_of):
                 self._build(name, specs)
             for spec, row in self.rows.items():
                 row.display = spec in wanted
-            firsts = {name: next(specs) for name, specs in groupby(wanted, lambda spec: spec.section)}
+            firsts = {name: next(specs) for name, specs in groupby(wanted, _section_of)}
             for name, box in self._sections.items():
                 box.display = name in firsts
-                # The row of the kind serves as the heading.
-                box.heading.display = name in firsts and firsts[name].name != "kind"
+                if name in firsts:
+                    box.set_folds(firsts[name].folds and self.live is None)
+                    box.heading.display = bool(name) and not self.rows[firsts[name]].is_heading
             for spec in wanted:
                 self.rows[spec].show_text(draft.text(spec.path))
             self.pickers.display = self.live is None
@@ -295,22 +307,31 @@ class Form(Vertical):
         if box is None:
             self.query_one(VerticalScroll).mount(self._make_section(name, specs))
             return
-        before: Widget = box.heading
+        before: FieldRow | None = None
         for spec in specs:
             if spec not in self.rows:
                 self.rows[spec] = FieldRow(spec, self.shown.text(spec.path))
-                box.mount(self.rows[spec], after=before)
+                if before is None:
+                    box.body.mount(self.rows[spec], before=0 if box.body.children else None)
+                else:
+                    box.body.mount(self.rows[spec], after=before)
             before = self.rows[spec]
 
     def _make_section(self, name: str, specs: Iterable[FieldSpec]) -> FormSection:
         rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}
         self.rows |= rows
-        self._sections[name] = FormSection(name, rows.values())
+        first = next(iter(rows))
+        self._sections[name] = FormSection(first.heading, rows.values(), folds=first.folds)
         return self._sections[name]
 
-    def _section_in_focus(self) -> str | None:
-        focused = self.screen.focused or self  # which is no row
-        return next((row.spec.section for row in self.visible_rows() if focused in (row, row.editor)), None)
+    def _sum_up(self) -> None:
+        """Say at each folded section how many of its settings are changed or wrong."""
+        for name, section in self._sections.items():
+            rows = [row for row in self.listed_rows() if _section_of(row.spec) == name] if section.folds else []
+            wrong, changed = sum(bool(row.problem) for row in rows), sum(row.modified for row in rows)
+            kind = next((row.text for row in rows if row.spec.name == "kind"), "")
+            counts = f"{wrong} invalid" if wrong else f"{changed} changed" if changed else ""
+            section.heading.sum_up(" · ".join(filter(None, (kind, counts))), wrong=bool(wrong))
 
     def _explain(self, spec: FieldSpec) -> None:
         self.query_one(HelpLine).remove_class("-whole")

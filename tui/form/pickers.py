@@ -192,6 +192,10 @@ class HelpLine(Widget):
         name = spec.name if spec.name != "kind" else spec.section
         self._show(name, f"{draft.help(spec)}\n", " · ".join(filter(None, facts)))
 
+    def explain_section(self, title: str, names: list[str]) -> None:
+        """Show which settings a folded section holds."""
+        self._show(title, ", ".join(names))
+
     def explain_picker(self, picker: Picker, pickers: Pickers) -> None:
         """Show a description of the entry that is chosen in a picker."""
         if picker.id == "model":

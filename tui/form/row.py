@@ -14,6 +14,7 @@ from textual.widgets import Input, Select
 
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.tui.form.edited_line import EditedLine, Toggle, face_of_choice, face_of_switch, face_of_text
+from torchtty.tui.form.section import unfold
 from torchtty.tui.shell.inputs import UncutInput
 
 NAME_AT = 2  # the column where the name stands, after the mark
@@ -82,7 +83,8 @@ class FieldRow(EditedLine):
     def __init__(self, spec: FieldSpec, text: str, label: str | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self.label = label or (spec.section if spec.name == "kind" else spec.name)
+        self.is_heading = spec.name == "kind" and not spec.folds
+        self.label = label or (spec.section if self.is_heading else spec.name)
         self.modified = False
         self.problem = ""
         self.text = text
@@ -98,6 +100,10 @@ class FieldRow(EditedLine):
             return Select(choices, value=self.text, allow_blank=False, compact=True)
         wide = "wide" if self._is_wide else ""
         return FieldInput(self.text, placeholder=self._placeholder, compact=True, select_on_focus=True, classes=wide)
+
+    def focus_editor(self) -> None:
+        unfold(self)
+        super().focus_editor()
 
     @property
     def path(self) -> str:
@@ -157,7 +163,7 @@ class FieldRow(EditedLine):
     def _label_style(self) -> str:
         if self.problem:
             return "$text-error"
-        return "$text-primary" if self.spec.name == "kind" else ""  # a kind's row is the heading of its section
+        return "$text-primary" if self.is_heading else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return action != "step" or self.spec.type in (int, float)

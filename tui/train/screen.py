@@ -260,7 +260,7 @@ class TrainScreen(Screen[None]):
             draft.tree = with_value(draft.tree, path, value)
         self._show_form()
         self.form.start_from(draft)
-        self.form.visible_rows()[0].focus_editor()
+        self.form.listed_rows()[0].focus_editor()
         self.refresh_bindings()
         if not changes:
             self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
@@ -288,7 +288,7 @@ class TrainScreen(Screen[None]):
 
     def _enter_fork(self, path: str | None) -> None:
         """Go to a setting, or else to the one that a fork is most often made for; or to what is wrong."""
-        rows = self.form.visible_rows()
+        rows = self.form.listed_rows()
         if self.form.first_problem() is None:
             wanted = [row for row in rows if row.spec.path == path] or [row for row in rows if row.spec.live] or rows
             wanted[0].focus_editor()
@@ -409,7 +409,7 @@ class TrainScreen(Screen[None]):
         if (snapshot := self.view.snapshot) is not None:
             self._show_form()
             self.form.show_live(snapshot.name, Draft(snapshot.settings))
-            self.form.visible_rows()[0].focus_editor()
+            self.form.listed_rows()[0].focus_editor()
             self.refresh_bindings()
 
     def action_edit_next(self) -> None:

@@ -1,7 +1,7 @@
 """Settings of the data and its tokenizer."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from torchtty.engine.contract.settings.fields import Section, doubling, setting
 
 class TextData(Section):
     """Which text is read and how it is split."""
+
+    heading: ClassVar[str] = "data preparation"
 
     dataset: str = setting("given-names", "A dataset's name, or the path of a UTF-8 text file.", path=True)
     unit: Literal["auto", "items", "text"] = setting(
@@ -99,6 +101,8 @@ Tokens = Annotated[
 
 class ImageData(Section):
     """Which pictures are learnt from. They are cut square around their middle and resized to the model's image_size."""
+
+    heading: ClassVar[str] = "data preparation"
 
     dataset: str = setting("digits", "A dataset's name, or the path of a folder of PNG, JPEG or WebP files.", path=True)
     limit: int | None = setting(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +18,9 @@ Tree = dict[str, dict[str, Any]]
 
 
 class ModelSection(Section):
-    """The settings of a model; `kind` names its family."""
+    """The settings of a model; `kind` names its family. Those of its size are the essential ones, mostly."""
+
+    heading: ClassVar[str] = "more of the model"
 
     kind: str
 

@@ -6,11 +6,11 @@ which know how to show, parse and step a value.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -30,7 +30,13 @@ _TRUTHS = dict.fromkeys(("yes", "true", "on", "1"), True) | dict.fromkeys(("no",
 
 
 class Section(BaseModel):
-    """A group of settings, such as `model` or `training`. Unknown names are refused, and values of another type: true is no 1."""
+    """A group of settings, such as `model` or `training`. Unknown names are refused, and values of another type: true is no 1.
+
+    `folds` says that a form shows only the essential ones at first, the others folded below `heading`.
+    """
+
+    folds: ClassVar[bool] = True
+    heading: ClassVar[str] = ""  # where the section's name is none
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, defer_build=True, strict=True
@@ -55,25 +61,26 @@ def setting(
     live: bool = False,
     groups: bool = False,
     path: bool = False,
+    essential: bool = False,
     pattern: str | None = None,
     allowed: str = "",
 ) -> Any:
     """Declare a setting with its default, range, unit and one sentence of help.
 
     `live` settings can change while training runs. Runs that differ in settings that are marked `groups` can train as one group:
-    numbers that change no shape of the model. `path` marks a text that names a file or folder.
+    numbers that change no shape of the model. `path` marks a text that names a file or folder, `essential` what a form shows first.
     A text with a `pattern` says in `allowed` what the pattern lets through.
     """
     extra: dict[str, Any] = {"unit": unit, "stepping": stepping, "step": step, "live": live, "is_path": path}
-    extra["groups"] = groups
+    extra |= {"groups": groups, "essential": essential}
     extra |= {"pattern": pattern, "pattern_allows": allowed}
     bounds: dict[str, Any] = {"ge": ge, "le": le, "gt": gt, "lt": lt, "pattern": pattern}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
-def doubling(default: int, help: str, *, ge: int = 1, le: int, unit: str = "") -> Any:
+def doubling(default: int, help: str, *, ge: int = 1, le: int, unit: str = "", essential: bool = False) -> Any:
     """Declare a whole number that the arrow keys double and halve, such as a number of tokens."""
-    return setting(default, help, ge=ge, le=le, unit=unit, stepping=Stepping.POWERS)
+    return setting(default, help, ge=ge, le=le, unit=unit, stepping=Stepping.POWERS, essential=essential)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,9 @@ class FieldSpec:
     live: bool = False
     groups: bool = False
     is_path: bool = False
+    essential: bool = False
+    folds: bool = False  # stands folded below the heading of its section
+    heading: str = ""
     pattern: str | None = None
     pattern_allows: str = ""
 
@@ -231,10 +241,15 @@ def show(value: Any) -> str:
 
 def describe(section_name: str, section: type[Section]) -> list[FieldSpec]:
     """List the settings of a section class in their order of declaration, without the `kind` that names the class."""
-    return [_spec(section_name, name, info) for name, info in section.model_fields.items() if name != "kind"]
+    return [_spec(section_name, section, name, info) for name, info in section.model_fields.items() if name != "kind"]
 
 
-def _spec(section_name: str, name: str, info: FieldInfo) -> FieldSpec:
+def in_form_order(specs: Iterable[FieldSpec]) -> list[FieldSpec]:
+    """Sort settings as a form shows them: the essential ones, the sections that do not fold, and what is folded."""
+    return sorted(specs, key=lambda spec: 0 if spec.essential else 2 if spec.folds else 1)
+
+
+def _spec(section_name: str, section: type[Section], name: str, info: FieldInfo) -> FieldSpec:
     extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     annotation, optional = _without_none(info.annotation)
     choices: tuple[str, ...] = ()
@@ -249,6 +264,8 @@ def _spec(section_name: str, name: str, info: FieldInfo) -> FieldSpec:
         type=annotation,
         default=info.default,
         help=info.description or "",
+        folds=section.folds and not extra.get("essential"),
+        heading=section.heading or section_name,
         choices=choices,
         optional=optional,
         **bounds,

@@ -1,6 +1,6 @@
 """Settings of the optimizers and of the schedules of their learning rate."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,7 +9,14 @@ from torchtty.engine.contract.settings.fields import Section, Stepping, setting
 
 def _learning_rate(default: float) -> Any:
     return setting(
-        default, "Size of a step along the gradient.", gt=0, le=100, stepping=Stepping.DECADES, live=True, groups=True
+        default,
+        "Size of a step along the gradient.",
+        gt=0,
+        le=100,
+        stepping=Stepping.DECADES,
+        live=True,
+        groups=True,
+        essential=True,
     )
 
 
@@ -30,6 +37,7 @@ def _beta2(default: float = 0.999) -> Any:
 class OptimizerBase(Section):
     """What every optimizer has."""
 
+    folds: ClassVar[bool] = False
     kind: str
     learning_rate: float = _learning_rate(1e-3)
     weight_decay: float = _weight_decay(0.0)
@@ -113,13 +121,19 @@ def _final(default: float) -> Any:
     return setting(default, "The rate at the end, as a share of learning_rate.", ge=0, le=1, step=0.05, groups=True)
 
 
-class ConstantSchedule(Section):
+class ScheduleBase(Section):
+    """What every schedule has."""
+
+    folds: ClassVar[bool] = False
+
+
+class ConstantSchedule(ScheduleBase):
     """The learning rate stays as it is."""
 
     kind: Literal["constant"] = "constant"
 
 
-class StepSchedule(Section):
+class StepSchedule(ScheduleBase):
     """The learning rate is multiplied by a factor once, part of the way through."""
 
     kind: Literal["step"] = "step"
@@ -127,7 +141,7 @@ class StepSchedule(Section):
     factor: float = setting(0.1, "What the rate is multiplied by.", gt=0, le=1, stepping=Stepping.DECADES, groups=True)
 
 
-class CosineSchedule(Section):
+class CosineSchedule(ScheduleBase):
     """The rate rises linearly, then falls along half a cosine (Loshchilov & Hutter, 2017)."""
 
     kind: Literal["cosine"] = "cosine"
@@ -135,7 +149,7 @@ class CosineSchedule(Section):
     final: float = _final(0.1)
 
 
-class LinearSchedule(Section):
+class LinearSchedule(ScheduleBase):
     """The rate rises linearly, then falls linearly."""
 
     kind: Literal["linear"] = "linear"
@@ -143,7 +157,7 @@ class LinearSchedule(Section):
     final: float = _final(0.0)
 
 
-class OneCycleSchedule(Section):
+class OneCycleSchedule(ScheduleBase):
     """The rate climbs from low to learning_rate and sinks far below where it began (Smith & Topin, 2018)."""
 
     kind: Literal["one-cycle"] = "one-cycle"

@@ -1,6 +1,6 @@
 """Settings of training and of sampling."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torchtty.engine.contract.settings.fields import Section, Stepping, setting
 
@@ -10,7 +10,7 @@ LARGEST_GRID = 256  # pictures
 class CountingTraining(Section):
     """How a model that counts is trained: one pass over the text."""
 
-    seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1)
+    seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1, essential=True)
 
 
 OF_THE_MACHINE = ("training.device", "training.precision", "training.log")
@@ -20,7 +20,11 @@ OF_THE_MACHINE = ("training.device", "training.precision", "training.log")
 class TrainingBase(Section):
     """How a model is trained by gradient descent, whatever it learns."""
 
-    max_steps: int = setting(5000, "Steps until training ends.", ge=1, le=10**9, step=1000, unit="steps", live=True)
+    heading: ClassVar[str] = "more of the training"
+
+    max_steps: int = setting(
+        5000, "Steps until training ends.", ge=1, le=10**9, step=1000, unit="steps", live=True, essential=True
+    )
     max_seconds: float | None = setting(
         None,
         "Seconds of training, pauses left out, after which it ends; none: no limit.",
@@ -29,7 +33,7 @@ class TrainingBase(Section):
         unit="seconds",
         live=True,
     )
-    batch_size: int = setting(32, "Examples a step.", ge=1, le=65536, stepping=Stepping.POWERS)
+    batch_size: int = setting(32, "Examples a step.", ge=1, le=65536, stepping=Stepping.POWERS, essential=True)
     log_interval: int = setting(
         10, "Steps a point of the training curve is averaged over.", ge=1, step=10, unit="steps"
     )
@@ -41,7 +45,7 @@ class TrainingBase(Section):
         unit="steps",
         live=True,
     )
-    seed: int = setting(1337, "Fixes weights, batches and samples.", ge=0, le=2**31 - 1, groups=True)
+    seed: int = setting(1337, "Fixes weights, batches and samples.", ge=0, le=2**31 - 1, groups=True, essential=True)
     device: str = setting(
         "auto",
         "Where the model trains; auto takes a GPU if there is one.",
@@ -128,7 +132,7 @@ class AdversarialTraining(TrainingBase):
     """How a generator and a discriminator are trained against each other: one step of each a step."""
 
     batch_size: int = setting(
-        128, "Pictures a step, real ones and drawn ones each.", ge=2, le=8192, stepping=Stepping.POWERS
+        128, "Pictures a step, real ones and drawn ones each.", ge=2, le=8192, stepping=Stepping.POWERS, essential=True
     )
     checkpoint_interval: int = setting(
         1000, "Steps between checkpoints; the latest two are kept.", ge=1, step=500, unit="steps", live=True

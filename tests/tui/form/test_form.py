@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.app import App, ComposeResult
 from textual.events import Key, MouseDown, MouseUp
@@ -16,6 +17,7 @@ from torchtty.tui.form.edited_line import Toggle
 from torchtty.tui.form.form import Form
 from torchtty.tui.form.pickers import A_FILE, HelpLine, Picker
 from torchtty.tui.form.row import FieldRow
+from torchtty.tui.form.section import FormSection
 
 
 class Host(App[None]):
@@ -80,12 +82,12 @@ def help_text(form: Form) -> str:
 
 async def test_every_field_is_filled_before_anything_is_asked() -> None:
     async with a_form() as (form, _pilot, _app):
-        for row in form.visible_rows():
+        for row in form.listed_rows():
             assert row.text or row.spec.optional or row.path == "sampling.prompt", row.path
             if row.spec.choices:
                 assert row.text in row.spec.choices, row.path
             assert row.text[:8] in str(row.render()), row.path
-        assert not [row.path for row in form.visible_rows() if row.modified or row.problem]
+        assert not [row.path for row in form.listed_rows() if row.modified or row.problem]
 
 
 async def test_typing_changes_the_value_and_marks_the_field_as_changed() -> None:
@@ -222,6 +224,10 @@ async def test_a_click_enters_a_setting_and_opens_its_list_at_once() -> None:
         await pilot.pause()
         assert row.query_one(Select).expanded
         await pilot.press("escape")
+        form.row("model.tie_weights").focus_editor()  # which opens what it is folded in
+        form.row("model.tie_weights").scroll_visible(animate=False)
+        app.set_focus(None)
+        await pilot.pause()
         click(app, form.row("model.tie_weights"), 25)
         await pilot.pause()
         await pilot.pause()
@@ -262,10 +268,10 @@ async def test_another_optimizer_swaps_the_rows_and_back_again() -> None:
         await go_to(form, pilot, "optimizer.kind")
         form.row("optimizer.kind").query_one(Select).value = "sgd"
         await pilot.pause()
-        paths = [row.path for row in form.visible_rows() if row.spec.section == "optimizer"]
+        paths = [row.path for row in form.listed_rows() if row.spec.section == "optimizer"]
         assert paths == [
-            "optimizer.kind",
             "optimizer.learning_rate",
+            "optimizer.kind",
             "optimizer.weight_decay",
             "optimizer.momentum",
         ]
@@ -338,7 +344,7 @@ async def test_page_down_goes_to_the_next_section() -> None:
     async with a_form() as (form, pilot, app):
         await go_to(form, pilot, "model.n_head")
         await pilot.press("pagedown")
-        assert app.focused is form.row("data.unit").editor
+        assert app.focused is form.row("optimizer.kind").editor
         await pilot.press("pagedown", "pageup", "pageup")
         assert app.focused is form.row("model.n_layer").editor
 
@@ -347,7 +353,7 @@ async def test_live_settings_are_sent_on_enter_and_only_when_they_are_right() ->
     async with a_form() as (form, pilot, app):
         form.show_live("names-gpt-1", Draft(shipped_recipes()["names-gpt"].tree))
         await pilot.pause()
-        assert {row.spec.live for row in form.visible_rows()} == {True}
+        assert {row.spec.live for row in form.listed_rows()} == {True}
         await go_to(form, pilot, "optimizer.learning_rate")
         await retype(pilot, "-3")
         await pilot.press("enter")
@@ -360,3 +366,60 @@ async def test_live_settings_are_sent_on_enter_and_only_when_they_are_right() ->
         assert app.edits == [("optimizer.learning_rate", 3e-4)]
         form.show_next()
         assert form.draft.value("optimizer.learning_rate") == 2e-3, "the next run's settings are its own"
+
+
+def section(form: Form, title: str) -> FormSection:
+    return next(section for section in form.query(FormSection) if section.title == title and section.display)
+
+
+async def test_what_is_not_essential_is_folded_and_its_heading_counts_what_was_changed() -> None:
+    async with a_form() as (form, pilot, app):
+        data = section(form, "data preparation")
+        row = form.row("data.lower_case")
+        assert not row.is_on_screen
+        data.heading.focus()
+        await pilot.pause()
+        assert "lower_case" in help_text(form)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert row.is_on_screen
+        await go_to(form, pilot, "data.lower_case")
+        await pilot.press("space")
+        await go_to(form, pilot, "data.val_fraction")
+        await retype(pilot, "7")
+        data.heading.focus()
+        await pilot.pause()
+        assert data.heading.summary == "1 invalid"
+        form.draft.reset("data.val_fraction")
+        form.mark()
+        assert data.heading.summary == "1 changed"
+        await pilot.press("left")
+        await pilot.pause()
+        assert not row.is_on_screen
+        assert app.focused is data.heading
+
+
+async def test_a_folded_setting_that_is_wrong_is_unfolded_when_it_is_gone_to() -> None:
+    async with a_form() as (form, pilot, app):
+        form.draft.enter(form.row("sampling.temperature").spec, "hot")
+        assert form.first_problem() == ("sampling.temperature", "takes a number from 0 to 10")
+        await pilot.pause()
+        assert app.focused is form.row("sampling.temperature").editor
+        assert form.row("sampling.temperature").is_on_screen
+
+
+async def test_every_essential_of_every_model_is_on_the_screen_at_120x36(torchtty: Any) -> None:
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        form = app.screen.form
+        for family in FAMILIES:
+            form.choose_model(family)
+            await pilot.pause()
+            bottom = form.query_one(HelpLine).region.y
+            essential = [row for row in form.listed_rows() if row.spec.essential]
+            assert len(essential) >= 2
+            assert {"optimizer.learning_rate", "training.batch_size", "training.max_steps", "training.seed"} <= {
+                row.path for row in essential
+            } or family == "ngram"
+            for row in essential:
+                assert row.is_on_screen, (family, row.path)
+                assert row.region.bottom <= bottom, (family, row.path)

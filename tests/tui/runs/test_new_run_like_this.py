@@ -48,7 +48,7 @@ async def test_n_fills_the_form_with_the_runs_settings_and_its_recipe(torchtty, 
         }
         assert modified == {"model.n_embd", "training.batch_size"}, "marked where the run differs from its recipe"
         await until(pilot, lambda: re.search(r"• n_embd +48", screen_text(app)))
-        assert train.focused in train.form.visible_rows()[0].walk_children()
+        assert train.focused in train.form.listed_rows()[0].walk_children()
         assert any("settings of first" in told for told in app.told)
 
 

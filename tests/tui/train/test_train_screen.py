@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from on_screen import until
 from textual.widgets import Input, Static
 
@@ -127,6 +128,20 @@ async def test_at_80_columns_the_form_is_a_drawer_that_makes_room_for_the_run(to
         assert train(app).view.region.width == 34
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+async def test_one_key_shows_and_hides_the_form_at_every_size(torchtty: Any, size: tuple[int, int]) -> None:
+    async with torchtty(size=size) as (app, pilot):
+        setup = app.screen.query_one("#setup")
+        train(app).form.row("model.n_layer").focus_editor()
+        await pilot.pause()
+        for shown in (False, True, False, True):
+            await pilot.press("ctrl+o")
+            await pilot.pause()
+            assert setup.display is shown
+            assert train(app).view.region.width == size[0] - (46 if shown else 0)
+        assert app.focused.id == "start"
+
+
 async def test_at_120_columns_form_and_run_stand_side_by_side_while_it_trains(torchtty: Any) -> None:
     async with torchtty(size=(120, 36)) as (app, pilot):
         await pilot.press("ctrl+t")
@@ -185,7 +200,7 @@ async def test_a_run_that_counts_has_no_live_settings_but_those_of_sampling(torc
         train(app).view.focus_curves()
         await pilot.press("e")
         await until(pilot, lambda: train(app).form.live is not None)
-        assert {row.spec.section for row in train(app).form.visible_rows()} == {"sampling"}
+        assert {row.spec.section for row in train(app).form.listed_rows()} == {"sampling"}
 
 
 async def test_a_real_worker_estimates_and_trains(torchtty: Any) -> None:

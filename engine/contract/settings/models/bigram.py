@@ -11,7 +11,9 @@ class BigramModel(ModelSection):
     """A table of logits, one row a token: what counting does, learnt step by step."""
 
     kind: Literal["bigram"] = "bigram"
-    block_size: int = setting(8, "Tokens a window; each one predicts the next.", ge=1, le=4096, unit="tokens")
+    block_size: int = setting(
+        8, "Tokens a window; each one predicts the next.", ge=1, le=4096, unit="tokens", essential=True
+    )
 
 
 FAMILY = language_family(

@@ -14,13 +14,20 @@ class DCGANModel(PictureModel):
     """A generator draws pictures from noise, a discriminator tells them from real ones (Radford et al., 2016)."""
 
     kind: Literal["dcgan"] = "dcgan"
-    image_size: int = doubling(64, "Height and width of the pictures: 32 or 64.", ge=32, le=64, unit="pixels")
-    channels: int = setting(3, "1 for grey pictures, 3 for colour.", ge=1, le=3, step=2)
-    n_latent: int = setting(
-        100, "Numbers of noise that a picture is drawn from; nz in the literature.", ge=1, le=4096, step=10
+    image_size: int = doubling(
+        64, "Height and width of the pictures: 32 or 64.", ge=32, le=64, unit="pixels", essential=True
     )
-    n_generator: int = doubling(64, "Channels of the generator's last hidden layer; ngf.", le=1024)
-    n_discriminator: int = doubling(64, "Channels of the discriminator's first layer; ndf.", le=1024)
+    channels: int = setting(3, "1 for grey pictures, 3 for colour.", ge=1, le=3, step=2, essential=True)
+    n_latent: int = setting(
+        100,
+        "Numbers of noise that a picture is drawn from; nz in the literature.",
+        ge=1,
+        le=4096,
+        step=10,
+        essential=True,
+    )
+    n_generator: int = doubling(64, "Channels of the generator's last hidden layer; ngf.", le=1024, essential=True)
+    n_discriminator: int = doubling(64, "Channels of the discriminator's first layer; ndf.", le=1024, essential=True)
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.image_size not in IMAGE_SIZES:

@@ -12,11 +12,15 @@ class GPTModel(ModelSection):
     """A decoder-only transformer: pre-norm blocks, learned positions (Radford et al., 2019)."""
 
     kind: Literal["gpt"] = "gpt"
-    n_layer: int = setting(4, "Transformer blocks, one on top of the other.", ge=1, le=96)
-    n_head: int = setting(4, "Attention heads a block; they share n_embd among them.", ge=1, le=96)
-    n_embd: int = setting(128, "Width of the residual stream; a multiple of n_head.", ge=1, le=16384, step=8)
-    block_size: int = doubling(64, "Longest context the model sees.", le=65536, unit="tokens")
-    dropout: float = setting(0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05, groups=True)
+    n_layer: int = setting(4, "Transformer blocks, one on top of the other.", ge=1, le=96, essential=True)
+    n_head: int = setting(4, "Attention heads a block; they share n_embd among them.", ge=1, le=96, essential=True)
+    n_embd: int = setting(
+        128, "Width of the residual stream; a multiple of n_head.", ge=1, le=16384, step=8, essential=True
+    )
+    block_size: int = doubling(64, "Longest context the model sees.", le=65536, unit="tokens", essential=True)
+    dropout: float = setting(
+        0.0, "Share of activations silenced in training.", ge=0, lt=1, step=0.05, groups=True, essential=True
+    )
     activation: Literal["gelu", "relu", "tanh"] = setting(
         "gelu", "What bends inside the feed-forward layers; gelu is GPT-2's, relu that of the first transformer."
     )

@@ -19,9 +19,14 @@ class GPT2Model(ModelSection):
         "A folder with config.json and model.safetensors; distilgpt2, gpt2, gpt2-medium, gpt2-large or gpt2-xl to download; or "
         "untrained, a small one of 4 layers and 128 channels that starts from nothing.",
         path=True,
+        essential=True,
     )
     block_size: int = doubling(
-        64, "Tokens of a training example; samples may look back as far as the weights allow.", le=65536, unit="tokens"
+        64,
+        "Tokens of a training example; samples may look back as far as the weights allow.",
+        le=65536,
+        unit="tokens",
+        essential=True,
     )
     embd_dropout: float = setting(
         0.1, "Share of the embeddings silenced in training.", ge=0, lt=1, step=0.05, groups=True

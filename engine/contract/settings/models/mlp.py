@@ -11,9 +11,11 @@ class MLPModel(ModelSection):
     """Embeds the last few symbols, joins them, and predicts the next one through one hidden layer."""
 
     kind: Literal["mlp"] = "mlp"
-    block_size: int = setting(3, "How many symbols of context the model sees.", ge=1, le=64, unit="tokens")
-    n_embd: int = setting(10, "Size of a symbol's embedding.", ge=1, le=1024)
-    n_hidden: int = setting(200, "Units in the hidden layer.", ge=1, le=8192, step=50)
+    block_size: int = setting(
+        3, "How many symbols of context the model sees.", ge=1, le=64, unit="tokens", essential=True
+    )
+    n_embd: int = setting(10, "Size of a symbol's embedding.", ge=1, le=1024, essential=True)
+    n_hidden: int = setting(200, "Units in the hidden layer.", ge=1, le=8192, step=50, essential=True)
     batch_norm: bool = setting(False, "Normalise the hidden layer over the batch before its tanh.")
     initialisation: Literal["fan-in", "unscaled"] = setting(
         "fan-in", "fan-in scales first weights so that tanh is not saturated; unscaled draws them from N(0, 1)."

@@ -11,9 +11,16 @@ class NGramModel(ModelSection):
     """Counts how often each symbol follows the n - 1 before it."""
 
     kind: Literal["ngram"] = "ngram"
-    n: int = setting(2, "Length of the counted sequences: 1 ignores the past, 2 looks at pairs.", ge=1, le=5)
+    n: int = setting(
+        2, "Length of the counted sequences: 1 ignores the past, 2 looks at pairs.", ge=1, le=5, essential=True
+    )
     smoothing: float = setting(
-        1.0, "Added to every count, so that nothing is impossible; 0 keeps the raw counts.", ge=0, le=1000, step=0.5
+        1.0,
+        "Added to every count, so that nothing is impossible; 0 keeps the raw counts.",
+        ge=0,
+        le=1000,
+        step=0.5,
+        essential=True,
     )
 
 

@@ -16,16 +16,26 @@ class RNNModel(ModelSection):
 
     kind: Literal["rnn"] = "rnn"
     cell: Literal["rnn", "lstm", "gru"] = setting(
-        "rnn", "rnn: one tanh layer; lstm and gru: gates that decide what is kept and what is forgotten."
+        "rnn",
+        "rnn: one tanh layer; lstm and gru: gates that decide what is kept and what is forgotten.",
+        essential=True,
     )
-    n_layer: int = setting(1, "Recurrent layers, one on top of the other.", ge=1, le=16)
-    n_hidden: int = setting(100, "Units of a layer's hidden state.", ge=1, le=8192, step=50)
-    n_embd: int = setting(0, "Size of a token's embedding; 0 feeds the token itself, one-hot.", ge=0, le=4096, step=8)
+    n_layer: int = setting(1, "Recurrent layers, one on top of the other.", ge=1, le=16, essential=True)
+    n_hidden: int = setting(100, "Units of a layer's hidden state.", ge=1, le=8192, step=50, essential=True)
+    n_embd: int = setting(
+        0, "Size of a token's embedding; 0 feeds the token itself, one-hot.", ge=0, le=4096, step=8, essential=True
+    )
     initialisation: Literal["uniform", "small"] = setting(
         "uniform", "First weights: uniform within ±1/√n_hidden, as torch draws them; small: N(0, 0.01²), all biases 0."
     )
     block_size: int = setting(
-        25, "Steps that the gradient goes back through time.", ge=1, le=4096, unit="tokens", step=5
+        25,
+        "Steps that the gradient goes back through time.",
+        ge=1,
+        le=4096,
+        unit="tokens",
+        step=5,
+        essential=True,
     )
     predict: Literal["each", "last"] = setting(
         "each", "each: the next token after every step; last: only the one after a full window of block_size."

@@ -12,13 +12,13 @@ class TransformerModel(ModelSection):
     """Post-norm blocks with ReLU feed-forward layers (Vaswani et al., 2017)."""
 
     kind: Literal["transformer"] = "transformer"
-    n_layer: int = setting(1, "Transformer blocks, one on top of the other.", ge=1, le=48)
-    n_head: int = setting(8, "Attention heads a block, each with its own d_k and d_v.", ge=1, le=96)
-    d_model: int = setting(64, "Width of the stream between the blocks.", ge=1, le=16384, step=8)
-    d_ff: int = setting(256, "Width inside the feed-forward layer.", ge=1, le=65536, step=64)
-    d_k: int = setting(64, "Size of a head's queries and keys.", ge=1, le=1024, step=8)
-    d_v: int = setting(64, "Size of a head's values.", ge=1, le=1024, step=8)
-    block_size: int = doubling(16, "Longest context the model sees.", le=65536, unit="tokens")
+    n_layer: int = setting(1, "Transformer blocks, one on top of the other.", ge=1, le=48, essential=True)
+    n_head: int = setting(8, "Attention heads a block, each with its own d_k and d_v.", ge=1, le=96, essential=True)
+    d_model: int = setting(64, "Width of the stream between the blocks.", ge=1, le=16384, step=8, essential=True)
+    d_ff: int = setting(256, "Width inside the feed-forward layer.", ge=1, le=65536, step=64, essential=True)
+    d_k: int = setting(64, "Size of a head's queries and keys.", ge=1, le=1024, step=8, essential=True)
+    d_v: int = setting(64, "Size of a head's values.", ge=1, le=1024, step=8, essential=True)
+    block_size: int = doubling(16, "Longest context the model sees.", le=65536, unit="tokens", essential=True)
     causal: bool = setting(
         True,
         "Each position sees only what came before and predicts what comes next; off: all positions see all others, and "
@@ -27,7 +27,9 @@ class TransformerModel(ModelSection):
     positions: Literal["sinusoidal", "none"] = setting(
         "sinusoidal", "Waves added to the embeddings to tell positions apart; none: the order of the context is unseen."
     )
-    dropout: float = setting(0.1, "Share of activations silenced in training.", ge=0, lt=1, step=0.05, groups=True)
+    dropout: float = setting(
+        0.1, "Share of activations silenced in training.", ge=0, lt=1, step=0.05, groups=True, essential=True
+    )
     ff_dropout: float = setting(
         0.0, "The same inside the feed-forward layers, between their two linear maps.", ge=0, lt=1, step=0.05
     )

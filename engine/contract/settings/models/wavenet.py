@@ -13,10 +13,15 @@ class WaveNetModel(ModelSection):
 
     kind: Literal["wavenet"] = "wavenet"
     block_size: int = doubling(
-        8, "Symbols of context, a power of two; doubling it adds a level.", ge=2, le=1024, unit="tokens"
+        8,
+        "Symbols of context, a power of two; doubling it adds a level.",
+        ge=2,
+        le=1024,
+        unit="tokens",
+        essential=True,
     )
-    n_embd: int = setting(10, "Size of a symbol's embedding.", ge=1, le=1024)
-    n_hidden: int = setting(68, "Units a level, at every place.", ge=1, le=4096, step=4)
+    n_embd: int = setting(10, "Size of a symbol's embedding.", ge=1, le=1024, essential=True)
+    n_hidden: int = setting(68, "Units a level, at every place.", ge=1, le=4096, step=4, essential=True)
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.block_size & (self.block_size - 1):
