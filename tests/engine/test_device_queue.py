@@ -123,14 +123,14 @@ def test_a_queued_run_that_is_asked_to_goes_ahead(
     last.send(Advance(id="ahead"))
     wait_until(lambda: (first.status().place, last.status().place) == (2, 1), 5, "the other order")
     last.send(Advance(id="again"))
+    wait_until(lambda: any(isinstance(event, Failed) for event in RunLog(last).read().events), 5, "the answer")
     holder.send(Stop())
     wait_until(lambda: last.status().state is RunState.RUNNING, 10, "its turn")
     assert first.status().waiting_for == last.name
     for run in (first, last):
         run.send(Stop())
         wait_until(lambda run=run: run.status().state is RunState.STOPPED, 10, "the stop")
-    log = RunLog(last)
-    events = [event for event in log.read().events if isinstance(event, Answered | Failed)]
+    events = [event for event in RunLog(last).read().events if isinstance(event, Answered | Failed)]
     assert [(event.id, getattr(event, "message", "")) for event in events] == [
         ("ahead", ""),
         ("again", "No other run of yours waits before this one."),
