@@ -10,6 +10,7 @@ PAGES = {
     "runs": "Runs",
     "steering": "Steering",
     "groups": "Groups",
+    "statistics": "Seeds and statistics",
     "diagnosis": "Diagnosis",
     "exporting": "Exporting",
     "gpus": "GPUs",

@@ -246,6 +246,24 @@ def show(run: Run, as_json: AsJson = False) -> int:
 
 
 @app.command(rich_help_panel=INSPECT)
+def results(
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group's name, or latest.")],
+    rows: Annotated[str, typer.Option("--rows", metavar="FIELD", help="The setting whose values are the rows.")] = "",
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="FIELD,…", help="The settings whose values are the columns.")
+    ] = "",
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="Such as val_loss.")] = "",
+    at: Annotated[str, typer.Option("--at", metavar="STEP,…", help="Steps, last or best (the lowest).")] = "",
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="md, csv, latex or json.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Print the tables of a group, also while it trains: losses, mean and sd, settings compared, stabilisation."""
+    from torchtty.tui.cli.results import results
+
+    return results(group, rows, columns, metric, at, "json" if as_json else form)
+
+
+@app.command(rich_help_panel=INSPECT)
 def test(run: Run, as_json: AsJson = False) -> int:  # noqa: PT028 - a command
     """Evaluate a run's test split with its best weights, also while it trains."""
     from torchtty.tui.cli.requests import test

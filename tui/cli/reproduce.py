@@ -103,7 +103,8 @@ def _ours(row: Row) -> str:
         return ""
     if row.runs == 1 or row.low is None or row.high is None:
         return _number(row.ours, ".4f")
-    return f"{row.ours:.4f} ({row.low:.3f} to {row.high:.3f}, {row.runs} runs)"
+    spread = "" if row.mean is None or row.sd is None else f", mean {row.mean:.4f}, sd {row.sd:.2g}"
+    return f"{row.ours:.4f} ({row.low:.3f} to {row.high:.3f}, {row.runs} runs{spread})"
 
 
 def _number(value: float, form: str) -> str:

@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of a recipe, beside ours. Several runs give their median, and `low` and `high` the range."""
+    """One figure of a recipe, beside ours. Several runs give their median, `low` and `high` the range, and `mean` and `sd`."""
 
     recipe: str
     about: str  # "val_loss at the end", "train_loss at step 5, n_layer 2"
@@ -44,6 +44,8 @@ class Row:
     runs: int
     seconds: float
     verdict: Verdict
+    mean: float | None = None
+    sd: float | None = None  # of several runs
 
     @property
     def difference(self) -> float | None:
@@ -116,6 +118,8 @@ def _row(recipe: Recipe, reference: Reference, runs: Sequence[TrainedRun], secon
         runs=len(chosen),
         seconds=seconds,
         verdict=verdict,
+        mean=statistics.fmean(values) if values else None,
+        sd=statistics.stdev(values) if len(values) > 1 else None,
     )
 
 

@@ -7,6 +7,7 @@ The file's name is the recipe's. It holds a title, a paragraph on what to look a
     about = "One paragraph: what it shows and what to look at."
     order = 10                         # place in a picker; 100 if left out
     lens = "attention"                 # optional: the lens that shows what it is about, opened first
+    steps_per_epoch = 13               # optional: tables count in epochs of so many steps
 
     [model]
     kind = "gpt"                       # the only setting that must be there
@@ -113,6 +114,7 @@ class Recipe:
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     fallback: Fallback | None = None
     lens: str = ""
+    steps_per_epoch: int | None = None  # at its own batch size, where its text counts in epochs
 
     def runs(self, quick: bool = False) -> tuple[Tree, ...]:
         """Return the configurations that reproduce the recipe: one, or one a combination of its grid's values."""
@@ -196,6 +198,9 @@ def read_recipe(path: Traversable | Path) -> Recipe:
         lens = content.pop("lens", "")
         if not isinstance(lens, str):
             raise UserError("lens must be the name of a lens")
+        epoch = content.pop("steps_per_epoch", None)
+        if epoch is not None and (type(epoch) is not int or epoch < 1):
+            raise UserError("steps_per_epoch must be a whole number above 0")
         references = _references(content)
         quick, grid, fallback = content.pop("quick", None), content.pop("grid", {}), content.pop("fallback", None)
         tree = complete(content)
@@ -210,6 +215,7 @@ def read_recipe(path: Traversable | Path) -> Recipe:
             _grid(grid),
             read_fallback(tree, fallback),
             lens,
+            epoch,
         )
         recipe.runs()
         return recipe

@@ -74,6 +74,7 @@ def test_a_recipe_is_completed_from_its_family_and_another_optimizer_starts_from
         (GOOD.replace("[optimizer]", "[optimiser]"), "optimiser"),
         ("optimizer = 3\n" + GOOD.replace('[optimizer]\nkind = "sgd"', ""), "optimizer"),
         ("order = 'first'\n" + GOOD, "order must be a whole number"),
+        ("steps_per_epoch = 0\n" + GOOD, "steps_per_epoch must be a whole number above 0"),
     ],
 )
 def test_a_broken_recipe_names_itself_and_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:

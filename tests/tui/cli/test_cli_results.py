@@ -1,0 +1,67 @@
+"""What `results` prints of a group that was written without a worker."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Answer
+from written_run import WrittenRun
+
+from torchtty.engine.contract.experiments.group import create_group
+from torchtty.engine.contract.experiments.variation import Variation
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree
+
+Here = Callable[..., Answer]
+
+
+@pytest.fixture
+def here(here: Here, own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The commands, with a group of two rates and two seeds."""
+    monkeypatch.setenv("TORCHTTY_RUNS", str(own_folders))
+    values = {"optimizer.learning_rate": (0.1, 0.01), "training.seed": (1, 2)}
+    group = create_group(starting_tree("mlp"), Variation(values), root=own_folders, name="rates")
+    for run, planned in zip(group.runs(), group.planned(), strict=True):
+        writer = WrittenRun(run)
+        last = 10 * planned.settings["optimizer.learning_rate"] + 0.01 * planned.settings["training.seed"]
+        writer.metrics({"step": 0, "val_loss": 3.0}, {"step": 50, "val_loss": last})
+        writer.status(RunState.FINISHED, step=50)
+    return here
+
+
+def test_settings_are_compared_with_the_noise_of_their_seeds(here: Here) -> None:
+    answer = here("results", "rates", columns=100)
+    assert answer.code == 0
+    assert "1.015 ± 0.0071" in answer.out
+    assert "learning_rate 0.01 is lower than learning_rate 0.1 by 0.9000, more than the noise of the seeds" in " ".join(
+        answer.out.split()
+    )
+    assert max(map(len, here("results", "latest", columns=60).out.splitlines())) <= 60
+
+
+def test_tables_are_asked_for_by_rows_columns_metric_and_step(here: Here) -> None:
+    answer = here("results", "rates", "--rows", "seed", "--columns", "learning_rate", "--at", "50", "--format", "csv")
+    assert answer.out.split("\n\n")[0].splitlines() == [
+        "seed,learning_rate 0.01,learning_rate 0.1",
+        "1,0.11,1.01",
+        "2,0.12,1.02",
+    ]
+    found = json.loads(here("results", "rates", "--json").out)
+    assert found["group"] == "rates"
+    assert found["tables"][1]["rows"][0][:3] == ["learning_rate 0.01", 2, pytest.approx(0.115)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("nothing",), 1, "no group 'nothing'. There are rates."),
+        (("rates", "--metric", "x"), 1, "no metric 'x'"),
+        (("rates", "--at", "end"), 2, "--at takes steps, last or best"),
+        (("rates", "--format", "pdf"), 2, "no format 'pdf': take one of md, csv, latex, json"),
+    ],
+)
+def test_what_cannot_be_done_is_said(here: Here, arguments: tuple[str, ...], code: int, said: str) -> None:
+    answer = here("results", *arguments)
+    assert answer.code == code
+    assert said in answer.err.replace("\n", " ")
