@@ -24,7 +24,7 @@ def here(here: Here, own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Here
     group = create_group(starting_tree("mlp"), Variation(values), root=own_folders, name="rates")
     for run, planned in zip(group.runs(), group.planned(), strict=True):
         writer = WrittenRun(run)
-        last = 10 * planned.settings["optimizer.learning_rate"] + 0.01 * planned.settings["training.seed"]
+        last = round(10 * planned.settings["optimizer.learning_rate"] + 0.01 * planned.settings["training.seed"], 4)
         writer.metrics({"step": 0, "val_loss": 3.0}, {"step": 50, "val_loss": last})
         writer.status(RunState.FINISHED, step=50)
     return here
