@@ -16,7 +16,7 @@ from torchtty.tui.charts.frame import Frame, FrameBuilder
 from torchtty.tui.charts.painting import WIRE, Pace, Painting, frames_per_second, render
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import Band, ChartSpec, Mark, Reference, next_smoothing
-from torchtty.tui.charts.style import STYLED_PARTS, colour, style_of
+from torchtty.tui.charts.style import STYLED_PARTS, ChartStyle, colour, style_of
 
 EARLIER = "Move the cursor to an earlier step; the legend shows the values there"
 LATER = "Move the cursor to a later step"
@@ -82,6 +82,7 @@ class Chart(Widget, can_focus=True):
         self.frame = Frame(0, ())  # on display
         self._painting = Painting()
         self._pace = Pace(frames_per_second(), WIRE)
+        self._style: ChartStyle | None = None  # None where it is to be asked for again
         self._stale = True
         self._urgent = False
         self._timer: Timer | None = None
@@ -195,7 +196,8 @@ class Chart(Widget, can_focus=True):
         began = monotonic()
         try:
             width, height = self.size
-            spec = replace(self.spec, width=width, height=height, style=style_of(self), smoothing=self.smoothing)
+            self._style = self._style or style_of(self)
+            spec = replace(self.spec, width=width, height=height, style=self._style, smoothing=self.smoothing)
             frame, seconds = await render(self._builder, spec)
         finally:
             self._rendering = False
@@ -241,6 +243,7 @@ class Chart(Widget, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._style = None
         if self.is_attached:
             self.points_changed()
 
@@ -285,7 +288,7 @@ class Chart(Widget, can_focus=True):
 
 def _is_visible(widget: Widget) -> bool:
     """Return whether a widget is on the screen, and no opaque screen lies above its own."""
-    if not (widget.is_attached and widget.size):
+    if not (widget.display and widget.is_attached and widget.size):
         return False
     # Not `Screen.is_current`: that is also true of a screen beneath an opaque one.
     stack = widget.app.screen_stack

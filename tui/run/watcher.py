@@ -21,14 +21,17 @@ from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.style import TRAIN, VALID
+from torchtty.tui.run.frugality import Frugality
 
 CHECK_PROCESS_EVERY = 1.0  # seconds between two checks whether the worker still exists
 LOCAL, REMOTE = 0.1, 0.25  # seconds between two polls while something happens
 EAGER = 0.02  # and until a run that was just started has its first point
 EAGER_FOR = 2.0  # seconds after which it is not waited for so eagerly any more
 PAUSED, SERVING, OVER = 0.25, 0.5, 1.0  # and while nothing does
+STEADY = 0.25  # seconds between two looks at a status in which nothing but progress is new
 DIAGNOSE_EVERY = 3.0  # seconds between two diagnoses of a run that trains
 ATTENTION = 10.0  # seconds after a request in which its effect is expected
+PROGRESS = ("step", "heartbeat", "seconds", "steps_per_second", "metrics", "best", "best_step")  # of a status
 COLOURS = {"train": TRAIN, "val": VALID, "": None}
 
 GONE = "The run's folder is gone: it was deleted or moved."
@@ -81,6 +84,7 @@ class RunFollower:
         self._written: Status | None = None
         self._status_seen: tuple[int, int, int] | None = None
         self._looked = 0.0
+        self._progressed = 0.0  # when progress was last news
         self._known = False  # whether `status` was read from the run
         self._waiting: News | None = None
         self._lock = threading.Lock()
@@ -185,7 +189,11 @@ class RunFollower:
         if not fresh and now - self._looked < CHECK_PROCESS_EVERY:
             return False
         if fresh:
-            self._written, self._status_seen = self.run.written_status(), seen
+            written = self.run.written_status()
+            if now - self._progressed < STEADY and self._known and _is_progress(self._written, written):
+                return False  # each look redraws the line of progress, which is read no faster than this
+            self._progressed = now
+            self._written, self._status_seen = written, seen
             if seen is None and not self.run.path.is_dir():
                 self._written = Status(state=RunState.LOST, message=GONE, step=self.status.step)
         assert self._written is not None
@@ -196,6 +204,13 @@ class RunFollower:
                 self.status, self._known = status, True
                 return True
         return False
+
+
+def _is_progress(before: Status | None, now: Status) -> bool:
+    """Whether a run went on between two statuses, and nothing else about it is another."""
+    if before is None or now.state is not RunState.RUNNING or now.step >= now.max_steps:
+        return False
+    return before.model_copy(update={name: getattr(now, name) for name in PROGRESS}) == now
 
 
 class RunWatcher:
@@ -211,6 +226,7 @@ class RunWatcher:
         self._ended = False
         self._attentive_until = 0.0
         self._eager_until = 0.0
+        self._frugality: Frugality | None = None  # made in the thread, whose use of the processor it measures from
         self._fast = REMOTE if "SSH_CONNECTION" in os.environ else LOCAL
         # A daemon: a waiting thread must not delay the return to the shell.
         self._thread = threading.Thread(target=self._run, name=f"following {run.name}", daemon=True)
@@ -230,6 +246,7 @@ class RunWatcher:
         self._wake.set()
 
     def _run(self) -> None:
+        self._frugality = Frugality()
         while not self._ended:
             if not self.follower.has_waiting_news and self.follower.poll() and not self._ended:
                 self._notify(self)
@@ -246,5 +263,5 @@ class RunWatcher:
         if status.state is RunState.PAUSED:
             return PAUSED
         if status.state.is_live:
-            return self._fast
+            return max(self._fast, self._frugality.delay() if self._frugality else 0.0)
         return SERVING if status.serving else OVER

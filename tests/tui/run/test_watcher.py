@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import json_line
 from torchtty.engine.contract.run.status import RunState
-from torchtty.tui.run.watcher import EAGER, LOCAL, OVER, PAUSED, RunFollower, RunWatcher
+from torchtty.tui.run.watcher import EAGER, LOCAL, OVER, PAUSED, STEADY, RunFollower, RunWatcher
 
 WANTED = ("train_loss", "val_loss")
 
@@ -62,7 +62,13 @@ def test_nothing_new_is_no_news(write_run):
     written.status(heartbeat=time.time() + 1)
     assert not follower.poll(), "a heartbeat alone cannot be seen"
     written.status(step=7)
+    assert not follower.poll(), "progress alone is shown four times a second"
+    time.sleep(STEADY)
     assert look(follower).snapshot.status.step == 7
+    written.status(step=8)
+    assert not follower.poll()
+    written.status(RunState.PAUSED, step=8)
+    assert look(follower).snapshot.status.step == 8, "another state is shown at once"
 
 
 def test_metrics_that_nobody_looks_at_are_drawn_when_somebody_does(write_run):
