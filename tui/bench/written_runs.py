@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 from textual.app import App, ComposeResult
+from textual.cache import FIFOCache, LRUCache
 
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.events import Answered, SampleDrawn, SampleStart, Started
@@ -107,7 +108,7 @@ class _Watching(App[None]):
 
 def measure_growth(_: frozenset[str], *, quick: bool) -> list[Figure]:
     """Feed a view, first until its caches are full, and measure how much its memory grows afterwards."""
-    warm, updates = (25, 50) if quick else (1300, 1200)  # the objects still vary by some hundreds
+    warm, updates = (25, 50) if quick else (1000, 1200)
     usual, watcher.LOCAL = watcher.LOCAL, 0.005
     try:
         with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
@@ -125,30 +126,40 @@ async def _fed(root: Path, warm: int, updates: int) -> tuple[int, int]:
     app, process = _Watching(), psutil.Process()
     async with app.run_test(size=(120, 36)):
         view = app.query_one(RunView)
-        view.show(run)
         await _feed(view, run, warm)
-        held, resident = await _held(), process.memory_info().rss
+        held, resident = await _held(view), process.memory_info().rss
         await _feed(view, run, updates)
-        return await _held() - held, process.memory_info().rss - resident
+        return await _held(view) - held, process.memory_info().rss - resident
 
 
-async def _held() -> int:
+async def _held(view: RunView) -> int:
     """Return about how many bytes Python's objects take once nothing is pending: the least of three measurements.
 
     Their number is exact and their mean size hardly changes; resident memory moves by pages and says nothing below 0.1 MB.
+    The view shows no run meanwhile: how many points and samples of it were read so far differs from time to time.
     """
+    view.show(None)
     samples = []
-    for cache in [found for found in gc.get_objects() if type(found) is functools._lru_cache_wrapper]:
-        cache.cache_clear()  # they have limits, and fill up for hours
     for _ in range(3):
         await asyncio.sleep(SETTLE)
+        _clear_caches()
         gc.collect()
         samples.append(sys.getallocatedblocks())
     return min(samples) * BLOCK
 
 
+def _clear_caches() -> None:
+    """Empty the caches of functions, and Textual's of layouts, styles and lines: they have limits, and fill up for hours."""
+    for found in gc.get_objects():
+        if type(found) is functools._lru_cache_wrapper:
+            found.cache_clear()
+        elif isinstance(found, LRUCache | FIFOCache):
+            found.clear()
+
+
 async def _feed(view: RunView, run: RunDirectory, updates: int) -> None:
     """Write as a worker does, and wait after each update until the view has drawn it."""
+    view.show(run)
     chart = view.query_one(Curves).chart("loss")
     for number in range(updates):
         place = number % RESTART_EVERY
