@@ -183,7 +183,7 @@ class TorchttyApp(App[int]):
 
         self.action_mode("lenses")
         if isinstance(self.screen, LensesScreen):
-            self.screen.open_with(lens_named(event.lens))
+            self.screen.open_with(lens_named(event.lens), event.run)
 
     def on_runs_screen_renamed(self, event: "RunsScreen.Renamed") -> None:
         for screen in self._train_screens():

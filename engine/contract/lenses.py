@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.family import Family, Feature
+from torchtty.engine.contract.settings.family import Family, Feature, ModelSection
 from torchtty.engine.contract.settings.fields import FieldSpec, Stepping, show
 
 Options = dict[str, Any]
@@ -20,7 +20,7 @@ _LACKS = {
     Feature.TEXT: "draws pictures and knows no tokens, which",
     Feature.PICTURES: "draws no pictures, which",
     Feature.ATTENTION: "has no attention, which",
-    Feature.RECURRENCE: "has no recurrent state, which",
+    Feature.RECURRENCE: "has no recurrent state without gates, which",
 }
 
 
@@ -30,7 +30,8 @@ def option(
     """Declare an option of a lens: its name, default and one sentence of help, and what `FieldSpec` takes beside them.
 
     The type is that of the default. A default of None needs its `type`, and the option is then `optional`. What `choices` there
-    are may depend on the model: a result then lists them as `{"choices": {name: [...]}}`.
+    are may depend on the model: a result then lists them as `{"choices": {name: [...]}}`, and says under
+    `name` which of them it took.
     """
     found = type or default.__class__
     optional = default is None
@@ -64,10 +65,15 @@ class LensEntry:
         """All options, the step of a checkpoint the last."""
         return self.own_options if self.reads_checkpoints else (*self.own_options, STEP)
 
-    def refusal(self, family: Family) -> str:
-        """Say in one sentence why the models of a family cannot be looked into with this lens; empty if they can."""
-        lacking = next((feature for feature in self.needs if feature not in family.features), None)
-        return f"{family.title} {_LACKS[lacking]} the lens {self.name} looks into." if lacking else ""
+    def refusal(self, family: Family, model: ModelSection | None = None) -> str:
+        """Say in one sentence why this lens does not look into the models of a family, or one with the settings `model`.
+
+        Empty if it does.
+        """
+        lacks = model.lacks if model is not None else frozenset()
+        lacking = next((feature for feature in self.needs if feature not in family.features - lacks), None)
+        whose = f"This {family.title}" if lacking in lacks else family.title
+        return f"{whose} {_LACKS[lacking]} the lens {self.name} looks into." if lacking else ""
 
     def parse(self, given: Mapping[str, str]) -> Options:
         """Read options as a person typed them; raise `UserError` with a line for each that is wrong."""
@@ -352,6 +358,6 @@ def lens_named(name: str) -> LensEntry:
     return LENSES[name]
 
 
-def lenses_for(family: Family) -> tuple[LensEntry, ...]:
-    """Return the lenses that look into the models of a family, in the order of the table."""
-    return tuple(lens for lens in LENSES.values() if not lens.refusal(family))
+def lenses_for(family: Family, model: ModelSection | None = None) -> tuple[LensEntry, ...]:
+    """Return the lenses that look into models of a family, or into the one with the settings `model`, in the table's order."""
+    return tuple(lens for lens in LENSES.values() if not lens.refusal(family, model))

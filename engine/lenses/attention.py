@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.events import Progress
-from torchtty.engine.lenses.own_text import OwnText, context_of, own_text
 from torchtty.engine.lenses.subject import values
+from torchtty.engine.lenses.text import OwnText, context_of, own_text
 from torchtty.engine.models.parts import Attends
 from torchtty.engine.training.neural import evaluation_mode
 from torchtty.engine.training.task import ReadsText

@@ -20,10 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.events import Progress
 from torchtty.engine.data.tokenizers import Tokenizer
-from torchtty.engine.lenses.own_text import own_text
+from torchtty.engine.lenses.text import own_text
 from torchtty.engine.models.parts import Recurs
 from torchtty.engine.training.task import ReadsText
 
@@ -38,18 +37,14 @@ def compute(task: ReadsText, options: Mapping[str, Any]) -> Generator[Progress, 
     """Return the manual gradients beside autograd's, and how a gradient fades on its way back.
 
     `parameters` lists each one's `name`, `shape`, the norms `by_hand` and `by_autograd`, and the largest `difference`. `gradient`
-    holds one of them number by number, `by_hand` and `by_autograd` (at most MOST_SHOWN `rows` and `columns`, named). `steps` has
-    for each position its `token`, the `target`, its `probability` and `loss` in nats, and the norms of `d_logits`, `dh` and
-    `dz` of the top layer; `fading` is the norm of the last loss's gradient with respect to the top layer's state at each
-    position. Raises `UserError` for cells other than the plain one.
+    holds that of the chosen `parameter` number by number, `by_hand` and `by_autograd` (at most MOST_SHOWN `rows` and `columns`,
+    named). `steps` has for each position its `token`, the `target`, its `probability` and `loss` in nats, and the norms of
+    `d_logits`, `dh` and `dz` of the top layer; `fading` is the norm of the last loss's gradient with respect to the top layer's
+    state at each position.
     """
     model = copy.deepcopy(task.model).cpu().double().eval()
     assert isinstance(model, Recurs)
-    if not isinstance(model.recurrence, nn.RNN):
-        raise UserError(
-            f"The gradients written out are those of the plain recurrent cell, and this model's is "
-            f"{type(model.recurrence).__name__}."
-        )
+    assert isinstance(model.recurrence, nn.RNN)  # a family says of cells with gates that they lack `Feature.RECURRENCE`
     length = min(int(cast(int, task.model.block_size)), MOST_STEPS)
     text = own_text(task, options, length + 1)
     ids = np.array(text.ids)
@@ -72,6 +67,7 @@ def compute(task: ReadsText, options: Mapping[str, Any]) -> Generator[Progress, 
         "loss": {"by_hand": run.loss, "by_autograd": loss},
         "parameters": [_compared(name, gradients[name], automatic[name]) for name in names],
         "choices": {"parameter": names},
+        "parameter": chosen,
         "gradient": {
             "name": chosen,
             **_labels(chosen, automatic[chosen].shape, "embedding.weight" in names, task.data.tokenizer),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.events import Progress
 from torchtty.engine.devices import finest_float
-from torchtty.engine.lenses.own_text import logits_along, own_text
 from torchtty.engine.lenses.subject import values
+from torchtty.engine.lenses.text import logits_along, own_text
 from torchtty.engine.training.task import ReadsText
 
 MOST_TOKENS = 1000

@@ -188,7 +188,7 @@ def _test(loop: Loop, request: requests.Test) -> Work:  # noqa: ARG001
 
 def _lens(loop: Loop, request: requests.Lens) -> Work:
     lens = lens_named(request.name)
-    if refusal := lens.refusal(loop.family):
+    if refusal := lens.refusal(loop.family, loop.configuration.model):
         raise UserError(refusal)
     if Feature.NETWORK in lens.needs and not isinstance(loop.task, ExposesModel):
         raise UserError(f"The lens {lens.name} looks into a network, and this model has none.")

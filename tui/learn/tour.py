@@ -18,7 +18,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 
 OPEN = "Open the recipe of this stop in Train"
-LENS = "Open the lens that shows why"
+LENS = "Open the lens that shows why, for your newest run of the recipe"
 AGAIN = 3.0  # seconds until a run that trains is looked at again
 ITEMS = ("recipe", "try", "beat", "yours", "lens", "page")
 
@@ -56,14 +56,16 @@ class TourPage(Horizontal):
 
     @dataclass
     class LensWanted(Message):
-        """A lens is to be opened."""
+        """A lens is to be opened for a run."""
 
         lens: str
+        run: RunDirectory
 
     def __init__(self) -> None:
         super().__init__()
         self._progress = read_progress()
         self._attempts: dict[str, Attempt] = {}
+        self._newest: dict[str, RunDirectory] = {}  # run of a recipe, by its name
 
     def compose(self) -> ComposeResult:
         yield OptionList(*(Option(self._line(stop), id=stop.key) for stop in stops()), id="stops", classes="first")
@@ -100,11 +102,12 @@ class TourPage(Horizontal):
             live = live or any(run.status().state.is_live for run in runs)
             if (attempt := best_attempt(stop, runs)) is not None:
                 found[stop.key] = attempt
-        self.app.call_from_thread(self._take, found, live)
+        newest = {recipe: runs[0] for recipe, runs in by_recipe.items()}
+        self.app.call_from_thread(self._take, found, newest, live)
 
-    def _take(self, attempts: dict[str, Attempt], live: bool) -> None:
+    def _take(self, attempts: dict[str, Attempt], newest: dict[str, RunDirectory], live: bool) -> None:
         """Show what was reached, and tick off what was beaten; while a run trains, look again."""
-        self._attempts = attempts
+        self._attempts, self._newest = attempts, newest
         if live:
             self.set_timer(AGAIN, self._look_again)
         beaten = {key for key, attempt in attempts.items() if attempt.beaten}
@@ -147,12 +150,12 @@ class TourPage(Horizontal):
             "recipe", Content.assemble(stop.recipe, ("   ⏎ opens it in Train, ctrl+t starts it", "$foreground 55%"))
         )
         self._fill("try", Content(stop.attempt))
-        limit = f": {stop.beat.number:g}" if stop.beat.number is not None else ""
-        over = "above" if stop.beat.more else "below"
-        self._fill("beat", Content(f"{stop.beat.metric} {over} {stop.beat.text}{limit}."))
+        self._fill("beat", Content(f"{stop.beat.text[:1].upper()}{stop.beat.text[1:]}."))
         self._fill("yours", self._reached(self._attempts.get(stop.key)))
         lens = LENSES.get(stop.lens)
-        hint = ("   l opens it for the run on Train", "$foreground 55%")
+        run = self._newest.get(stop.recipe)
+        whose = f"for {printable_line(run.name)}" if run is not None else "once a run of the recipe is there"
+        hint = (f"   l opens it {whose}", "$foreground 55%")
         self._fill("lens", Content.assemble(lens.title, hint) if lens is not None else None)
         self._fill("page", Content.assemble("By hand", ("   h opens it", "$foreground 55%")) if stop.page else None)
         self.refresh_bindings()
@@ -167,8 +170,13 @@ class TourPage(Horizontal):
     def _reached(attempt: Attempt | None) -> Content | None:
         if attempt is None:
             return None
+        run, dataset = printable_line(attempt.run), printable_line(attempt.dataset)
+        if attempt.value is None:
+            return Content.styled(f"nothing measured yet in {run}", "$foreground 55%")
+        if attempt.limit is None:
+            return Content(f"{attempt.value:.3f} in {run}, on {dataset}, for which there is no number to beat")
         how = "beaten" if attempt.beaten else "not yet"
-        text = f"{attempt.value:.3f} in {printable_line(attempt.run)}, to beat {attempt.limit:.3f}: {how}"
+        text = f"{attempt.value:.3f} in {run}, to beat {attempt.limit:.3f}: {how}"
         return Content.styled(text, "$text-success" if attempt.beaten else "$text-warning")
 
     # -- keys -----------------------------------------------------------------------------------------------------
@@ -178,7 +186,10 @@ class TourPage(Horizontal):
         self.post_message(self.RecipeWanted(self.stop.recipe))
 
     def action_lens(self) -> None:
-        self.post_message(self.LensWanted(self.stop.lens))
+        if (run := self._newest.get(self.stop.recipe)) is not None:
+            self.post_message(self.LensWanted(self.stop.lens, run))
+        else:
+            self.notify(f"No run of {self.stop.recipe} yet: enter opens the recipe, ctrl+t starts it.", markup=False)
 
     async def action_page(self) -> None:
         await self.run_action(f"screen.page('{self.stop.page}')")

@@ -8,7 +8,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale, scale_for
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import count, number
-from torchtty.tui.lenses.tables import bars, table
+from torchtty.tui.lenses.text import bars, table
 from torchtty.tui.lenses.view import View
 
 NAN = float("nan")

@@ -7,8 +7,8 @@ from rich.text import Text
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
+from torchtty.tui.lenses.text import about_text, probability, symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import about_text, probability, symbol
 
 
 def render(result: dict[str, Any], width: int) -> View:

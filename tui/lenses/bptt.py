@@ -8,8 +8,8 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import scale_for
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import MISSING, number
+from torchtty.tui.lenses.text import about_text, probability, symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import about_text, probability, symbol
 
 BAR = 24  # cells of the longest bar
 ENOUGH = 1e-6  # up to which two gradients are the same

@@ -8,8 +8,8 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import fine_duration, number
+from torchtty.tui.lenses.text import about_text, probability, symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import about_text, probability, symbol
 
 TITLES = {
     "loop": "1 a loop of averages",

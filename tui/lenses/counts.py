@@ -8,8 +8,8 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import scale_for
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import count
+from torchtty.tui.lenses.text import probability, symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import probability, symbol
 
 TITLES = {
     "counts": "counts",

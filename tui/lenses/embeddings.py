@@ -6,8 +6,8 @@ from rich.text import Text
 
 from torchtty.tui.charts.scatter import Scatter
 from torchtty.tui.format import count
+from torchtty.tui.lenses.text import symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import symbol
 
 VOWELS = frozenset("aeiouyàáâäæèéêëìíîïòóôöøùúûü")
 

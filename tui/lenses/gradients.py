@@ -9,7 +9,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale, scale_for
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import MISSING, count, number
-from torchtty.tui.lenses.tables import table
+from torchtty.tui.lenses.text import table
 from torchtty.tui.lenses.view import View
 
 HEALTHY = -3  # the decimal logarithm of a healthy ratio of update to weight

@@ -8,9 +8,8 @@ from rich.text import Text
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import MISSING, number
-from torchtty.tui.lenses.tables import table
+from torchtty.tui.lenses.text import probability, symbol, table
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import probability, symbol
 
 BAR = 20  # cells of the longest bar
 VERDICTS = {

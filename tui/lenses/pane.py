@@ -7,16 +7,14 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult, RenderResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import Click
 from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from torchtty.engine.contract.lenses import LENSES, STEP, LensEntry, lenses_for
+from torchtty.engine.contract.lenses import LENSES, STEP, LensEntry
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.requests import Lens
@@ -26,6 +24,7 @@ from torchtty.tui.charts.figure import FigureView
 from torchtty.tui.format import count, fine_duration
 from torchtty.tui.lenses.asking import LensResult, Report, ask, cancel
 from torchtty.tui.lenses.options import Changed, OptionsLine
+from torchtty.tui.lenses.tabs import LensTabs
 from torchtty.tui.lenses.view import Suggestion, rendered
 
 SHORT = 22  # rows below which the sentence on how to read the result stands at the end of what scrolls
@@ -34,68 +33,6 @@ LEAST_INTERVAL = 1.0  # seconds between two computations of a lens while the mod
 SHARE = 1 / 20  # of the worker's time that a lens may take while the model trains
 
 NOT_LOADED = "The model is not in memory: {key} loads its latest checkpoint and computes the lens."
-
-
-class LensTabs(Widget, can_focus=True):
-    """The titles of the lenses in one line, the chosen one in view. Left and right choose the next."""
-
-    DEFAULT_CSS = """
-    LensTabs { height: 1; width: 1fr; color: $foreground 55%; }
-    """
-    BINDING_GROUP_TITLE = "Lenses"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "step(-1)", "lens", id="lens_tabs.previous", tooltip="Show the lens to the left"),
-        Binding("right", "step(1)", "next lens", show=False, id="lens_tabs.next", tooltip="Show the lens to the right"),
-    ]
-
-    @dataclass
-    class Chosen(Message):
-        """Another lens was chosen."""
-
-        lens: LensEntry
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lenses: tuple[LensEntry, ...] = ()
-        self.chosen = ""
-        self._spans: list[tuple[int, int, LensEntry]] = []
-
-    def show(self, lenses: tuple[LensEntry, ...], chosen: str) -> None:
-        if (lenses, chosen) != (self.lenses, self.chosen):
-            self.lenses, self.chosen = lenses, chosen
-            self.refresh()
-
-    def render(self) -> RenderResult:
-        widths = [len(lens.title) + 2 for lens in self.lenses]
-        at = next((place for place, lens in enumerate(self.lenses) if lens.name == self.chosen), 0)
-        first = 0
-        while first < at and sum(widths[first : at + 1]) > self.size.width - 4:
-            first += 1
-        parts = [("‹ ", "")] if first else []
-        x = 2 if first else 0
-        self._spans = []
-        for lens, width in zip(self.lenses[first:], widths[first:], strict=True):
-            if x + width > self.size.width and lens is not self.lenses[first]:
-                parts.append(("›", ""))
-                break
-            chosen = lens.name == self.chosen
-            style = ("bold reverse" if self.has_focus else "bold $text-accent") if chosen else ""
-            parts += [(lens.title, style), ("  ", "")]
-            self._spans.append((x, x + width, lens))
-            x += width
-        return Content.assemble(*parts)
-
-    def action_step(self, by: int) -> None:
-        """Choose the lens to the right (1) or to the left (-1)."""
-        if self.lenses:
-            at = next((place for place, lens in enumerate(self.lenses) if lens.name == self.chosen), 0)
-            self.post_message(self.Chosen(self.lenses[(at + by) % len(self.lenses)]))
-
-    def on_click(self, event: Click) -> None:
-        event.stop()
-        for start, end, lens in self._spans:
-            if start <= event.x < end:
-                self.post_message(self.Chosen(lens))
 
 
 class LensPane(Vertical):
@@ -168,6 +105,9 @@ class LensPane(Vertical):
         self._results: dict[str, LensResult] = {}  # by lens
         self._checkpoints: tuple[int, ...] = ()
         self._next_at = 0.0  # when the lens may be computed anew
+        self._in_training = (
+            False  # whether the run trained when the lens was asked for: at its end the model has moved on
+        )
         self._looking = False  # whether a thread looks if the model has moved
         self._shown_options: tuple[str, ...] = ()
         self._suggestion: Suggestion | None = None
@@ -202,9 +142,8 @@ class LensPane(Vertical):
 
     @property
     def offered(self) -> tuple[LensEntry, ...]:
-        """The lenses that look into the run's family; all of them while no run is known."""
-        family = self.snapshot.family if self.snapshot is not None else None
-        return lenses_for(family) if family is not None else tuple(LENSES.values())
+        """The lenses that look into the run's model; all of them while no run is known."""
+        return (self.snapshot.lenses if self.snapshot is not None else ()) or tuple(LENSES.values())
 
     # -- which run, which lens ------------------------------------------------------------------------------------
 
@@ -212,6 +151,7 @@ class LensPane(Vertical):
         """Look into a run, at first with the lens called `first`; or at what has become of the one that is looked into."""
         run = snapshot.run if snapshot is not None else None
         is_new = run != self.run
+        was_live = self.snapshot is not None and self.snapshot.is_live
         self.snapshot = snapshot
         self._checkpoints = snapshot.checkpoints if snapshot is not None else ()
         if is_new:
@@ -227,6 +167,8 @@ class LensPane(Vertical):
         self._show()
         if is_new or self.result is None:  # a run that was queued may have begun
             self._begin()
+        elif was_live and self.request is None:
+            self._show_cost()  # how often it is computed, too
 
     def choose(self, lens: LensEntry) -> None:
         """Show another lens."""
@@ -276,6 +218,7 @@ class LensPane(Vertical):
         assert self.run is not None
         values = {name: value for name, value in self._values.items() if value is not None}
         self.request = Lens(name=self.lens.name, options=values, live=live)
+        self._in_training = self.snapshot is not None and self.snapshot.is_live
         self._ask(self.run, self.request)
         self.refresh_bindings()
 
@@ -337,8 +280,8 @@ class LensPane(Vertical):
     @work(thread=True, group="look")
     def _look_for_steps(self, result: LensResult) -> None:
         status = result.run.status()
-        moved = status.state is RunState.RUNNING and status.step != result.step
-        self.app.call_from_thread(self._looked, result, moved)
+        can_move = status.state is RunState.RUNNING or (self._in_training and status.serving)
+        self.app.call_from_thread(self._looked, result, can_move and status.step != result.step)
 
     def _looked(self, result: LensResult, moved: bool) -> None:
         self._looking = False
@@ -412,12 +355,18 @@ class LensPane(Vertical):
         if any(spec.name == STEP.name for spec in self.lens.options):
             offered[STEP.name] = (None, *self._checkpoints)
         line = self.query_one(OptionsLine)
-        if self._shown_options != (self.lens.name,) or not line.offer(self._values, offered):
+        values = self._taken(offered) | self._values
+        if self._shown_options != (self.lens.name,) or not line.offer(values, offered):
             had_focus = line.has_focus_within and isinstance(self.screen.focused, Input)
             if had_focus and self._shown_options == (self.lens.name,):
                 return  # nothing is taken away from under who types
             self._shown_options = (self.lens.name,)
-            await line.show(self.lens, self._values, offered)
+            await line.show(self.lens, values, offered)
+
+    def _taken(self, offered: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the lens took, as its result says, for options whose values depend on the model and were left to it."""
+        result = self.result.value if self.result is not None else {}
+        return {name: result[name] for name in offered if isinstance(result.get(name), str)}
 
     @on(Changed)
     def _option_changed(self, event: Changed) -> None:

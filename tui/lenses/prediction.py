@@ -9,8 +9,8 @@ from rich.text import Text
 from torchtty.tui.charts.colours import Scale, cell_style, ink_on
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import MISSING, number
+from torchtty.tui.lenses.text import about_text, probability, symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import about_text, probability, symbol
 
 ROWS = {"model": "model", "bigram": "pairs", "unigram": "single tokens"}
 WHO = {"model": "model", "bigram": "pairs counted", "unigram": "single tokens counted", "chance": "chance"}

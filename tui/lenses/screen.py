@@ -17,8 +17,8 @@ from torchtty.engine.contract.lenses import LENSES, LensEntry, lens_named
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.snapshot import RunSnapshot
-from torchtty.tui.lenses.first import lens_of_recipe
 from torchtty.tui.lenses.pane import LensPane
+from torchtty.tui.lenses.tabs import lens_of_recipe
 from torchtty.tui.shell.header import Header
 from torchtty.tui.shell.key_bar import KeyBar
 
@@ -56,7 +56,7 @@ class LensesScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._wanted: LensEntry | None = None  # to be chosen once it is known for which run
+        self._wanted: tuple[LensEntry, RunDirectory] | None = None  # to be opened, instead of the run on Train
 
     def compose(self) -> ComposeResult:
         yield Header("lenses")
@@ -89,25 +89,26 @@ class LensesScreen(Screen[None]):
 
     @work(thread=True, group="find", exclusive=True)
     def look_into(self, run: RunDirectory | None) -> None:
-        """Show the lenses of a run, or of the latest one."""
+        """Show the lenses of a run, or of the latest one; of the one that was wanted by name, where one was."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            run = wanted[1]
         if run is None:
             run = next(iter(list_runs()), None)
         snapshot = RunSnapshot.of(run) if run is not None else None
-        self.app.call_from_thread(self._found, snapshot, lens_of_recipe(run) if run is not None else "")
+        first = lens_of_recipe(run) if run is not None else ""
+        self.app.call_from_thread(self._found, snapshot, first, wanted[0] if wanted is not None else None)
 
-    def open_with(self, lens: LensEntry) -> None:
-        """Choose a lens as soon as it is known which run is looked into."""
-        self._wanted = lens
+    def open_with(self, lens: LensEntry, run: RunDirectory) -> None:
+        """Open a lens for a run, when the screen asks next which run to look into."""
+        self._wanted = lens, run
 
-    def _found(self, snapshot: RunSnapshot | None, first: str) -> None:
+    def _found(self, snapshot: RunSnapshot | None, first: str, wanted: LensEntry | None) -> None:
         self.pane.look_into(snapshot, first)
-        wanted, self._wanted = self._wanted, None
-        if wanted in self.pane.offered:
+        if wanted is not None and snapshot is not None and wanted not in self.pane.offered:
+            self.notify(f"{wanted.title} does not look into {snapshot.name}: another lens is shown.", markup=False)
+        elif wanted is not None:
             self.pane.choose(wanted)
-        elif wanted is not None and snapshot is not None:
-            self.notify(
-                f"{wanted.title} does not apply to {snapshot.name}: open a run of the recipe first.", markup=False
-            )
         self._offer(self.pane.offered, self.pane.lens)
         if snapshot is None:
             self.pane.show_state(NO_RUN)

@@ -7,8 +7,8 @@ from rich.text import Text
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import RGB, cell_style, ink_on
 from torchtty.tui.format import MISSING, count
+from torchtty.tui.lenses.text import symbol
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import symbol
 
 COLOURS: tuple[RGB, ...] = ((38, 70, 110), (96, 62, 26), (28, 88, 66), (98, 44, 88), (84, 82, 22), (66, 56, 124))
 TITLES = {

@@ -5,9 +5,8 @@ from typing import Any
 from rich.text import Text
 
 from torchtty.tui.format import count
-from torchtty.tui.lenses.tables import table
+from torchtty.tui.lenses.text import symbol, table
 from torchtty.tui.lenses.view import View
-from torchtty.tui.lenses.words import symbol
 
 WIDEST_CONTEXT = 40  # cells; of a longer context the end is shown
 

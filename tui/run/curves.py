@@ -11,7 +11,6 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
 from torchtty.engine.contract.diagnosis.finding import Finding
-from torchtty.engine.contract.lenses import lenses_for
 from torchtty.engine.contract.printable import printable, printable_line
 from torchtty.engine.contract.run.log import Facts
 from torchtty.engine.contract.run.snapshot import RunSnapshot
@@ -177,7 +176,7 @@ class Curves(Vertical):
             self.offered = snapshot.family.charts
             self._charts |= {chart.id: chart for chart in self.offered}
             self._show_tabs()
-            self.query_one(InsideTab).display = bool(lenses_for(snapshot.family))
+            self.query_one(InsideTab).display = bool(snapshot.lenses)
             self.show(self.current if self.current in self.offered else self.offered[0])
         steps = snapshot.status.max_steps
         if before is None or steps != before.status.max_steps:

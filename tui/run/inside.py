@@ -21,7 +21,8 @@ class Inside(Container):
 
     def open(self, snapshot: RunSnapshot) -> None:
         """Look into a run, at first with the lens that its recipe names."""
-        from torchtty.tui.lenses.pane import LensPane, LensTabs
+        from torchtty.tui.lenses.pane import LensPane
+        from torchtty.tui.lenses.tabs import LensTabs
 
         self.is_open, self._snapshot = True, snapshot
         if self._pane is None:
@@ -50,7 +51,7 @@ class Inside(Container):
             self._pane.show_step(step)
 
     def _look(self) -> None:
-        from torchtty.tui.lenses.first import lens_of_recipe
+        from torchtty.tui.lenses.tabs import lens_of_recipe
 
         if self._pane is not None and self._pane.is_mounted and self._snapshot is not None:
             is_new = self._pane.run != self._snapshot.run

@@ -1,11 +1,10 @@
 """The tour through the recipes in the order of the course: its stops, the numbers to beat, and how far a person has come."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 from torchtty.engine.contract.learn.example import read_asset
 from torchtty.engine.contract.paths import state_folder
@@ -21,23 +20,23 @@ MOST_RUNS = 20  # of a recipe that are looked at, the newest first
 class Beat:
     """The number to beat: a metric, at its best or at a step, against a number or against a reference line of the run itself.
 
-    A `dataset` is named where the number holds for that one only. `margin` is added to the reference.
+    `text` says all of it. `numbers` are by dataset, where one holds for its own alone. `margin` is added to the reference.
     """
 
     text: str
     metric: str
     number: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
     reference: str = ""
     margin: float = 0.0
     step: int | None = None
-    dataset: str = ""
     more: bool = False  # the metric is to be above it
 
-    def limit(self, references: dict[str, float]) -> float | None:
-        """Return the number that a run with these reference lines has to beat; None if it has no such line."""
-        if self.number is not None:
-            return self.number
-        return references[self.reference] + self.margin if self.reference in references else None
+    def limit(self, dataset: str, references: Mapping[str, float]) -> float | None:
+        """Return the number that a run on a dataset, with these reference lines, has to beat; None if none holds for it."""
+        if self.reference:
+            return references[self.reference] + self.margin if self.reference in references else None
+        return self.numbers.get(dataset, self.number)
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,13 @@ class Stop:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a run has reached of a stop's number."""
+    """What a run has reached of a stop's number: no `value` yet, or no `limit` where none holds for the data it reads."""
 
     run: str
-    value: float
-    limit: float
-    beaten: bool
+    dataset: str
+    value: float | None
+    limit: float | None
+    beaten: bool = False
 
 
 @cache
@@ -70,28 +70,32 @@ def stops() -> tuple[Stop, ...]:
     return tuple(Stop(**entry | {"beat": Beat(**entry["beat"])}) for entry in read_asset("tour")["stops"])
 
 
-def attempt_of(stop: Stop, run: RunDirectory) -> Attempt | None:
-    """Return what a run has reached of a stop's number; None where it measured no such thing, or on other data."""
+def attempt_of(stop: Stop, run: RunDirectory) -> Attempt:
+    """Return what a run has reached of a stop's number."""
     beat = stop.beat
     log = RunLog(run)
     log.read()
-    dataset: Any = log.settings().get("data", {}).get("dataset")
-    limit = beat.limit(log.facts.references)
-    if limit is None or (beat.dataset and dataset != beat.dataset):
-        return None
+    dataset = str(log.settings().get("data", {}).get("dataset", ""))
+    limit = beat.limit(dataset, log.facts.references)
     values = [value for at, value in log.metrics.points(beat.metric) if beat.step is None or at == beat.step]
-    if not values:
-        return None
-    value = max(values) if beat.more else min(values)
-    return Attempt(run.name, value, limit, value > limit if beat.more else value < limit)
+    value = (max if beat.more else min)(values, default=None)
+    beaten = value is not None and limit is not None and (value > limit if beat.more else value < limit)
+    return Attempt(run.name, dataset, value, limit, beaten)
 
 
-def best_attempt(stop: Stop, runs: Iterable[RunDirectory]) -> Attempt | None:
-    """Return the best that runs of a stop's recipe have reached."""
-    found = [attempt for run in list(runs)[:MOST_RUNS] if (attempt := attempt_of(stop, run)) is not None]
-    if not found:
-        return None
-    return (max if stop.beat.more else min)(found, key=lambda attempt: attempt.value)
+def best_attempt(stop: Stop, runs: Sequence[RunDirectory]) -> Attempt | None:
+    """Return the best of what runs of a stop's recipe, the newest first, have reached; the newest's if none can be compared.
+
+    Where runs on several datasets have numbers of their own, the best is the one that is furthest past its own.
+    """
+    found = [attempt_of(stop, run) for run in runs[:MOST_RUNS]]
+    sign = 1 if stop.beat.more else -1
+    margins = {
+        attempt: sign * (attempt.value - attempt.limit)
+        for attempt in found
+        if attempt.value is not None and attempt.limit is not None
+    }
+    return max(margins, key=margins.__getitem__) if margins else found[0] if found else None
 
 
 @dataclass(frozen=True)

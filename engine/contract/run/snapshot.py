@@ -109,6 +109,13 @@ class RunSnapshot:
         return family_of(self.configuration.kind) if self.configuration else None
 
     @property
+    def lenses(self) -> tuple[LensEntry, ...]:
+        """The lenses that look into its model; none where its configuration cannot be read."""
+        if self.configuration is None or self.family is None:
+            return ()
+        return lenses_for(self.family, self.configuration.model)
+
+    @property
     def dataset(self) -> str:
         """The dataset's name, or the last part of its path."""
         return str(self.settings.get("data", {}).get("dataset", "")).rstrip("/").rsplit("/", 1)[-1]
@@ -173,7 +180,7 @@ class RunSnapshot:
                 return f"{self.name} cannot be exported: only {_exporting()} has a form that other programs read."
             case Action.EXPORT if begins:
                 return f"{run} and has no model yet: try again once it trains."
-            case Action.LENS if self.family is not None and not lenses_for(self.family):
+            case Action.LENS if self.family is not None and not self.lenses:
                 return f"There is no lens that looks into {self.family.title}."
             case Action.SAMPLE | Action.LENS if self.state is RunState.QUEUED:
                 return f"{run} and has no model in memory: try again once it trains."
@@ -229,7 +236,9 @@ class RunSnapshot:
 
     def lens_refusal(self, lens: LensEntry) -> str:
         """Say why the run cannot be looked into with a lens now; empty if it can."""
-        return (lens.refusal(self.family) if self.family is not None else "") or self.refusal(Action.LENS)
+        if self.configuration is None or self.family is None:
+            return self.refusal(Action.LENS)
+        return lens.refusal(self.family, self.configuration.model) or self.refusal(Action.LENS)
 
     def _why_not_resume(self) -> str:
         if self.is_live:

@@ -17,12 +17,27 @@ Tree = dict[str, dict[str, Any]]
 """A configuration as plain values: {section: {field: value}}."""
 
 
+class Feature(StrEnum):
+    """What of a model a lens may look into. The first three follow from the rest of a family's declaration."""
+
+    NETWORK = "network"  # layers that are trained
+    TEXT = "text"  # tokens, and a distribution over the next one
+    PICTURES = "pictures"
+    ATTENTION = "attention"
+    RECURRENCE = "recurrence"  # a state that goes from one position to the next through one layer, without gates
+
+
 class ModelSection(Section):
     """The settings of a model; `kind` names its family. Those of its size are the essential ones, mostly."""
 
     heading: ClassVar[str] = "more of the model"
 
     kind: str
+
+    @property
+    def lacks(self) -> frozenset[Feature]:
+        """What a family exposes to lenses and a model with these settings does not have."""
+        return frozenset()
 
 
 class Configuration(BaseModel):
@@ -54,16 +69,6 @@ class Output(StrEnum):
 
     TEXT = "text"
     PICTURES = "pictures"
-
-
-class Feature(StrEnum):
-    """What of a model a lens may look into. The first three follow from the rest of a family's declaration."""
-
-    NETWORK = "network"  # layers that are trained
-    TEXT = "text"  # tokens, and a distribution over the next one
-    PICTURES = "pictures"
-    ATTENTION = "attention"
-    RECURRENCE = "recurrence"  # a state that goes from one position to the next
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Family:
     output: Output = Output.TEXT
     sees_one_token: bool = False  # whether it predicts from the token before alone, so that counting pairs does as well
     has_network: bool = True  # whether there are layers for lenses to look into
-    exposes: frozenset[Feature] = frozenset()  # attention or recurrence, if it has them
+    exposes: frozenset[Feature] = frozenset()  # attention or recurrence, if models of it have them
     exports: bool = False  # whether other programs read the form in which its weights are exported
     rebuilt: str = ""  # what builds the module of a checkpoint, where `model` reads more than that
     start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_models import computed
+from small_models import computed, events, loop_over
 
-from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.lenses import LENSES
+from torchtty.engine.contract.run import requests
+from torchtty.engine.contract.run.events import Failed
+from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.lenses import bptt
 from torchtty.engine.training.task import build_task
 
@@ -78,7 +82,15 @@ def test_the_model_that_trains_stays_as_it_was(configured: Callable[..., Any]) -
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
-def test_other_cells_are_refused_in_one_sentence(configured: Callable[..., Any], name: str) -> None:
-    with pytest.raises(UserError, match=f"plain recurrent cell, and this model's is {name.upper()}") as refused:
-        computed(bptt.compute, build_task(configured(name)), {"text": TEXT})
-    assert str(refused.value).count(".") == 1
+def test_cells_with_gates_are_refused_in_one_sentence_and_not_offered_it(
+    configured: Callable[..., Any], name: str
+) -> None:
+    configuration = configured(name)
+    loop = loop_over(configuration, lambda: requests.Lens(name="bptt"), 1, 1)
+    loop.train()
+    refused = {event.message for event in events(loop) if isinstance(event, Failed)}
+    assert refused == {"This RNN has no recurrent state without gates, which the lens bptt looks into."}
+    snapshot = RunSnapshot.of(loop.writer.run)
+    assert "bptt" not in [lens.name for lens in snapshot.lenses]
+    assert snapshot.lens_refusal(LENSES["bptt"]) in refused
+    assert not LENSES["bptt"].refusal(FAMILIES[configuration.kind]), "the family has other cells"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import FAMILY, SMALL, events, loop_over
+from small_models import SMALL, events, loop_over
 
 from torchtty.engine.contract.lenses import lenses_for
 from torchtty.engine.contract.run import requests
@@ -14,15 +14,14 @@ from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.families import FAMILIES
+from torchtty.engine.contract.settings.family import Configuration
 
 STEPS = 20
-REFUSED = {"lstm": ("bptt",), "gru": ("bptt",)}  # by the model, not the family: test_bptt reads the sentence
 
 
-def lenses_of(name: str) -> list[str]:
+def lenses_of(configuration: Configuration) -> list[str]:
     """The lenses that look into a small model."""
-    offered = lenses_for(FAMILIES[FAMILY.get(name, name)])
-    return [lens.name for lens in offered if lens.name not in REFUSED.get(name, ())]
+    return [lens.name for lens in lenses_for(FAMILIES[configuration.kind], configuration.model)]
 
 
 @pytest.mark.parametrize("name", [*SMALL, "ngram"])
@@ -31,7 +30,7 @@ def test_training_is_the_same_to_the_bit(configured: Callable[..., Any], name: s
     every_step = {"training__max_steps": str(STEPS), "training__log_interval": "1", "sampling__interval": "0"}
     flags = every_step | {"training__checkpoint_interval": "8"} if name != "ngram" else {}
     configuration = configured(name, **flags, **dropout)
-    lenses = lenses_of(name)
+    lenses = lenses_of(configuration)
     curves, weights, states = [], [], []
     for every in (0, 1):
         asked = itertools.cycle(lenses)
@@ -57,10 +56,11 @@ def test_every_lens_looks_into_a_run_that_is_over_and_has_let_its_training_go(
     configured: Callable[..., Any], name: str
 ) -> None:
     flags = {"training__max_steps": "4", "sampling__interval": "0"} if name != "ngram" else {}
-    loop = loop_over(configured(name, **flags), lambda: requests.Lens(name=""), 0, 4 if name != "ngram" else 1)
+    configuration = configured(name, **flags)
+    loop = loop_over(configuration, lambda: requests.Lens(name=""), 0, 4 if name != "ngram" else 1)
     assert loop.train() is RunState.FINISHED
     assert loop.forget_training()
-    lenses = lenses_of(name)
+    lenses = lenses_of(configuration)
     for lens in lenses:
         loop.writer.run.send(requests.Lens(name=lens))
     loop.requests.obey_all()

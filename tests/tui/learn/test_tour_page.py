@@ -54,18 +54,25 @@ async def test_what_a_run_has_reached_is_shown_and_passes_the_stop_for_good(torc
         await until(pilot, shows(app, "Recur  2 passed"))
 
 
-async def test_a_stop_opens_the_lens_that_shows_why_for_a_run_it_applies_to(torchtty: Any, live_run: Any) -> None:
-    run = live_run("names-bigram")
+async def test_a_stop_opens_the_lens_that_shows_why_for_the_newest_run_of_its_recipe(
+    torchtty: Any, live_run: Any
+) -> None:
+    counted, named = live_run("names-bigram"), live_run("names-gpt")  # the second one stands on Train
     async with torchtty(size=(120, 36)) as (app, pilot):
         await pilot.press("f6")
-        await until(pilot, shows(app, "Counts"))
+        await until(pilot, shows(app, f"l opens it for {counted.name}"))
         await pilot.press("l")
-        await until(pilot, lambda: app.current_mode == "lenses" and app.screen.run == run)
+        await until(pilot, lambda: app.current_mode == "lenses" and app.screen.run == counted)
         assert app.screen.pane.lens.name == "counts"
-        await pilot.press("f6", *["down"] * 2)
+        await pilot.press("f6", *["down"] * 6)
+        await until(pilot, shows(app, f"l opens it for {named.name}"))
+        await pilot.press("l")
+        await until(pilot, lambda: app.current_mode == "lenses" and app.screen.run == named)
+        assert app.screen.pane.lens.name == "prediction"
+        await pilot.press("f6", *["up"] * 4)
         await until(pilot, shows(app, "3 of 8  Normalise"))
         await pilot.press("l")
-        await until(pilot, lambda: any("Activations does not apply to" in told for told in app.told))
+        await until(pilot, lambda: any("No run of b3-initialisation yet" in told for told in app.told))
 
 
 async def test_a_run_that_trains_is_looked_at_again(

@@ -46,6 +46,10 @@ class RNNModel(ModelSection):
         "each from an empty state.",
     )
 
+    @property
+    def lacks(self) -> frozenset[Feature]:
+        return frozenset() if self.cell == "rnn" else frozenset({Feature.RECURRENCE})
+
     def check(self) -> Iterator[tuple[str, str]]:
         if self.carry_state and self.predict == "last":
             yield "carry_state", "goes with predict = each only: turn it off, or predict each"
