@@ -124,22 +124,28 @@ class PreparedText:
 
 
 def read_text(
-    section: TextData, tokens: Tokens, saved_tokenizer: dict[str, Any] | None = None, *, may_be_gone: bool = False
+    section: TextData,
+    tokens: Tokens,
+    saved_tokenizer: dict[str, Any] | None = None,
+    *,
+    may_be_gone: bool = False,
+    without: bool = False,
 ) -> PreparedText:
     """Prepare what a `data` and a `tokenizer` section describe, with the tokenizer of a checkpoint if given; raise `UserError`.
 
     Without one, what was read last is used again while its files stay as they are. With `may_be_gone`, a text that cannot be
-    read any more is done without.
+    read any more is done without; `without` one it is not looked for.
     """
     if saved_tokenizer is None:
         path = tokens.path if isinstance(tokens, GPT2Tokens | WordPieceTokens) else ""
         return _read_once(section, tokens, (_fingerprint(section.dataset), _fingerprint(path)))
     tokenizer = tokenizer_from_json(saved_tokenizer)
-    try:
-        return prepare_text(section, tokens, tokenizer)
-    except UserError:
-        if not may_be_gone:
-            raise
+    if not without:
+        try:
+            return prepare_text(section, tokens, tokenizer)
+        except UserError:
+            if not may_be_gone:
+                raise
     items = tokenizer.terminator_id is not None and (
         not isinstance(tokenizer, GPT2Tokenizer) or section.unit == "items"
     )

@@ -92,6 +92,16 @@ class ChoosesItsSteps(ABC):
             if not choices.own:
                 self.decisions.append(PrecisionChosen(precision=self.precision, reason="as recorded"))
 
+    def computed_by(self, processes: int, here: int) -> None:
+        """Keep to the eager step, which several processes share, so many of them `here`, on the cores of this machine.
+
+        What one of them times alone says little of all.
+        """
+        assert self.threads is not None
+        self.choice = BackendChoice(EAGER, f"{processes} processes share each step")
+        self.decisions.append(BackendChosen(backend=EAGER, reason=self.choice.reason))
+        self.threads = ThreadChooser(self.operations, self.device, self.threads.share_of(here))
+
     def _choose_threads(self, step: int, batch: Batch) -> None:
         assert self.threads is not None
         with self._undone():

@@ -19,8 +19,9 @@ from torchtty.engine.models.families import build_model, parameter_count
 from torchtty.engine.sampling.text import SamplePiece, SampleRequest, SampleResult, sample_text
 from torchtty.engine.training.neural import NeuralTask, evaluation_mode
 from torchtty.engine.training.optimizers import Optimizers, build_optimizer
+from torchtty.engine.training.sharing import Ranks, SharedStep
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics
-from torchtty.engine.training.task import NEW, Facts, Task, TaskSource
+from torchtty.engine.training.task import NEW, CarriesArchitecture, Facts, Task, TaskSource
 from torchtty.engine.training.threads import ThreadChooser
 
 WHOLE_SPLIT_BATCH = 2048  # predictions a forward pass when a whole split is evaluated
@@ -73,7 +74,8 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
     def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         assert isinstance(configuration, LanguageConfiguration)
         section, tokens = configuration.data, configuration.tokenizer
-        return cls(configuration, read_text(section, tokens, source.tokenizer, may_be_gone=source.data_may_be_gone))
+        gone, without = source.data_may_be_gone, source.without_data
+        return cls(configuration, read_text(section, tokens, source.tokenizer, may_be_gone=gone, without=without))
 
     def build_network(self) -> nn.Module:
         return build_model(self.configuration.model, self.data.tokenizer.vocab_size)
@@ -99,6 +101,49 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
             loss = objective(kind, logits, y)
             metrics["objective"] = loss.detach()
         return loss, metrics
+
+    # -- steps of several processes -------------------------------------------------------------------------------
+
+    def why_not_shared(self, ranks: int) -> str:
+        batch_size, windows = self.configuration.training.batch_size, self.windows.get("train")
+        if windows is not None:
+            batch_size = min(batch_size, len(windows))
+        if batch_size < ranks:
+            return f"{ranks} processes cannot share a batch of {batch_size}. Take fewer training.devices, or a larger batch."
+        if self.carries_state:
+            return (
+                "Several processes cannot share the steps of a network that carries its state from one to the next. Set "
+                "training.devices to one, or model.carry_state to off."
+            )
+        if any(isinstance(module, nn.BatchNorm1d) for module in self.model.modules()):
+            return (
+                "Several processes cannot share a batch here: batch norm compares all its examples. Set training.devices to "
+                "one, or train without batch norm."
+            )
+        return ""
+
+    def predictions(self, batch: Batch) -> Tensor:
+        return (batch[1] >= 0).sum()
+
+    def replica_of(self) -> dict[str, Any]:
+        about = {"configuration": self.configuration.tree(), "tokenizer": self.tokenizer_json()}
+        architecture = self.architecture() if isinstance(self, CarriesArchitecture) else None
+        return about | {"architecture": architecture, "precision": self.precision}
+
+    def share_with(self, ranks: Ranks) -> None:
+        assert isinstance(self.step, EagerStep)
+        self.step = SharedStep(self.step, ranks, self, self._state_of_replica)
+        self.computed_by(ranks.size, ranks.here)
+
+    def _state_of_replica(self) -> dict[str, Any]:
+        return {"weights": self.weights(), "optimizer": self.optimizer.state_dict(), **self.scaler_state()}
+
+    def load_state_of_replica(self, state: dict[str, Any], precision: str) -> None:
+        """Become a replica of rank 0's task, whose steps go on from here."""
+        self.load_weights(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._compute_in(precision)
+        self.load_scaler_state(state)
 
     def next_batch(self) -> Batch:
         assert self._batches is not None, "training needs a text"

@@ -35,7 +35,8 @@ class PretrainedTask(LanguageTask):
     def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
         assert isinstance(configuration, LanguageConfiguration)
         section, tokens = configuration.data, _vocabulary(_model(configuration), configuration.tokenizer)
-        data = read_text(section, tokens, source.tokenizer, may_be_gone=source.data_may_be_gone)
+        gone, without = source.data_may_be_gone, source.without_data
+        data = read_text(section, tokens, source.tokenizer, may_be_gone=gone, without=without)
         return cls(configuration, data, source.architecture)
 
     @classmethod

@@ -91,7 +91,7 @@ class EagerStep:
     def __call__(self, batch: Batch, rates: Rates, *, logged: bool = True, keep_gradients: bool = False) -> Metrics:
         metrics: Metrics = {}
         for descent in self.descents:
-            metrics |= self.gradients(descent, batch)
+            metrics |= self.computed(descent, batch)
             if self.scaler is not None:
                 self.scaler.unscale_(descent.optimizer)  # type: ignore[arg-type]
             if descent.clip is not None:
@@ -110,6 +110,10 @@ class EagerStep:
         if self.scaler is not None:
             self.scaler.update()
         return metrics
+
+    def computed(self, descent: Descent, batch: Batch) -> Metrics:
+        """Leave the gradients that a step descends in its weights; return the metrics of the step."""
+        return self.gradients(descent, batch)
 
     def gradients(self, descent: Descent, batch: Batch) -> Metrics:
         """Leave the gradients of a batch in weights that have none; return the batch's metrics."""

@@ -62,12 +62,14 @@ class Task(Protocol):
 class TaskSource:
     """What a task is built with beside its configuration: the tokenizer and architecture of a checkpoint, if there is one.
 
-    With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples.
+    With `data_may_be_gone`, data that cannot be read any more are done without: enough to draw samples. With `without_data` they
+    are not even looked for: enough to do steps on batches that come from elsewhere. That takes a tokenizer.
     """
 
     tokenizer: dict[str, Any] | None = None
     architecture: dict[str, Any] | None = None
     data_may_be_gone: bool = False
+    without_data: bool = False
 
 
 NEW = TaskSource()
@@ -266,6 +268,8 @@ def build_task(
     architecture: dict[str, Any] | None = None,
     *,
     data_may_be_gone: bool = False,
+    without_data: bool = False,
 ) -> Task:
     """Build the task of a configuration, from what `TaskSource` describes; raise `UserError`."""
-    return task_class(configuration).build(configuration, TaskSource(tokenizer, architecture, data_may_be_gone))
+    source = TaskSource(tokenizer, architecture, data_may_be_gone, without_data)
+    return task_class(configuration).build(configuration, source)

@@ -73,6 +73,10 @@ class ThreadChooser:
         """Whether steps are to be timed with `took`."""
         return len(self._candidates) > 1
 
+    def share_of(self, processes: int) -> int:
+        """Return the number for each of several processes: that of TORCHTTY_THREADS, or a share of the cores."""
+        return self._fixed or max(1, self._candidates[-1] // processes)
+
     def in_force(self) -> None:
         """Have torch use the number in force, whatever it was told meanwhile."""
         torch.set_num_threads(self.count)
@@ -130,7 +134,9 @@ class ThreadChooser:
             self._use(self._candidates[0])
             if known and self.count == before:
                 return None
-            why = "fixed by TORCHTTY_THREADS" if self._fixed else "a step is too small to share, or there is one core"
+            why = "a step is too small to share, or there is one core"
+            if self._fixed:
+                why = "fixed by TORCHTTY_THREADS" if wanted_threads() else "its share of the cores"
             return ThreadsChosen(threads=self.count, since=step, reason=why)
         began = time.monotonic()
         seconds: dict[int, float] = {}

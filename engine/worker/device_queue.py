@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,12 @@ class DeviceLock:
     the device says so in a file of its own.
     """
 
-    def __init__(self, device: str, uuid: str = "") -> None:
-        """`uuid` is that of the GPU; without one the device is this user's own affair. Raises `UserError`."""
+    def __init__(self, device: str, uuid: str = "", *, came: int | None = None) -> None:
+        """`uuid` is that of the GPU; without one the device is this user's own affair. Raises `UserError`.
+
+        `came` is when its owner came, in nanoseconds, where that is not when it first asks.
+        """
+        self._came = came
         if uuid:
             self._folder, self._name = _shared_folder(), uuid
         else:
@@ -59,12 +64,13 @@ class DeviceLock:
         self._process = f"{os.getpid()}-{psutil.Process().create_time()}"
         self._lock: int | None = None  # the file, while this holds the device
         self._ticket = ""
+        self._stood = ""  # the ticket with which the device was acquired
 
     def try_acquire(self, run_name: str) -> bool:
         """Take the device if it is free and nobody came earlier; queue otherwise."""
         with suppress(OSError):  # without a ticket, as on a full disk, the first to look takes the device
             if self._own_ticket() is None:
-                self._ticket = f"{time.time_ns():020d}-{self._process}-{id(self)}"
+                self._ticket = f"{self._came or time.time_ns():020d}-{self._process}-{id(self)}"
                 self._write(self._path_of(self._ticket), b"")
             if self._someone_came_earlier():
                 return False
@@ -74,7 +80,7 @@ class DeviceLock:
         except BlockingIOError:
             os.close(file)
             return False
-        self._lock = file
+        self._lock, self._stood = file, self._own_ticket() or ""
         self.leave_queue()
         with suppress(OSError):
             self._write(self._holder_file(os.geteuid()), json.dumps({"run": run_name, "pid": os.getpid()}).encode())
@@ -147,6 +153,18 @@ class DeviceLock:
                 os.unlink(self._holder_file(os.geteuid()), dir_fd=self._folder)
             os.close(self._lock)
             self._lock = None
+
+    def put_back(self) -> None:
+        """Let go of the device that was just acquired, and stand in the queue again where its owner stood."""
+        if self._stood:
+            self._ticket = self._stood
+            with suppress(OSError):
+                self._write(self._path_of(self._ticket), b"")
+        lock, self._lock = self._lock, None
+        with suppress(OSError):
+            os.unlink(self._holder_file(os.geteuid()), dir_fd=self._folder)
+        if lock is not None:
+            os.close(lock)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -231,6 +249,49 @@ class DeviceLock:
             os.write(file, content)
         finally:
             os.close(file)
+
+
+class JointLock:
+    """A lock on several devices of this machine, which are taken together or not at all.
+
+    Its owner stands in each queue at the time it came, so that two that want the same devices never wait for each other.
+    """
+
+    def __init__(self, devices: Sequence[tuple[str, str]]) -> None:
+        """`devices` are pairs of a device's name and its UUID, as `DeviceLock` takes them. Raises `UserError`."""
+        came = time.time_ns()
+        self._locks = [DeviceLock(device, uuid, came=came) for device, uuid in dict.fromkeys(devices)]
+        self._refused_by = self._locks[0]  # the first that could not be had
+
+    def try_acquire(self, run_name: str) -> bool:
+        """Take all devices if they are free and nobody came earlier to one of them; queue for all otherwise."""
+        found = [lock.try_acquire(run_name) for lock in self._locks]
+        if all(found):
+            return True
+        self._refused_by = self._locks[found.index(False)]
+        for lock, acquired in zip(self._locks, found, strict=True):
+            if acquired:
+                lock.put_back()
+        return False
+
+    def holder(self) -> Holder | None:
+        """Return who holds the first device that could not be had."""
+        return self._refused_by.holder()
+
+    def place(self) -> int:
+        return max(lock.place() for lock in self._locks)
+
+    def advance(self) -> bool:
+        moved = [lock.advance() for lock in self._locks]  # in every queue
+        return any(moved)
+
+    def leave_queue(self) -> None:
+        for lock in self._locks:
+            lock.leave_queue()
+
+    def release(self) -> None:
+        for lock in self._locks:
+            lock.release()
 
 
 def _opened(folder: Path) -> int:

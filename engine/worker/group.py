@@ -24,7 +24,7 @@ from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
-from torchtty.engine.contract.settings.training import TrainingBase
+from torchtty.engine.contract.settings.training import LanguageTraining, TrainingBase
 from torchtty.engine.devices import gpu_uuid, is_lack_of_memory, open_device
 from torchtty.engine.training.group import GroupTraining
 from torchtty.engine.training.language import LanguageTask
@@ -130,6 +130,8 @@ class GroupSession:
             refuse_missing_mirror(configuration)
         training = configurations[0].sections()["training"]
         assert isinstance(training, TrainingBase)
+        if isinstance(training, LanguageTraining) and training.shared_by:
+            raise UserError("The runs of a group are trained by one process: set training.devices to one.")
         placed = free_device(training.device)
         for writer in self._writers:
             writer.note(device=str(placed), gpu=gpu_uuid(placed))

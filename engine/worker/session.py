@@ -16,7 +16,7 @@ import torch
 from filelock import Timeout
 
 from torchtty.engine.contract.client.replay import Replay, replay_in
-from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.client.workers import Mode, Torchrun
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.run import requests
@@ -30,7 +30,7 @@ from torchtty.engine.contract.run.timed_choices import TimedChoices, own_choices
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
-from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
+from torchtty.engine.contract.settings.training import OF_THE_MACHINE, LanguageTraining, TrainingBase
 from torchtty.engine.devices import (
     check_precision,
     choose_device,
@@ -45,9 +45,11 @@ from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
 from torchtty.engine.training.mirrors import SINKS, Mirror
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
+from torchtty.engine.training.sharing import PARK, UNPARK, RankLost, SharesItsSteps, refuse_unshared
 from torchtty.engine.training.task import DrawsRandomly, build_task
-from torchtty.engine.worker.device_queue import DeviceLock, free_device, run_lock
+from torchtty.engine.worker.device_queue import DeviceLock, JointLock, free_device, run_lock
 from torchtty.engine.worker.notification import Notifier
+from torchtty.engine.worker.ranks import Crew, devices_of_torchrun
 from torchtty.engine.worker.replayer import Replayer
 from torchtty.engine.worker.requests import Dispatcher
 from torchtty.engine.worker.serving import Serving
@@ -93,7 +95,10 @@ class Session:
         self.failure = ""  # why it failed, if it did
         self._begins_from: Parent | None = None  # where it trains on from the checkpoint of its parent
         self._trains = False  # whether training has begun or gone on
-        self._device_lock: DeviceLock | None = None
+        self._device_lock: JointLock | None = None
+        self._shared_by: tuple[str, ...] = ()  # the devices of this machine that share each batch, if several do
+        self._torchrun = Torchrun.of_environment() if mode is not Mode.SERVE else None
+        self._crew: Crew | None = None  # the processes on them
         self._mirror: Mirror | None = None
 
     def work(self) -> int:
@@ -121,6 +126,10 @@ class Session:
         self.loop: Loop | None = None
         try:
             return self._see_through()
+        except RankLost:
+            assert self._crew is not None
+            why = self._crew.why_lost()
+            return self._failed(f"{why} 'torchtty resume {self.run.name}' goes on from the last checkpoint.")
         except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
             self.writer.note(unreachable=isinstance(error, UnreachableError))
             return self._failed(self._said(error))
@@ -130,6 +139,7 @@ class Session:
             traceback.print_exc()
             return self._failed(f"An unexpected error ended the run: {type(error).__name__}: {error}. See worker.log.")
         finally:
+            self._dismiss_crew(lost=True)
             if self._device_lock is not None:
                 self._device_lock.release()
             self._close_mirror()
@@ -187,12 +197,17 @@ class Session:
         device = str(placed)
         self.writer.note(device=device, gpu=gpu_uuid(placed))
         if self.mode is not Mode.SERVE:
-            self._device_lock = DeviceLock(device, gpu_uuid(placed))
+            devices = self._shared_by or (device,)
+            self._device_lock = JointLock([(each, gpu_uuid(torch.device(each))) for each in devices])
             if not self._acquire_device():
                 self.writer.state(RunState.STOPPED)
                 self._notifier.ended(self.writer.status)
                 return 0
         open_device(placed)
+        if self._torchrun is not None:
+            self._crew = Crew.of_torchrun(self._torchrun)
+        elif self._shared_by:
+            self._crew = Crew.started(self._shared_by)
         task = build_task(
             configuration,
             saved.tokenizer if saved else None,
@@ -207,6 +222,10 @@ class Session:
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
+        if self._crew is not None:
+            refuse_unshared(task, self._crew.size)
+            assert isinstance(task, SharesItsSteps)
+            task.share_with(self._crew.join(placed))
         if self.mode is not Mode.SERVE:
             self.loop.follow(self._choices(before=self._before.step))
         for note in notes:
@@ -225,12 +244,13 @@ class Session:
                     vocab_size=facts.vocab_size,
                     tokens=facts.tokens,
                     references=facts.references,
-                    notes=facts.notes,
+                    notes=(*facts.notes, self._crew.in_words()) if self._crew is not None else facts.notes,
                     device=device,
                 )
             )
             self._notifier.watch()
             self._train(self.loop)
+            self._dismiss_crew()
             self._release_device()
             self._notifier.ended(self.writer.status)
             self._close_mirror()
@@ -276,6 +296,14 @@ class Session:
         training = configuration.sections()["training"]
         if not isinstance(training, TrainingBase):
             return configuration, torch.device("cpu")
+        if self.mode is not Mode.SERVE and self._torchrun is not None:
+            self._shared_by = devices_of_torchrun(training.device, self._torchrun)
+        elif self.mode is not Mode.SERVE and isinstance(training, LanguageTraining):
+            self._shared_by = training.shared_by
+        if self._shared_by:
+            device, *_ = (choose_device(each) for each in self._shared_by)
+            named = training.model_copy(update={"device": str(device)})
+            return configuration.model_copy(update={"training": named}), device
         device = free_device(training.device) if self.mode is not Mode.SERVE else choose_device(training.device)
         named = training.model_copy(update={"device": str(device)})
         return configuration.model_copy(update={"training": named}), device
@@ -408,9 +436,18 @@ class Session:
                 return False
             time.sleep(POLL)
         self.writer.note(waiting_for="", place=0)
+        if self._crew is not None:
+            self._crew.order(UNPARK)
         return True
 
+    def _dismiss_crew(self, *, lost: bool = False) -> None:
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.close(lost=lost)
+
     def _release_device(self) -> None:
+        if self._crew is not None:
+            self._crew.order(PARK)
         if self._device_lock is not None:
             self._device_lock.release()
 

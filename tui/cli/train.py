@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from torchtty.engine.contract.client.offline_fallback import create_fallback, fallback_for
-from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
+from torchtty.engine.contract.client.workers import Mode, WarmWorker, follow_rank_0, start
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_run
@@ -36,6 +36,7 @@ from torchtty.tui.cli.show import numbers, parent_as_json, print_summary
 
 def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:
     """Train what the arguments say; return the exit code."""
+    follow_rank_0()
     given = parse_argv(arguments)
     if given.wants_help and not given.words:
         print_train_help(output())
@@ -74,6 +75,7 @@ def _only_word(given: Arguments) -> str:
 
 def resume(arguments: Sequence[str], *, detach: bool, changed_data: bool, as_json: bool) -> int:
     """Continue the run that the arguments name, with the live settings they give; return the exit code."""
+    follow_rank_0()
     given = parse_argv(arguments)
     if given.wants_help:
         print_resume_help(output())

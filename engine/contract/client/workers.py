@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,40 @@ class Mode(StrEnum):
     RESUME = "resume"  # from the latest checkpoint
     FORK = "fork"  # from the checkpoint of its parent
     SERVE = "serve"  # load the model and answer samples
+
+
+@dataclass(frozen=True)
+class Torchrun:
+    """What torchrun tells a process that it has started beside others, on one machine or many."""
+
+    rank: int
+    size: int
+    local_rank: int  # among those on this machine
+    here: int  # how many are on this machine
+    address: str
+    port: int
+
+    @classmethod
+    def of_environment(cls) -> "Torchrun | None":
+        """Return what the environment tells; None where torchrun has not started this process, or no other one beside it."""
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            return None
+        try:
+            rank, size, local_rank, here, port = (int(os.environ[name]) for name in names)
+            found = cls(rank, size, local_rank, here, os.environ["MASTER_ADDR"], port)
+        except (KeyError, ValueError):
+            raise UserError(
+                "What torchrun set in the environment is incomplete: start the command by torchrun again."
+            ) from None
+        return found if size > 1 else None
+
+
+def follow_rank_0() -> None:
+    """Become a follower, where torchrun has started this process as any but the first: that one alone has the run."""
+    torchrun = Torchrun.of_environment()
+    if torchrun is not None and torchrun.rank > 0:
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "torchtty.engine.worker.follower"])
 
 
 def taking_over(pid: int) -> str:

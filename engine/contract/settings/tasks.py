@@ -56,6 +56,16 @@ class LanguageConfiguration(Configuration):
     sampling: PeriodicTextSampling = Field(default_factory=PeriodicTextSampling)
 
     def check(self) -> Iterator[tuple[str, str]]:
+        shared_by = self.training.shared_by
+        if shared_by and shared_by[0] != "cpu" and len({*shared_by}) < len(shared_by):
+            yield "training.devices", "names a GPU twice: each takes one part of a batch"
+        if len(shared_by) > self.training.batch_size:
+            yield (
+                "training.devices",
+                f"are more than a batch has examples: training.batch_size is {self.training.batch_size}",
+            )
+        if shared_by and self.training.compile:
+            yield "training.compile", "is for one process: training.devices shares each batch"
         if self.data.val_fraction:
             return
         if self.training.patience is not None:

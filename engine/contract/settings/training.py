@@ -13,7 +13,7 @@ class CountingTraining(Section):
     seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1, essential=True)
 
 
-OF_THE_MACHINE = ("training.device", "training.precision", "training.log")
+OF_THE_MACHINE = ("training.device", "training.devices", "training.precision", "training.log")
 """Settings that are fixed while a run trains and may change when it is resumed, on a machine that has other devices or programs."""
 
 
@@ -113,6 +113,12 @@ class LanguageTraining(EvaluatedTraining):
         live=True,
         groups=True,
     )
+    devices: str = setting(
+        "one",
+        "Where each batch is shared out, one process each: GPUs by number, or cpu,cpu; the sum is that of one process.",
+        pattern=r"^(one|\d+(,\d+)+|cpu(,cpu)+)$",
+        allowed="one, GPUs such as 0,1, or cpu,cpu",
+    )
     grad_clip_kind: Literal["norm", "value"] = setting(
         "norm", "norm: shorten the gradient of all weights as one vector; value: cut each number to ±grad_clip."
     )
@@ -126,6 +132,13 @@ class LanguageTraining(EvaluatedTraining):
     @property
     def target(self) -> str:
         return self.target_metric
+
+    @property
+    def shared_by(self) -> tuple[str, ...]:
+        """The devices that share each batch, by torch's names; none where one process trains."""
+        if self.devices == "one":
+            return ()
+        return tuple(part if part == "cpu" else f"cuda:{part}" for part in self.devices.split(","))
 
 
 class AdversarialTraining(TrainingBase):
