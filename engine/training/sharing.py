@@ -8,6 +8,7 @@ live edits, pauses and resumes are rank 0's affair alone.
 import io
 import json
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.training.step import Batch, Descent, EagerStep, Metrics, Rates
 
 PATIENCE = timedelta(minutes=5)  # that a rank waits for another, which it is reminded of every `REMINDER` seconds
@@ -154,8 +156,12 @@ class Ranks:
 
 
 def _backend_of(device: torch.device) -> str:
-    """Return what moves tensors between GPUs: NCCL blocks where it waits, so that a rank that is lost becomes an error."""
-    return "nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo"
+    """Return what moves tensors between GPUs. NCCL is to block where it waits, so that a rank that is lost becomes an error."""
+    os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
+    wished = os.environ.get("TORCHTTY_COLLECTIVES") or "nccl"
+    if wished not in ("nccl", "gloo"):
+        raise UserError(f"TORCHTTY_COLLECTIVES is '{shortened(wished)}', and takes nccl or gloo.")
+    return wished if device.type == "cuda" and dist.is_nccl_available() else "gloo"
 
 
 class _lost_means_gone:

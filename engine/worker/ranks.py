@@ -80,12 +80,12 @@ class Crew:
             self._ranks = Ranks(0, self.size, self._store, device, self._here)
             for rank in range(1, self.size):
                 self.places[rank] = self._store.get(HERE.format(rank)).decode(errors="replace")
-        except (RankLost, RuntimeError):
-            raise UserError(self.why_lost()) from None
+        except (RankLost, RuntimeError) as error:
+            raise UserError(self.why_lost(error)) from None
         return self._ranks
 
-    def why_lost(self) -> str:
-        """Say which process has gone, and why."""
+    def why_lost(self, error: Exception | None = None) -> str:
+        """Say which process has gone, and why; what was raised where that cannot be told."""
         until = time.monotonic() + LAST_WORDS
         while time.monotonic() < until:
             for rank in range(1, self.size):
@@ -101,7 +101,8 @@ class Crew:
                     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
                     return f"{who} {how}, and the others cannot go on without it."
             time.sleep(POLL)
-        return f"One of the {self.size} processes that share each batch does not answer any more."
+        what = f" ({str(error).splitlines()[0]})" if error is not None and str(error) else ""
+        return f"One of the {self.size} processes that share each batch does not answer any more{what}."
 
     def in_words(self) -> str:
         """Say who shares the steps."""
@@ -112,8 +113,8 @@ class Crew:
         if self._ranks is not None:
             try:
                 self._ranks.order(what)
-            except RankLost:
-                raise UserError(self.why_lost()) from None
+            except RankLost as error:
+                raise UserError(self.why_lost(error)) from None
 
     def close(self, *, lost: bool = False) -> None:
         """Let the followers go; where one is `lost`, or this one fails, end them: they may wait for what never comes."""

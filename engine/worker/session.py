@@ -126,9 +126,9 @@ class Session:
         self.loop: Loop | None = None
         try:
             return self._see_through()
-        except RankLost:
+        except RankLost as error:
             assert self._crew is not None
-            why = self._crew.why_lost()
+            why = self._crew.why_lost(error)
             return self._failed(f"{why} 'torchtty resume {self.run.name}' goes on from the last checkpoint.")
         except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
             self.writer.note(unreachable=isinstance(error, UnreachableError))

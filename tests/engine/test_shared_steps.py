@@ -214,6 +214,29 @@ def test_torchrun_starts_the_processes_instead(names: Path, own_folders: Path) -
     assert any(note.startswith("2 processes share each batch") for note in ready["notes"])
 
 
+def test_two_gpus_share_a_run(names: Path, own_folders: Path, noop_gpu: dict[str, str]) -> None:
+    """Their kernels do nothing, so devices and states are all that can be looked at; NCCL wants real ones."""
+    settings = ["--training.max_steps", "20", "--devices", "0,1", "--data.dataset", str(names), "--name", "gpus"]
+    settings += ["--model.n_layer", "1", "--model.n_head", "1", "--model.n_embd", "8", "--training.eval_interval", "20"]
+    gpus = {"NOOP_GPUS": "2", "TORCHTTY_COLLECTIVES": "gloo", "TORCHTTY_IDLE_SECONDS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "torchtty", "train", "gpt", *settings],
+        env=os.environ | noop_gpu | gpus,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    [ready] = [
+        row for row in JsonLinesTail(RunDirectory(own_folders / "gpus").events_path).read() if row["event"] == "ready"
+    ]
+    assert ready["device"] == "cuda:0"
+    [shared] = [note for note in ready["notes"] if note.startswith("2 processes share each batch")]
+    assert "cuda:0 of " in shared
+    assert "cuda:1 of " in shared
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
