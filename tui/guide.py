@@ -14,7 +14,6 @@ PAGES = {
     "diagnosis": "Diagnosis",
     "exporting": "Exporting",
     "gpus": "GPUs",
-    "devices": "Several devices",
     "command-line": "Commands",
     "settings-and-variables": "Settings",
     "experiments": "Experiments",
