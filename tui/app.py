@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torchtty.tui.workers import WorkerPool
 
 
+GAUGED_AFTER = 1.0  # seconds: the form is there
 STARTED_AFTER = 2.0  # seconds: form, run and charts are there
 
 
@@ -122,7 +123,7 @@ class TorchttyApp(App[int]):
             self.set_keymap(changed_keys())
         except UserError as error:
             self.notify(str(error), title="Keys", severity="warning", markup=False)
-        self._gauges.start()
+        self.set_timer(GAUGED_AFTER, self._gauges.start)  # it imports psutil, in the way of the form
         self.set_timer(STARTED_AFTER, collect_garbage)
         for screen in self.screen_stack:
             if isinstance(screen, TrainScreen):

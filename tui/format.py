@@ -4,13 +4,16 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torchtty.engine.contract.printable import printable_line
-from torchtty.engine.contract.run.events import Edited
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.run.stopping import ended_by
 from torchtty.engine.contract.settings.family import Metric
 from torchtty.engine.contract.settings.fields import show
+
+if TYPE_CHECKING:
+    from torchtty.engine.contract.run.events import Edited
 
 MISSING = "–"
 
@@ -228,7 +231,7 @@ def _decimals(step: float) -> int:
     return max(0, -math.floor(math.log10(step) + 1e-9))
 
 
-def edit_texts(edit: Edited) -> tuple[str, str]:
+def edit_texts(edit: "Edited") -> tuple[str, str]:
     """Write a live edit, and in short: `learning_rate 1e-3 → 8e-3` and `learning_rate 8e-3`."""
     name, value = edit.path.rpartition(".")[2], show(edit.value)
     return printable_line(f"{name} {show(edit.old)} → {value}"), printable_line(f"{name} {value}")

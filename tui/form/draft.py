@@ -3,9 +3,8 @@
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from torchtty.engine.contract.client.fork import ForkPoint, refused
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
@@ -18,6 +17,9 @@ from torchtty.engine.contract.settings.configuration import (
 from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.fields import FieldSpec, in_form_order, show
 from torchtty.engine.contract.settings.recipes import Recipe
+
+if TYPE_CHECKING:
+    from torchtty.engine.contract.client.fork import ForkPoint
 
 
 class Draft:
@@ -57,7 +59,7 @@ class Draft:
         return draft
 
     @classmethod
-    def from_checkpoint(cls, point: ForkPoint, origin: Recipe | None = None) -> "Draft":
+    def from_checkpoint(cls, point: "ForkPoint", origin: Recipe | None = None) -> "Draft":
         """Start a fork with the settings that its parent had at the checkpoint; `origin` is the parent's recipe."""
         draft = cls(point.settings, origin.name if origin is not None and _is_of(origin, point.settings) else None)
         draft.fork = point
@@ -160,6 +162,8 @@ class Draft:
         try:
             configuration = parse(self.tree)
             if self.fork is not None:
+                from torchtty.engine.contract.client.fork import refused  # here: it brings all that a run directory has
+
                 found |= {problem.path: problem.message for problem in refused(self.fork, configuration)}
         except ConfigurationError as error:
             for problem in error.problems:
