@@ -129,7 +129,7 @@ class GroupTraining:
                 member.course = None
             except Diverged as error:
                 member.course = None
-                member.loop.fail(str(error))
+                member.loop.diverged(error)
 
     # -- steps ------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from torchtty.engine.devices import free_cached_memory
 from torchtty.engine.training.checkpoint import Saved
 from torchtty.engine.training.checkpoint_manager import CheckpointManager
 from torchtty.engine.training.memory import most_memory
-from torchtty.engine.training.metrics import MetricLog, seven_digits
+from torchtty.engine.training.metrics import Diverged, MetricLog, seven_digits
 from torchtty.engine.training.run_writer import RunWriter
 from torchtty.engine.training.stopping import StoppingRules
 from torchtty.engine.training.task import (
@@ -249,6 +249,11 @@ class Loop:
         self.metrics.stop_clock()
         self.note()
         self.writer.state(RunState.FAILED, message)
+
+    def diverged(self, error: Diverged) -> None:
+        """Report that the loss is no number any more: a result of the settings rather than an accident."""
+        self.writer.note(diverged=True)
+        self.fail(str(error))
 
     def _evaluate(self, *, thorough: bool = False, found: dict[str, float] | None = None) -> None:
         """Evaluate; at an interval the rules take it in, and one that ends the run then has the rest evaluated as well."""

@@ -12,12 +12,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from torchtty.engine.contract.client.workers import Mode, taking_over
+from torchtty.engine.contract.client.workers import WHOLE, Mode, Part, taking_over
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.access import PRIVATE
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -47,11 +47,14 @@ def main(folder: Path) -> int:
     _reply(folder / "hello.json", hello)
     from torchtty.engine.worker.estimate import prepare, problems_of_fork
 
-    for line in sys.stdin.buffer:
+    lines = os.fdopen(os.dup(0), "rb")  # of its own: fd 0 leads nowhere from the first hand-over on
+    for line in lines:
         try:
             request: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
+        if request.keys() & {"run", "series"}:
+            lines.close()
         if "prepare" in request:
             answer = problems_of_fork(request["prepare"], request["fork"]) if "fork" in request else {}
             if not (answer or request.get("only_fits")):
@@ -63,10 +66,8 @@ def main(folder: Path) -> int:
             )
         elif "series" in request:
             return _take_over_all([RunDirectory(Path(path)) for path in request["series"]], folder)
-        elif "group" in request:
-            return _take_over_group(
-                RunDirectory(Path(request["group"])), [RunDirectory(Path(path)) for path in request["runs"]], folder
-            )
+        elif "parts" in request:
+            return _take_parts(lines, folder)
     shutil.rmtree(folder, ignore_errors=True)
     return 0
 
@@ -93,26 +94,54 @@ def _take_over_all(runs: list[RunDirectory], folder: Path) -> int:
     return max(codes, default=0)
 
 
+def _take_parts(lines: Iterable[bytes], folder: Path) -> int:
+    """Train the parts of a sweep as its coordinator hands them over, until it has no more or is gone, or a signal ends this."""
+    codes = [0]
+    for line in lines:
+        try:
+            about = json.loads(line)
+            runs, mode = [RunDirectory(Path(path)) for path in about["runs"]], Mode(about["mode"])
+            part, batch = Part(str(about["sweep"]), about["until"], str(about["reply"])), about["batch"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if batch is not None:
+            codes.append(_take_over_group(RunDirectory(Path(batch)), runs, folder, mode, part))
+        else:
+            codes.append(_take_over(runs[0], mode, {}, folder, 0.0, part))
+        try:
+            write_atomically(Path(part.reply), json.dumps({"code": codes[-1]}))
+        except OSError:  # then the coordinator learns it from this process's end
+            break
+        if codes[-1] == INTERRUPTED:
+            break
+    return max(codes)
+
+
 def _take_over(
-    run: RunDirectory, mode: Mode, edits: dict[str, Any], folder: Path, idle_seconds: float | None = None
+    run: RunDirectory,
+    mode: Mode,
+    edits: dict[str, Any],
+    folder: Path,
+    idle_seconds: float | None = None,
+    part: Part = WHOLE,
 ) -> int:
     """Become the worker of a run."""
 
     def session(begun: Callable[[], None]) -> Worker:
         from torchtty.engine.worker.session import Session
 
-        return Session(run, mode, edits, idle_seconds, begun=begun)
+        return Session(run, mode, edits, idle_seconds, begun=begun, part=part)
 
     return _see_through(run, f"{run.name} to {mode.value} it", session, folder)
 
 
-def _take_over_group(group: RunDirectory, runs: list[RunDirectory], folder: Path) -> int:
+def _take_over_group(group: RunDirectory, runs: list[RunDirectory], folder: Path, mode: Mode, part: Part) -> int:
     """Become the worker of a group's runs; `group` is the folder of the group itself."""
 
     def session(begun: Callable[[], None]) -> Worker:
         from torchtty.engine.worker.group import GroupSession
 
-        return GroupSession(group, runs, begun)
+        return GroupSession(group, runs, begun, mode, part)
 
     return _see_through(group, f"the {len(runs)} runs of {group.name} to train them", session, folder)
 

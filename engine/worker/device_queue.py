@@ -1,4 +1,4 @@
-"""One run a device at a time: the others queue, first come, first served.
+"""One run a device at a time: the others queue, first come, first served. Runs of one sweep share the processor.
 
 A GPU is locked for all users of the machine, by its UUID: the lock lies in a folder that they share. The processor is locked for
 the runs of one user. In a folder to which everyone can write, nothing is trusted: links are not followed, no file of another
@@ -49,12 +49,13 @@ class DeviceLock:
     the device says so in a file of its own.
     """
 
-    def __init__(self, device: str, uuid: str = "", *, came: int | None = None) -> None:
-        """`uuid` is that of the GPU; without one the device is this user's own affair. Raises `UserError`.
+    def __init__(self, device: str, uuid: str = "", sweep: str = "", *, came: int | None = None) -> None:
+        """`uuid` is that of the GPU; without one the device is this user's own affair, and may be shared by the runs of a
+        sweep, named by the folder of its group. Raises `UserError`.
 
         `came` is when its owner came, in nanoseconds, where that is not when it first asks.
         """
-        self._came = came
+        self._came, self._sweep = came, sweep if not uuid else ""
         if uuid:
             self._folder, self._name = _shared_folder(), uuid
         else:
@@ -75,9 +76,7 @@ class DeviceLock:
             if self._someone_came_earlier():
                 return False
         file = self._open_lock()
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._locked(file):
             os.close(file)
             return False
         self._lock, self._stood = file, self._own_ticket() or ""
@@ -85,6 +84,34 @@ class DeviceLock:
         with suppress(OSError):
             self._write(self._holder_file(os.geteuid()), json.dumps({"run": run_name, "pid": os.getpid()}).encode())
         return True
+
+    def _locked(self, file: int) -> bool:
+        """Lock the file; a run of a sweep shares it with those of the same sweep.
+
+        The name of the sweep is written by whoever has the file for itself alone, so that it stands as long as anyone shares it.
+        """
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._sweep:
+                self._write(f"{self._name}.sweep", self._sweep.encode())
+                fcntl.flock(
+                    file, fcntl.LOCK_SH | fcntl.LOCK_NB
+                )  # for a moment it may be another's: then it is not ours
+            return True
+        if not self._sweep:
+            return False
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if self._holding_sweep() == self._sweep:
+                return True
+        return False
+
+    def _holding_sweep(self) -> str:
+        file = os.open(f"{self._name}.sweep", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._folder)
+        try:
+            return os.read(file, SMALL).decode("utf-8", "replace")
+        finally:
+            os.close(file)
 
     def is_free(self) -> bool:
         """Whether nobody holds the device and nobody waits for it."""
@@ -257,10 +284,10 @@ class JointLock:
     Its owner stands in each queue at the time it came, so that two that want the same devices never wait for each other.
     """
 
-    def __init__(self, devices: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, devices: Sequence[tuple[str, str]], sweep: str = "") -> None:
         """`devices` are pairs of a device's name and its UUID, as `DeviceLock` takes them. Raises `UserError`."""
         came = time.time_ns()
-        self._locks = [DeviceLock(device, uuid, came=came) for device, uuid in dict.fromkeys(devices)]
+        self._locks = [DeviceLock(device, uuid, sweep, came=came) for device, uuid in dict.fromkeys(devices)]
         self._refused_by = self._locks[0]  # the first that could not be had
 
     def try_acquire(self, run_name: str) -> bool:

@@ -10,11 +10,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import BaseFileLock, Timeout
 
+from torchtty.engine.contract.client.workers import Mode, Part
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -63,9 +65,19 @@ class MemberDispatcher(Dispatcher):
 class GroupSession:
     """One worker's work on the runs of a group."""
 
-    def __init__(self, group: RunDirectory, runs: Sequence[RunDirectory], begun: Callable[[], None]) -> None:
-        """`begun` is called once the files of the group and its runs tell of this worker."""
-        self.group, self.runs, self._begun = group, list(runs), begun
+    def __init__(
+        self,
+        group: RunDirectory,
+        runs: Sequence[RunDirectory],
+        begun: Callable[[], None],
+        mode: Mode,
+        part: Part,
+    ) -> None:
+        """`begun` is called once the files of the group and its runs tell of this worker. To resume, all runs need a
+        checkpoint of the same step.
+        """
+        self.group, self.runs, self._begun, self.mode, self._part = group, list(runs), begun, mode, part
+        self.name = Path(part.sweep).name or group.name
         self.signalled = False
         self.failure = ""  # why it failed, if it did
         self._stopping = False
@@ -83,10 +95,11 @@ class GroupSession:
         except (Timeout, OSError) as error:
             for lock in (own, *locks):
                 lock.release(force=True)
-            raise UserError(f"{self.group.name} cannot be trained: another worker has it, or {error}.") from None
+            raise UserError(f"{self.name} cannot be trained: another worker has it, or {error}.") from None
         self.writer = RunWriter(self.group, new_status(0))
         self._members = [
-            _Member(run, lock, self.group.name, self._training) for run, lock in zip(self.runs, locks, strict=True)
+            _Member(run, lock, self.name, self._training, self._part.until)
+            for run, lock in zip(self.runs, locks, strict=True)
         ]
         for writer in self._writers:
             writer.start()
@@ -120,7 +133,7 @@ class GroupSession:
 
     def _see_through(self) -> None:
         if (error := next((writer.disk_error for writer in self._writers if writer.disk_error), None)) is not None:
-            raise UserError(f"The files of {self.group.name} cannot be written: {error.strerror or error}.")
+            raise UserError(f"The files of {self.name} cannot be written: {error.strerror or error}.")
         self._begun()
         for run in self.runs:
             with suppress(OSError), run.log_path.open("a", encoding="utf-8") as log:
@@ -135,7 +148,7 @@ class GroupSession:
         placed = free_device(training.device)
         for writer in self._writers:
             writer.note(device=str(placed), gpu=gpu_uuid(placed))
-        self._device_lock = DeviceLock(str(placed), gpu_uuid(placed))
+        self._device_lock = DeviceLock(str(placed), gpu_uuid(placed), self._part.sweep)
         if not self._acquire_device(self._device_lock):
             self._end(RunState.STOPPED)
             return
@@ -214,7 +227,7 @@ class GroupSession:
     def _acquire_device(self, lock: DeviceLock) -> bool:
         """Take the device; while another run holds it, stand in the queue. Returns False if told to stop meanwhile."""
         queued = ""
-        while not lock.try_acquire(self.group.name):
+        while not lock.try_acquire(self.name):
             holder = str(lock.holder() or "another run")
             if holder != queued:
                 queued = holder
@@ -256,10 +269,13 @@ class GroupSession:
 class _Member:
     """What the worker has of one run of a group."""
 
-    def __init__(self, run: RunDirectory, lock: BaseFileLock, group: str, training: GroupTraining) -> None:
+    def __init__(
+        self, run: RunDirectory, lock: BaseFileLock, group: str, training: GroupTraining, until: int | None
+    ) -> None:
         self._lock, self._let_go = lock, False
         self.writer = RunWriter(run, new_status(0).model_copy(update={"group": group}))
         self.requests = MemberDispatcher(self.writer, group, training)
+        self.requests.stop_at = until
         self.notifier = Notifier(run, self.writer.warn)
         self._mirror: Mirror | None = None
 

@@ -35,6 +35,7 @@ class Dispatcher:
     ) -> None:
         self.writer = writer
         self.stop_requested = False
+        self.stop_at: int | None = None  # a step at which training stops, as after a request
         self.release_requested = False
         self.last_request = time.monotonic()
         self._acquire_device, self._release_device = acquire_device, release_device
@@ -54,13 +55,15 @@ class Dispatcher:
 
     @property
     def until(self) -> int | None:
-        """None: what is asked for may be done after any step."""
-        return None
+        """The step at which it stops; none: what is asked for may be done after any step."""
+        return self.stop_at
 
     # -- the inbox ------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
         """Read the inbox if it is time to; return once the run is to continue, or to stop."""
+        if self.stop_at is not None and self._loop is not None and self._loop.step >= self.stop_at:
+            self.stop_requested = True
         now = time.perf_counter()
         if now - self._looked < INBOX_INTERVAL:
             return

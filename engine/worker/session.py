@@ -16,7 +16,7 @@ import torch
 from filelock import Timeout
 
 from torchtty.engine.contract.client.replay import Replay, replay_in
-from torchtty.engine.contract.client.workers import Mode, Torchrun
+from torchtty.engine.contract.client.workers import WHOLE, Mode, Part, Torchrun
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.run import requests
@@ -86,10 +86,12 @@ class Session:
         edits: dict[str, Any],
         idle_seconds: float | None = None,
         begun: Callable[[], None] = lambda: None,
+        part: Part = WHOLE,
     ) -> None:
         """`begun` is called once the run's own files tell of this worker."""
         self.run, self.mode, self.edits, self._begun = run, mode, edits, begun
         self.idle_seconds = seconds_idle() if idle_seconds is None else idle_seconds
+        self._part = part
         self.lock = run_lock(run.path)
         self.signalled = False
         self.failure = ""  # why it failed, if it did
@@ -120,6 +122,7 @@ class Session:
         self._began = time.monotonic()
         self._notifier = Notifier(self.run, self.writer.warn)
         self.requests = Dispatcher(self.writer, self._acquire_device, self._release_device)
+        self.requests.stop_at = self._part.until
         self._replay: Replay | None = None
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
@@ -198,7 +201,8 @@ class Session:
         self.writer.note(device=device, gpu=gpu_uuid(placed))
         if self.mode is not Mode.SERVE:
             devices = self._shared_by or (device,)
-            self._device_lock = JointLock([(each, gpu_uuid(torch.device(each))) for each in devices])
+            named = [(each, gpu_uuid(torch.device(each))) for each in devices]
+            self._device_lock = JointLock(named, self._part.sweep)
             if not self._acquire_device():
                 self.writer.state(RunState.STOPPED)
                 self._notifier.ended(self.writer.status)
@@ -324,7 +328,7 @@ class Session:
         try:
             loop.train()
         except Diverged as error:
-            loop.fail(str(error))
+            loop.diverged(error)
 
     def _close_mirror(self) -> None:
         """Let a mirror write what waits, which may take a while."""

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.variation import Number, Variation, is_several, several
+from torchtty.engine.contract.experiments.variation import fields_of
 from torchtty.engine.contract.paths import expanded
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.settings.catalogue import catalogue
@@ -25,7 +24,7 @@ from torchtty.engine.contract.settings.configuration import (
 )
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe, load_recipes
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 from torchtty.tui.cli.console import UsageError, notify
@@ -129,7 +128,12 @@ def parse_argv(arguments: Sequence[str]) -> Arguments:
             if equals:
                 found.settings[path] = value
             elif rest and not rest[0].startswith("--"):
-                found.settings[path] = rest.pop(0)
+                value = rest.pop(0)
+                if ".." in value and rest and rest[0] in ("log", "lin"):  # 1e-4..1e-1 log 7, unquoted
+                    value = f"{value} {rest.pop(0)}"
+                    if rest and rest[0].isdigit():
+                        value = f"{value} {rest.pop(0)}"
+                found.settings[path] = value
             else:
                 found.settings[path] = None
     return found
@@ -162,35 +166,24 @@ def configured(tree: Mapping[str, Any], arguments: Arguments) -> Configuration:
     raise UsageError("\n".join([*dict.fromkeys(lines), f"'torchtty train {kind} --help' lists every setting."]))
 
 
-def without_several(tree: Mapping[str, Any], arguments: Arguments) -> tuple[Arguments, Variation]:
-    """Return the arguments with one value of each setting, and the settings that were given several, as `1..10` or `1e-3,1e-2`.
+def full_paths(tree: Mapping[str, Any], arguments: Arguments) -> dict[str, str | None]:
+    """Return what was typed by the full path of its setting; raise a `UsageError` for a short name that fits none or several.
 
-    Raises a `UsageError` for a setting in which the runs of a group cannot differ.
+    Of a section whose kind takes several values, the fields of each of them are known.
     """
     kind = str(tree["model"]["kind"])
-    fields = _settings_by_path(kind, tree, arguments.settings)
-    single, varied, wrong = dict(arguments.settings), dict[str, tuple[Number, ...]](), list[str]()
+    several = {
+        path.partition(".")[0]: tuple(part for part in text.split(",") if part in kinds(kind, path.partition(".")[0]))
+        for path, text in arguments.settings.items()
+        if text and path.endswith(".kind") and path != "model.kind" and path.partition(".")[0] in tree
+    }
+    fields, found = fields_of(kind, tree, several), dict[str, str | None]()
     for name, text in arguments.settings.items():
-        path, problem = _full_path(name, fields)
-        spec = fields.get(path)
-        if problem or spec is None or text is None or not is_several(spec, text):
-            continue
-        if not spec.groups:
-            wrong.append(path)
-            continue
-        try:
-            varied[path] = several(spec, text)
-        except UserError as error:
-            raise UsageError(f"--{error}") from None
-        single[name] = show(varied[path][0])
-    if wrong:
-        may = [field.path for field in fields.values() if field.groups]
-        given = " and ".join(f"--{path}" for path in wrong)
-        where = (
-            f"the runs of a group may differ in {', '.join(may)}" if may else "this model is trained one run at a time"
-        )
-        raise UsageError(f"{given} {'takes' if len(wrong) == 1 else 'take'} one value: {where}.")
-    return replace(arguments, settings=single), Variation(varied)
+        path, problem = _full_path(name, {path: spec for path, spec in fields.items() if spec.name != "kind"})
+        if problem:
+            raise UsageError(f"--{problem}\n'torchtty train {kind} --help' lists every setting.")
+        found[path] = text
+    return found
 
 
 def _settings_by_path(kind: str, tree: Mapping[str, Any], flags: Mapping[str, str | None]) -> dict[str, FieldSpec]:

@@ -1,81 +1,34 @@
 """Groups on the command line: runs that differ in a few numbers, trained together and followed as one."""
 
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from statistics import mean, stdev
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.group import RunGroup, create_group
-from torchtty.engine.contract.experiments.variation import Variation, in_words
+from torchtty.engine.contract.experiments.group import Planned, RunGroup
+from torchtty.engine.contract.experiments.variation import short
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.families import family_of
-from torchtty.engine.contract.settings.family import Configuration, Family, Metric
-from torchtty.tui.cli.console import Exit, UsageError, notify, output, print_json, report_error
-from torchtty.tui.cli.follow import GRACE, INTERVAL, counting_interrupts, display, last_line
+from torchtty.engine.contract.settings.family import Family, Metric
+from torchtty.engine.contract.settings.fields import show
+from torchtty.tui.cli.console import Exit, notify, output, print_json
+from torchtty.tui.cli.follow import INTERVAL, counting_interrupts
 from torchtty.tui.format import count, loss
 
 STOP_PATIENCE = 60.0  # seconds that a worker may take over a step and the checkpoints of all runs
-
-
-def train_group(
-    configuration: Configuration,
-    variation: Variation,
-    name: str | None,
-    recipe: str | None,
-    *,
-    detach: bool,
-    as_json: bool,
-) -> int:
-    """Train the runs that differ as `variation` says, and follow them; return the exit code."""
-    family = family_of(configuration.kind)
-    if not family.trains_by_steps:
-        raise UsageError(
-            f"{family.title} is trained in one pass over the data: there is no group of it. Train one run."
-        )
-    with counting_interrupts() as interruptions:
-        group = create_group(configuration.tree(), variation, name=name, recipe=recipe)
-        worker = WarmWorker()
-        worker.hand_over_group(group.directory, group.runs())
-        handled, gone_since = 0, None
-        with display(group.name, family, results_on_stdout=as_json or detach) as shown:
-            while True:
-                status, members = group.status(), _statuses(group.runs())
-                taken_over = status.pid == worker.process.pid and status.state is not RunState.STARTING
-                if taken_over and not status.state.is_live:
-                    break
-                if not worker.is_alive:
-                    gone_since = gone_since or time.monotonic()
-                    if time.monotonic() - gone_since > GRACE:
-                        status = _failed(group, worker)
-                        break
-                if interruptions.count > handled:
-                    handled = interruptions.count
-                    if handled > 1:
-                        notify(f"{group.name} stops after this step: 'torchtty runs' shows whether it has.")
-                        return Exit.INTERRUPTED
-                    group.stop()
-                    shown.note("Stopping every run with a checkpoint; ctrl+c again leaves them to themselves.")
-                if detach and taken_over and not handled and status.state in (RunState.RUNNING, RunState.QUEUED):
-                    break
-                shown.show(status, spread(members, family))
-                time.sleep(INTERVAL)
-        return _conclude(group, status, interrupted=handled > 0, detach=detach, as_json=as_json)
 
 
 def show_group(group: RunGroup, *, as_json: bool) -> int:
     """Show the runs of a group, one a line, with mean and standard deviation; return the exit code."""
     runs, status = group.runs(), group.status()
     if as_json:
-        print_json(_as_json(group, status))
+        print_json(group_as_json(group, status))
         return Exit.DONE
     if not runs:
         notify(
@@ -105,9 +58,18 @@ def spread(statuses: Sequence[Status], family: Family) -> str:
         parts.append(
             f"{metric.label or metric.title} {loss(mean(values))} ({loss(min(values))} to {loss(max(values))})"
         )
-    if failed := sum(status.state is RunState.FAILED for status in statuses):
-        parts.append(f"{failed} failed")
+    for what, how_many in outcomes(statuses).items():
+        parts.append(f"{how_many} {what}")
     return " · ".join(parts)
+
+
+def outcomes(statuses: Sequence[Status]) -> dict[str, int]:
+    """Count the runs that are over, by how they ended: finished ones while others go on, diverged and failed ones always."""
+    finished = sum(status.state is RunState.FINISHED for status in statuses)
+    diverged = sum(status.diverged for status in statuses)
+    failed = sum(status.state is RunState.FAILED for status in statuses) - diverged
+    counts = {"finished": finished if finished < len(statuses) else 0, "diverged": diverged, "failed": failed}
+    return {what: how_many for what, how_many in counts.items() if how_many}
 
 
 def _common(statuses: Sequence[Status], family: Family) -> tuple[Metric, list[float]] | None:
@@ -119,58 +81,35 @@ def _common(statuses: Sequence[Status], family: Family) -> tuple[Metric, list[fl
     return None
 
 
-def _failed(group: RunGroup, worker: WarmWorker) -> Status:
-    """Note that the worker ended before it took the group over."""
-    message = f"The worker process ended before it took the group over: {last_line(group.directory, worker)}"
-    worker.close()
-    for directory in (group.directory, *group.runs()):
-        status = directory.status()
-        if status.state.is_live or status.state is RunState.LOST:
-            with suppress(OSError):
-                directory.write_status(status.model_copy(update={"state": RunState.FAILED, "message": message}))
-    return group.status()
-
-
-def _conclude(group: RunGroup, status: Status, *, interrupted: bool, detach: bool, as_json: bool) -> int:
-    """Print what the group has come to, or that it trains in the background; return the exit code."""
-    statuses = _statuses(group.runs())
-    if detach and status.state.is_live and not as_json:
-        sys.stdout.write(f"{printable_line(group.name)}\n")
-        notify(f"{len(statuses)} runs train in the background. 'torchtty stop {group.name}' stops them.")
-    else:
-        show_group(group, as_json=as_json)
-    if interrupted:
-        return Exit.INTERRUPTED
-    if status.state in (RunState.FAILED, RunState.LOST) or any(one.state is RunState.FAILED for one in statuses):
-        report_error(f"{group.name} {status.state.value}: {status.message or 'no reason was given'}")
-        for run, one in zip(group.runs(), statuses, strict=True):
-            if one.state is RunState.FAILED and one.message != status.message:
-                notify(f"{run.name}: {one.message}")
-        return Exit.FAILED
-    return Exit.DONE
-
-
 def _table(group: RunGroup, family: Family) -> Table:
     """Lay the runs out, one a line: what they differ in, their state, and what they came to."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     titles = [family.metric(names[0]).title for names in family.headline]
-    for heading in ("run", "differs in", "state", "step", *titles, "best"):
+    varied = group.variation().paths
+    for heading in (*(short(path) for path in varied), "state", "step", *titles, "best", "run"):
         table.add_column(heading)
     for planned in group.planned():
         run = RunDirectory(group.path.parent / planned.name)
         status = run.status()
         figures = [loss(status.metrics.get(names[0])) for names in family.headline]
         best = loss(status.best) if family.watched else ""
-        cells = [planned.name, in_words(planned.settings), status.state.value, count(status.step), *figures, best]
+        settings = [show(planned.settings.get(path)) for path in varied]
+        cells = [*settings, _word(planned, status), count(status.step), *figures, best, planned.name]
         table.add_row(*(Text(printable_line(cell)) for cell in cells))
     return table
 
 
-def _as_json(group: RunGroup, status: Status) -> dict[str, Any]:
+def _word(planned: Planned, status: Status) -> str:
+    """Say in a word what has become of a run."""
+    return planned.ended or ("diverged" if status.diverged else status.state.value)
+
+
+def group_as_json(group: RunGroup, status: Status) -> dict[str, Any]:
     runs = []
     for planned in group.planned():
         own = RunDirectory(group.path.parent / planned.name).status()
         found = {"run": planned.name, "settings": dict(planned.settings), "state": own.state.value, "step": own.step}
+        found |= {"ended": planned.ended, "diverged": own.diverged}
         runs.append(found | {"metrics": own.metrics, "best": own.best, "message": own.message})
     return {"group": group.name, "path": str(group.path), "state": status.state.value, "message": status.message} | {
         "runs": runs
@@ -194,5 +133,5 @@ def stop_group(group: RunGroup) -> int:
                     f"{group.name} has not stopped within {STOP_PATIENCE:.0f} s. Its log is {group.directory.log_path}."
                 )
             time.sleep(INTERVAL)
-    notify(f"{group.name} is {group.status().state.value}; each of its runs can be resumed.")
+    notify(f"{group.name} is {group.status().state.value}; 'torchtty sweep --resume {group.name}' goes on with it.")
     return Exit.DONE

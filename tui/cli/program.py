@@ -86,6 +86,45 @@ def train(
     return train(arguments or [], name, detach=detach, as_json=as_json, falls_back=not no_fallback)
 
 
+@app.command(context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
+def sweep(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL|RECIPE|FILE [--section.field VALUES …]")
+    ] = None,
+    plan: Annotated[
+        Given, _taking("PLAN", "grid (the default), random, halving, optuna, optuna-qmc, optuna-cmaes or optuna-gp.")
+    ] = None,
+    runs: Annotated[int | None, _taking("N", "How many runs a plan draws.")] = None,
+    plan_seed: Annotated[
+        int | None,
+        typer.Option("--plan-seed", metavar="N", help="Fixes what a plan draws; --seed is that of the runs."),
+    ] = None,
+    resume: Annotated[Given, _taking("NAME", "Go on with a sweep that was stopped, or that died.")] = None,
+    workers: Annotated[int | None, _taking("N", "How many runs or batches train side by side.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The sweep's name.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and start nothing.")] = False,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train a run for every combination of the values given, or as a plan chooses; a recipe with a grid needs none.
+
+    VALUES: 1,2  1..10  1e-4..1e-1 log 7  0..0.5 lin 6  adam,sgd
+    """
+    from torchtty.tui.cli.sweep import sweep
+
+    options = {"plan": plan, "runs": runs, "seed": plan_seed}
+    return sweep(
+        arguments or [],
+        options,
+        name=name,
+        resume=resume,
+        workers=workers,
+        detach=detach,
+        as_json=as_json,
+        dry_run=dry_run,
+    )
+
+
 @app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
 def resume(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,

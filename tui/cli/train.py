@@ -25,13 +25,12 @@ from torchtty.tui.cli.arguments import (
     preset_named,
     recipes,
     with_absolute_paths,
-    without_several,
 )
 from torchtty.tui.cli.console import Exit, UsageError, notify, output, print_json, report_error
 from torchtty.tui.cli.follow import Interruptions, Outcome, counting_interrupts, describe, display, follow
-from torchtty.tui.cli.group import train_group
 from torchtty.tui.cli.models import print_resume_help, print_settings, print_train_help
 from torchtty.tui.cli.show import numbers, parent_as_json, print_summary
+from torchtty.tui.cli.sweep import several_values, sweep
 
 
 def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: bool, falls_back: bool = True) -> int:
@@ -45,11 +44,15 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
     if given.wants_help:
         print_settings(output(), preset)
         return Exit.DONE
-    given, variation = without_several(preset.tree, given)
+    if several_values(preset, given):
+        return sweep(
+            arguments, {}, name=name, resume=None, workers=None, detach=detach, as_json=as_json, grid_of_recipe=False
+        )
     configuration = with_absolute_paths(configured(preset.tree, given))
     refuse_missing_mirror(configuration)
-    if variation.values:
-        return train_group(configuration, variation, name, preset.recipe, detach=detach, as_json=as_json)
+    if preset.recipe and recipes()[preset.recipe].grid and not as_json:
+        runs = len(recipes()[preset.recipe].runs())
+        notify(f"1 of {runs} runs; 'torchtty sweep {preset.recipe}' trains all.")
     with counting_interrupts() as interruptions:
         run = create(configuration, name=name, recipe=preset.recipe)
         outcome = follow_on(run, start(run, Mode.TRAIN), interruptions, as_json=as_json, detach=detach)

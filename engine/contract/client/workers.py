@@ -1,9 +1,10 @@
 """Starting workers: a warm one that imports torch while a person still chooses, and the hand-over of a run to it.
 
-A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path, "fork": …}` any number of times, then one
-`{"run": path, "mode": mode}`, `{"series": [path, …]}` or `{"group": path, "runs": [path, …]}`, after which stdin is closed. The
-worker is its own session and has no pipe that anyone must drain: its stdout and stderr go to a file, and to the run's `worker.log`
-from the hand-over on.
+A worker's stdin carries JSON lines until the hand-over: `{"prepare": tree, "reply": path, "fork": …}` any number of times, then
+one `{"run": path, "mode": mode}` or `{"series": [path, …]}`, after which stdin is closed. Only a sweep's coordinator hands over one
+part after the other: after `{"parts": true}` each line is a run, or several that are trained as a batch, and the worker leaves once
+stdin has ended. The worker is its own session and has no pipe that anyone must drain: its stdout and stderr go to a file, and to
+the run's `worker.log` from the hand-over on.
 """
 
 import contextlib
@@ -69,6 +70,18 @@ def follow_rank_0() -> None:
         os.execv(sys.executable, [sys.executable, "-P", "-m", "torchtty.engine.worker.follower"])
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a run is trained as a part of: a sweep, which shares the processor among its runs, and the step to stop at for now."""
+
+    sweep: str = ""  # the folder of its group
+    until: int | None = None
+    reply: str = ""  # a file that the worker writes once it is done with it
+
+
+WHOLE = Part()
+
+
 def taking_over(pid: int) -> str:
     """Return with what a worker begins its part of a run's log, after the time."""
     return f"worker {pid} takes over"
@@ -77,9 +90,11 @@ def taking_over(pid: int) -> str:
 class WarmWorker:
     """A worker process that has no run yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        """`variables` are added to the process's environment."""
         self.folder = Path(tempfile.mkdtemp(prefix="torchtty-worker-"))
         self._requests = 0
+        self._takes_parts = False
         with (self.folder / "worker.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "torchtty.engine.worker", str(self.folder)],
@@ -87,7 +102,7 @@ class WarmWorker:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(variables or {}),
             )
 
     @property
@@ -133,11 +148,20 @@ class WarmWorker:
         with contextlib.suppress(OSError):
             self._stdin.close()
 
-    def hand_over_group(self, group: RunDirectory, runs: Sequence[RunDirectory]) -> None:
-        """Give the worker the runs of a group to train at once; `group` is the folder of the group itself."""
-        for run in (group, *runs):
+    def hand_over_part(
+        self, runs: Sequence[RunDirectory], mode: Mode, part: Part, batch: RunDirectory | None = None
+    ) -> None:
+        """Give the worker a run of a sweep, or several to train as a batch whose folder is `batch`; it waits for more then."""
+        for run in (*runs, *((batch,) if batch else ())):
             claim(run, self.process.pid)
-        self._write({"group": str(group.path), "runs": [str(run.path) for run in runs]})
+        if not self._takes_parts:
+            self._takes_parts = True
+            self._write({"parts": True})
+        about = {"runs": [str(run.path) for run in runs], "batch": str(batch.path) if batch else None}
+        self._write(about | {"mode": mode.value, **vars(part)})
+
+    def no_more_parts(self) -> None:
+        """Let the worker leave once it has done what it was given."""
         with contextlib.suppress(OSError):
             self._stdin.close()
 

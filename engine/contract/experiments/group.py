@@ -1,36 +1,41 @@
-"""A run group: runs that differ in a few numbers and are trained together by one worker.
+"""A run group: the runs of a sweep, which differ in some settings, and the plan by which they are chosen.
 
-<group>/group.json     its runs, what they differ in, and where it comes from; never changes
-        status.json    what its worker is doing, as that of a run
-        events.jsonl   what befell the group as a whole
+<group>/group.json     its runs, what they differ in, what they have in common, the plan, and where it comes from
+        status.json    what its coordinator is doing, as that of a run
         inbox/         requests to all of its runs: stop
-        worker.log
+        batches/1/     of members that train as one batched model: status, inbox and log of their worker
+        worker.log     of the coordinator
 
-It lies beside its runs, each of which is a run like any other. Their own files say how each has fared; a group whose worker is
-gone can be read, and its runs resumed one by one.
+It lies beside its runs, each of which is a run like any other. Their own files say how each has fared; a group whose coordinator
+is gone can be read, and gone on with: `group.json` gains runs only where the plan searches for them.
 """
 
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.variation import Number, Variation
+from torchtty.engine.contract.experiments.plan import Plan
+from torchtty.engine.contract.experiments.values import MOST, Span, Value
+from torchtty.engine.contract.experiments.variation import Variation, short
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.access import PRIVATE, READABLE, access_to_new_runs
 from torchtty.engine.contract.run.directory import RunDirectory, check_name, claim, create, stem_of
 from torchtty.engine.contract.run.files import read_json, write_atomically
 from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import parse
+from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show
 
-FORMAT = 1
+FORMAT = 2  # 1 had neither plan nor tree
 LONGEST_NAME = 80  # of a run
 
 
@@ -39,7 +44,8 @@ class Planned:
     """A run of a group: its name, and the values that it has of the varied settings."""
 
     name: str
-    settings: Mapping[str, Number]
+    settings: Mapping[str, Value]
+    ended: str = ""  # why the plan ended it before its last step: pruned, or halved
 
 
 class RunGroup:
@@ -70,14 +76,32 @@ class RunGroup:
 
     def variation(self) -> Variation:
         """Return what its runs differ in."""
-        varied = self.about().get("varied")
-        return Variation({path: tuple(values) for path, values in varied.items()} if isinstance(varied, dict) else {})
+        about = self.about()
+        varied, spans, fixed = (about.get(key) for key in ("varied", "spans", "fixed"))
+        return Variation(
+            {path: tuple(values) for path, values in varied.items()} if isinstance(varied, dict) else {},
+            {path: Span(**span) for path, span in spans.items()} if isinstance(spans, dict) else {},
+            fixed if isinstance(fixed, dict) else {},
+        )
+
+    def plan(self) -> Plan:
+        """Return how its runs are chosen."""
+        return Plan.of(self.about().get("plan"))
+
+    def tree(self) -> Tree | None:
+        """Return the configuration that its runs have in common; None for a group of before there were plans."""
+        tree = self.about().get("tree")
+        return tree if isinstance(tree, dict) else None
 
     def planned(self) -> list[Planned]:
         """Return its runs as they were planned, whether or not they are still there."""
         runs = self.about().get("runs")
         found = runs if isinstance(runs, list) else []
-        return [Planned(str(run["name"]), dict(run.get("settings", {}))) for run in found if isinstance(run, dict)]
+        return [
+            Planned(str(run["name"]), dict(run.get("settings", {})), str(run.get("ended", "")))
+            for run in found
+            if isinstance(run, dict)
+        ]
 
     def runs(self) -> list[RunDirectory]:
         """Return those of its runs that are there."""
@@ -92,6 +116,26 @@ class RunGroup:
         """Ask its worker to stop every run with a checkpoint; raise `UserError` where that cannot be asked."""
         self.directory.send(Stop())
 
+    def write_about(self, about: Mapping[str, Any]) -> None:
+        """Replace what `group.json` holds."""
+        write_atomically(self.about_path, json.dumps(about, indent=1), mode=READABLE)
+
+    def add(self, settings: Mapping[str, Value], tree: Mapping[str, Any]) -> RunDirectory:
+        """Make one more run, which the plan has asked for; raise `UserError`."""
+        configuration = self.variation().configuration(tree, settings)
+        about, number = self.about(), len(self.planned()) + 1
+        name = f"{self.name}-run-{number}"
+        note = partial(_note, group=self.name)
+        run = create(configuration, root=self.path.parent, name=name, recipe=about.get("recipe"), fill=note)
+        self.write_about(about | {"runs": [*about["runs"], {"name": name, "settings": dict(settings)}]})
+        return run
+
+    def mark(self, names: Mapping[str, str]) -> None:
+        """Note why the plan has ended runs: {name: why}."""
+        about = self.about()
+        runs = [run | ({"ended": names[run["name"]]} if run["name"] in names else {}) for run in about["runs"]]
+        self.write_about(about | {"runs": runs})
+
 
 def create_group(
     tree: Mapping[str, Any],
@@ -100,16 +144,18 @@ def create_group(
     root: Path | None = None,
     name: str | None = None,
     recipe: str | None = None,
+    plan: Plan | None = None,
 ) -> RunGroup:
-    """Make a group and its runs; `tree` is the configuration that they have in common.
+    """Make a group and the runs of it that are known; `tree` is the configuration that they have in common.
 
     Raises `UserError` where a name is taken or the disk refuses; then nothing of the group stays.
     """
-    root = root or runs_folder()
-    configurations = variation.configurations(tree)
-    stem = name or stem_of(configurations[0], recipe)
+    root, plan = root or runs_folder(), plan or Plan()
+    settings = plan.settings(variation)
+    configurations = [variation.configuration(tree, one) for one in settings]
+    stem = name or stem_of(configurations[0] if configurations else parse(tree), recipe)
     check_name(stem if name else f"{stem}-1")
-    if len(stem) > (longest := LONGEST_NAME - len("-run-64")):
+    if len(stem) > (longest := LONGEST_NAME - len(f"-run-{MOST}")):
         raise UserError(
             f"A group's name has {longest} characters at most, for its runs begin with it: choose another name."
         )
@@ -121,16 +167,20 @@ def create_group(
         group.path.chmod(access_to_new_runs())
         group.directory.inbox.mkdir()
         group.directory.inbox.chmod(PRIVATE)
-        planned = _planned(group.name, variation)
+        planned = _planned(group.name, settings)
         about = {
             "format": FORMAT,
             "created": time.time(),
             "recipe": recipe,
+            "plan": plan.as_json(),
+            "tree": dict(tree),
             "varied": {path: list(values) for path, values in variation.values.items()},
+            "spans": {path: asdict(span) for path, span in variation.spans.items()},
+            "fixed": dict(variation.fixed),
             "runs": [{"name": run.name, "settings": dict(run.settings)} for run in planned],
         }
         group.directory.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
-        write_atomically(group.about_path, json.dumps(about, indent=1), mode=READABLE)
+        group.write_about(about)
         for run, configuration in zip(planned, configurations, strict=True):
             note = partial(_note, group=group.name)
             runs.append(create(configuration, root=root, name=run.name, recipe=recipe, fill=note))
@@ -147,14 +197,22 @@ def _note(run: RunDirectory, group: str) -> None:
     write_atomically(run.meta_path, json.dumps(run.meta() | {"group": group}, indent=1), mode=READABLE)
 
 
-def _planned(group: str, variation: Variation) -> list[Planned]:
-    """Name the runs by what they differ in: `names-mlp-4-seed-3`; by their numbers where that would be too long."""
-    found = []
-    for number, settings in enumerate(variation.settings(), 1):
-        parts = [f"{path.partition('.')[2]}-{show(value)}" for path, value in settings.items()]
-        name = "-".join([group, *parts])
-        found.append(Planned(name if len(name) <= LONGEST_NAME else f"{group}-run-{number}", settings))
-    return found
+def _planned(group: str, settings: Sequence[Mapping[str, Value]]) -> list[Planned]:
+    """Name the runs by what they differ in: `names-mlp-4-seed-3`; by their numbers where that would be too long, or twice one."""
+    names = [
+        "-".join([group, *(f"{short(path)}-{_in_a_name(value)}" for path, value in one.items())]) for one in settings
+    ]
+    clear = len(set(names)) == len(names) and all(len(name) <= LONGEST_NAME for name in names)
+    return [
+        Planned(name if clear else f"{group}-run-{number}", one)
+        for number, (name, one) in enumerate(zip(names, settings, strict=True), 1)
+    ]
+
+
+def _in_a_name(value: Value) -> str:
+    """Write a value with what a run's name may have; of a file its own name."""
+    text = Path(value).stem if isinstance(value, str) else show(value)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "x"
 
 
 def list_groups(root: Path | None = None) -> list[RunGroup]:

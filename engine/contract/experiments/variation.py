@@ -1,91 +1,109 @@
-"""Settings that take several values: `1..10`, `1e-3,1e-2`; and the configurations that they amount to."""
+"""What the runs of a sweep differ in, and the configurations that this amounts to."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.printable import shortened
-from torchtty.engine.contract.settings.configuration import parse, specs, with_value
-from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.engine.contract.experiments.values import MOST, Span, Value
+from torchtty.engine.contract.settings.configuration import ConfigurationError, kinds, parse, specs, variant, with_value
+from torchtty.engine.contract.settings.families import family_of
+from torchtty.engine.contract.settings.family import Configuration, Tree
+from torchtty.engine.contract.settings.fields import FieldSpec, describe, show
 
-MOST = 64  # runs of a group
-Number = int | float
 SEED = "training.seed"
 
 
 @dataclass(frozen=True)
 class Variation:
-    """What the runs of a group differ in: {path: values}. A run has one value of each; there is a run for every combination."""
+    """What runs differ in: {path: values}. A run has one value of each; a grid has a run for every combination.
 
-    values: Mapping[str, tuple[Number, ...]]
+    `spans` are the settings whose values a plan draws from a range. `fixed` are settings which were given one value, and which
+    hold in every variant of their section that has them: `optimizer.kind` adam,sgd begins each optimizer afresh.
+    """
 
-    def settings(self) -> list[dict[str, Number]]:
-        """Return the varied settings of every run. Runs that differ in the seed alone stand side by side."""
-        paths = sorted(self.values, key=lambda path: path == SEED)
-        return [dict(zip(paths, chosen, strict=True)) for chosen in product(*(self.values[path] for path in paths))]
+    values: Mapping[str, tuple[Value, ...]]
+    spans: Mapping[str, Span] = field(default_factory=dict)
+    fixed: Mapping[str, Value] = field(default_factory=dict, compare=False)
+
+    @property
+    def paths(self) -> list[str]:
+        """The varied settings: kinds first, since they decide which fields there are, and the seed last."""
+        return sorted((*self.values, *self.spans), key=lambda path: (path == SEED, not path.endswith(".kind")))
+
+    @property
+    def combinations(self) -> int:
+        """How many runs a grid has."""
+        count = 1
+        for values in self.values.values():
+            count *= len(values)
+        return count
+
+    def settings(self) -> list[dict[str, Value]]:
+        """Return the varied settings of every run of a grid. Runs that differ in the seed alone stand side by side."""
+        if (count := self.combinations) > MOST:
+            raise UserError(f"That would be {count:,} runs, and a sweep has {MOST} at most. Give fewer values.")
+        return [dict(zip(self.paths, chosen, strict=True)) for chosen in product(*(self.values[p] for p in self.paths))]
 
     def configurations(self, tree: Mapping[str, Any]) -> list[Configuration]:
         """Return the configuration of every run, given what all have in common; raise `ConfigurationError` or `UserError`."""
-        if (count := len(self.settings())) > MOST:
-            raise UserError(f"That would be {count:,} runs, and a group has {MOST} at most. Give fewer values.")
-        found = []
-        for settings in self.settings():
-            own: Any = tree
-            for path, value in settings.items():
+        return [self.configuration(tree, settings) for settings in self.settings()]
+
+    def configuration(self, tree: Mapping[str, Any], settings: Mapping[str, Value]) -> Configuration:
+        """Return the configuration of one run; raise `ConfigurationError` that names the combination where it cannot run."""
+        own: Tree = dict(tree)
+        for path, value in settings.items():
+            if path.endswith(".kind"):
                 own = with_value(own, path, value)
-            found.append(parse(own))
-        return found
+                section = path.partition(".")[0]
+                names = variant(own["model"]["kind"], section, str(value)).model_fields
+                for given, fixed in self.fixed.items():
+                    if given.partition(".")[0] == section and given.partition(".")[2] in names:
+                        own = with_value(own, given, fixed)
+        for path, value in settings.items():
+            if not path.endswith(".kind"):
+                own = with_value(own, path, value)
+        try:
+            return parse(own)
+        except ConfigurationError as error:
+            if len(settings) < 2:
+                raise
+            raise UserError(f"A run with {in_words(settings)} is impossible: {error.problems[0]}.") from None
 
 
-def is_several(spec: FieldSpec, text: str) -> bool:
-    """Whether a text stands for several values of a number: `1,024` of a setting that takes one value is a thousand and 24."""
-    if spec.type not in (int, float):
-        return False
-    if "," not in text or spec.groups:
-        return "," in text or ".." in text
-    first, *others = text.split(",")
-    if ".." in text or len(first) > 3 or not all(len(digits) == 3 for digits in others):
-        return True
-    with suppress(UserError):
-        return spec.parse(text) is None
-    return True
+def fields_of(
+    kind: str, tree: Mapping[str, Any], sections: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, FieldSpec]:
+    """Return every setting in which runs of a family may be given values, `optimizer.kind` and its like included.
 
-
-def several(spec: FieldSpec, text: str) -> tuple[Number, ...]:
-    """Return the values that a text stands for; raise `UserError` that says what is wrong with it."""
-    found: list[Number] = []
-    for part in text.split(","):
-        found.extend(_range(spec, part) if ".." in part else [spec.parse(part)])
-        if len(found) > MOST:
-            raise UserError(f"{spec.path} has more than {MOST} values, and a group has {MOST} runs at most.")
-    if None in found:
-        raise UserError(f"{spec.path} takes numbers where it takes several values.")
-    if twice := next((value for value in found if found.count(value) > 1), None):
-        raise UserError(f"{spec.path} has {show(twice)} twice.")
-    return tuple(found)
-
-
-def _range(spec: FieldSpec, text: str) -> Sequence[int]:
-    first, _, last = text.partition("..")
-    if spec.type is not int:
-        raise UserError(
-            f"{spec.path} cannot be '{shortened(text)}': a range is of whole numbers. Give the values one by one."
-        )
-    low, high = spec.parse(first), spec.parse(last)
-    if high < low:
-        raise UserError(f"{spec.path} cannot be '{shortened(text)}': a range goes from the lower number to the higher.")
-    return range(low, min(high, low + MOST) + 1)
+    `sections` names the kinds of a section that runs are to differ in: then the fields of all of them are there.
+    """
+    configuration = family_of(kind).configuration
+    found = {spec.path: spec for spec in specs(kind, tree)}
+    for section in configuration.model_fields:
+        choices = kinds(kind, section) if section != "model" else ()
+        if choices:
+            path, chosen = f"{section}.kind", tree.get(section, {}).get("kind")
+            found[path] = FieldSpec(path, str, chosen, f"The kind of {section}.", choices=choices)
+    for section, wanted in (sections or {}).items():
+        for name in wanted:
+            for spec in describe(section, variant(kind, section, name)):
+                found.setdefault(spec.path, spec)
+    return found
 
 
 def varying(kind: str, tree: Mapping[str, Any]) -> list[str]:
-    """Return the settings in which the runs of a group may differ."""
+    """Return the settings in which members of one batched model may differ: numbers that change no shape."""
     return [spec.path for spec in specs(kind, tree) if spec.groups]
 
 
-def in_words(settings: Mapping[str, Number]) -> str:
-    """Return the varied settings of a run in a few words: `seed 3, learning_rate 1e-3`."""
-    return ", ".join(f"{path.partition('.')[2]} {show(value)}" for path, value in settings.items())
+def in_words(settings: Mapping[str, Value]) -> str:
+    """Return the varied settings of a run in a few words: `seed 3, learning_rate 1e-3`, `optimizer adam`."""
+    return ", ".join(f"{short(path)} {show(value)}" for path, value in settings.items())
+
+
+def short(path: str) -> str:
+    """Return a setting's name without its section; a kind by its section, as there are several."""
+    section, _, name = path.partition(".")
+    return section if name == "kind" else name

@@ -61,6 +61,7 @@ class Status(BaseModel):
     place: int = 0  # its place in the queue then, 1 for the next to be served
     unreachable: bool = False  # it failed because something it needs cannot be fetched from here
     group: str = ""  # the group that it trains in, while it does
+    diverged: bool = False  # it failed because its loss is no number any more
     message: str = ""  # why the run failed, or what else a person should know
     max_seconds: float | None = None  # of training, after which it ends
     ended_by: str = ""  # the setting whose rule ended a finished run before its last step

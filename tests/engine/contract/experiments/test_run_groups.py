@@ -8,7 +8,8 @@ import pytest
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group, list_groups
-from torchtty.engine.contract.experiments.variation import MOST, Variation, in_words, is_several, several, varying
+from torchtty.engine.contract.experiments.values import MOST, is_several, several
+from torchtty.engine.contract.experiments.variation import Variation, in_words, varying
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs, starting_tree
@@ -55,7 +56,7 @@ def test_several_values_of_a_shape_are_seen_as_such(text: str) -> None:
         (SEEDS, "5..1", "from the lower number to the higher"),
         (SEEDS, "1..1000", f"{MOST} runs at most"),
         (SEEDS, "3,3", "3 twice"),
-        (RATES, "0.1..0.3", "whole numbers"),
+        (RATES, "0.1..0.3", "say how many"),
         (RATES, "0.1,1000", "takes a number above 0"),
     ],
 )
@@ -102,13 +103,13 @@ def test_the_next_group_and_the_next_run_take_the_next_number(tmp_path: Path) ->
 
 
 def test_long_names_give_way_to_numbers(tmp_path: Path) -> None:
-    group = create_group(starting_tree("mlp"), Variation({RATES: (0.1, 0.2)}), root=tmp_path, name="n" * 73)
-    assert [run.name for run in group.planned()] == [f"{'n' * 73}-run-1", f"{'n' * 73}-run-2"]
+    group = create_group(starting_tree("mlp"), Variation({RATES: (0.1, 0.2)}), root=tmp_path, name="n" * 72)
+    assert [run.name for run in group.planned()] == [f"{'n' * 72}-run-1", f"{'n' * 72}-run-2"]
 
 
 def test_a_name_that_leaves_no_room_for_those_of_its_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="73 characters at most"):
-        create_group(starting_tree("mlp"), Variation({SEEDS: (1, 2)}), root=tmp_path, name="n" * 74)
+    with pytest.raises(UserError, match="72 characters at most"):
+        create_group(starting_tree("mlp"), Variation({SEEDS: (1, 2)}), root=tmp_path, name="n" * 73)
     assert list(tmp_path.iterdir()) == []
 
 
