@@ -93,10 +93,9 @@ class DeviceLock:
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._sweep:
-                self._write(f"{self._name}.sweep", self._sweep.encode())
-                fcntl.flock(
-                    file, fcntl.LOCK_SH | fcntl.LOCK_NB
-                )  # for a moment it may be another's: then it is not ours
+                with suppress(OSError):  # on a full disk
+                    self._write(f"{self._name}.sweep", self._sweep.encode())
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # not atomic: whoever came in between has it
             return True
         if not self._sweep:
             return False
