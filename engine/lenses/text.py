@@ -93,6 +93,8 @@ def own_text(task: ReadsText, options: Mapping[str, Any], most: int) -> OwnText:
         ids = [data.terminator, *ids, data.terminator]
     elif len(ids) < 2:
         ids = [data.start_id, *ids]
+    if not text:
+        ids = ids[:most]  # a piece is as long as it may be
     read = ids[:most]
     shown = tuple(data.tokenizer.decode_token(token) for token in read)
     return OwnText(tuple(read), shown, tuple(unknown), len(ids) - len(read))

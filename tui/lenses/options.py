@@ -100,7 +100,7 @@ class OptionsLine(Horizontal):
     """The controls of one lens's options. Nothing is shown for a lens without any."""
 
     DEFAULT_CSS = """
-    OptionsLine { height: 1; width: 1fr; overflow-x: hidden; overflow-y: hidden; }
+    OptionsLine { height: 1; width: 1fr; overflow-x: auto; overflow-y: hidden; scrollbar-size-horizontal: 0; }
     """
 
     async def show(self, lens: LensEntry, values: Mapping[str, Any], offered: Mapping[str, Sequence[Any]]) -> None:

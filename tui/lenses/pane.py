@@ -93,10 +93,10 @@ class LensPane(Vertical):
     class _Reported(Message, bubble=False):
         report: Report
 
-    def __init__(self, *, has_tabs: bool = True, computes_with: str = "enter", id: str | None = None) -> None:
-        """Make a pane; without tabs whoever holds it chooses the lens. `computes_with` names the key that computes it."""
+    def __init__(self, *, computes_with: str = "enter", id: str | None = None) -> None:
+        """Make a pane. `computes_with` names the key that computes a lens."""
         super().__init__(id=id)
-        self._has_tabs, self._key = has_tabs, computes_with
+        self._key = computes_with
         self.run: RunDirectory | None = None
         self.snapshot: RunSnapshot | None = None
         self.lens: LensEntry = next(iter(LENSES.values()))
@@ -105,26 +105,21 @@ class LensPane(Vertical):
         self._results: dict[str, LensResult] = {}  # by lens
         self._checkpoints: tuple[int, ...] = ()
         self._next_at = 0.0  # when the lens may be computed anew
-        self._in_training = (
-            False  # whether the run trained when the lens was asked for: at its end the model has moved on
-        )
+        self._in_training = False  # whether the run trained when the lens was asked for, and has moved on since
         self._looking = False  # whether a thread looks if the model has moved
         self._shown_options: tuple[str, ...] = ()
         self._suggestion: Suggestion | None = None
         self._at: float | None = None  # the step at which the cursor of the chart beside it stands
 
     def compose(self) -> ComposeResult:
-        if self._has_tabs:
-            yield LensTabs()
+        yield LensTabs()
         yield OptionsLine()
         yield Static(id="lens-heading")
         yield FigureView(id="lens-figure")
         with VerticalScroll(id="lens-scroll"):
             yield Static(id="lens-body")
-            if self._has_tabs:
-                yield Static(id="lens-reading-below", classes="lens-reading")
-        if self._has_tabs:
-            yield Static(id="lens-reading", classes="lens-reading")
+            yield Static(id="lens-reading-below", classes="lens-reading")
+        yield Static(id="lens-reading", classes="lens-reading")
         yield Static(id="lens-state")
 
     def on_mount(self) -> None:
@@ -315,10 +310,9 @@ class LensPane(Vertical):
 
     def _show(self) -> None:
         """Show the latest result of the chosen lens."""
-        if self._has_tabs:
-            self.query_one(LensTabs).show(self.offered, self.lens.name)
-            for static in self.query(".lens-reading").results(Static):
-                static.update(Content(self.lens.reading))
+        self.query_one(LensTabs).show(self.offered, self.lens.name)
+        for static in self.query(".lens-reading").results(Static):
+            static.update(Content(self.lens.reading))
         self.call_later(self._show_options)
         self._show_result()
         self.post_message(self.Shown(self.lens, self.result))
@@ -342,8 +336,7 @@ class LensPane(Vertical):
             heading.update(view.heading)
             body.update(view.body)
             self.set_class(view.figure is not None, "-figure")
-            has_reading_below = self._has_tabs and self.has_class("-short")
-            self.set_class(view.body == "" and not has_reading_below, "-no-body")
+            self.set_class(view.body == "" and not self.has_class("-short"), "-no-body")
             self.figure.show(view.figure)
             self._suggestion = view.suggestion
         self.refresh_bindings()
@@ -395,6 +388,4 @@ class LensPane(Vertical):
             return self._suggestion is not None
         if action == "cancel":
             return self.request is not None and not self.request.live
-        if action == "step":
-            return self._has_tabs
         return action != "compute" or (self.run is not None and self.request is None)

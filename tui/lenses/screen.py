@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -18,11 +19,12 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.lenses.pane import LensPane
-from torchtty.tui.lenses.tabs import lens_of_recipe
+from torchtty.tui.lenses.tabs import LensTabs, lens_of_recipe
 from torchtty.tui.shell.header import Header
 from torchtty.tui.shell.key_bar import KeyBar
 
 ANEW = "Compute the lens for the model as it is now"
+AGAIN = 1.0  # seconds until it is looked again what has become of the run
 NO_RUN = "There is no run yet. Train one first: lenses look into its model, also while it trains."
 
 
@@ -37,10 +39,10 @@ class LensesScreen(Screen[None]):
     LensesScreen #lenses-reading { height: auto; margin-top: 1; color: $foreground 75%; }
     LensesScreen #lenses-result { width: 1fr; height: 1fr; padding: 0 1; }
     LensesScreen #lenses-run { height: 1; color: $text-accent; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
-    LensesScreen.-narrow #lenses { layout: vertical; }
-    LensesScreen.-narrow #lenses-choice { width: 1fr; height: auto; max-height: 7; border: none; }
-    LensesScreen.-narrow #lenses-list { max-height: 3; }
-    LensesScreen.-narrow #lenses-reading { margin-top: 0; max-height: 3; }
+    LensesScreen.-narrow #lenses-choice { width: 0; padding: 0; border: none; }
+    LensesScreen.-wide LensTabs, LensesScreen.-broad LensTabs { height: 0; }
+    LensesScreen.-wide LensPane #lens-reading-below, LensesScreen.-broad LensPane #lens-reading-below { display: none; }
+    LensesScreen.-wide LensPane #lens-reading, LensesScreen.-broad LensPane #lens-reading { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "compute", "compute anew", id="lenses.compute", tooltip=ANEW),
@@ -66,12 +68,13 @@ class LensesScreen(Screen[None]):
                 yield Static(id="lenses-reading")
             with Vertical(id="lenses-result"):
                 yield Static(id="lenses-run")
-                yield LensPane(has_tabs=False, computes_with="r")
+                yield LensPane(computes_with="r")
         yield KeyBar()
 
     def on_mount(self) -> None:
         self._offer(tuple(LENSES.values()), self.pane.lens)
-        self.query_one(OptionList).focus()
+        self.set_interval(AGAIN, self._look_again)
+        self.call_after_refresh(self._focus_choice)
 
     def on_screen_resume(self) -> None:
         self.post_message(self.RunWanted(self))
@@ -98,6 +101,21 @@ class LensesScreen(Screen[None]):
         snapshot = RunSnapshot.of(run) if run is not None else None
         first = lens_of_recipe(run) if run is not None else ""
         self.app.call_from_thread(self._found, snapshot, first, wanted[0] if wanted is not None else None)
+
+    def _look_again(self) -> None:
+        if self.is_current and self.pane.snapshot is not None:
+            self._follow(self.pane.snapshot)
+
+    @work(thread=True, group="follow", exclusive=True)
+    def _follow(self, before: RunSnapshot) -> None:
+        """Look what has become of the run: it trains, ends, has checkpoints, and its model comes into memory and goes."""
+        status, checkpoints = before.run.status(), tuple(before.run.checkpoints())
+        if (status.state, status.serving, checkpoints) != (before.state, before.status.serving, before.checkpoints):
+            self.app.call_from_thread(self._take, before, RunSnapshot.of(before.run))
+
+    def _take(self, before: RunSnapshot, now: RunSnapshot) -> None:
+        if self.pane.snapshot is before:
+            self.pane.look_into(now)
 
     def open_with(self, lens: LensEntry, run: RunDirectory) -> None:
         """Open a lens for a run, when the screen asks next which run to look into."""
@@ -128,8 +146,24 @@ class LensesScreen(Screen[None]):
     def _lens_changed(self, event: OptionList.OptionHighlighted) -> None:
         self.pane.choose(lens_named(str(event.option_id)))
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._focus_choice)
+
+    def _focus_choice(self) -> None:
+        """Let list or tabs, whichever there is room for, have the focus that the other had: neither is gone, but small."""
+        both: list[Widget] = [self.query_one(OptionList), self.query_one(LensTabs)]
+        here, there = reversed(both) if self.has_class("-narrow") else both
+        here.can_focus = True
+        if self.focused in (None, there):
+            here.focus()
+        there.can_focus = False
+
     @on(LensPane.Shown)
     def _shown(self, event: LensPane.Shown) -> None:
+        if not self.query_one(OptionList).has_focus:  # another way was taken to choose a lens
+            self._offer(self.pane.offered, event.lens)
+        if event.result is not None:
+            self._look_again()  # its model is in memory now
         self.query_one("#lenses-reading", Static).update(Content(event.lens.reading))
         name = printable_line(self.run.name) if self.run else ""
         text = f"{name} · step {event.result.step:,}" if event.result else name

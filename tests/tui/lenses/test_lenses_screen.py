@@ -9,6 +9,7 @@ import pytest
 from on_screen import screen_text, shows, until
 from rich.text import Text
 from textual.widgets import OptionList
+from written_run import WrittenRun
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.lenses import LENSES, LensEntry, lenses_for
@@ -19,6 +20,8 @@ from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import starting_tree, with_flags
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.recipes import recipe_named
+from torchtty.tui.lenses import screen
+from torchtty.tui.lenses.tabs import LensTabs
 from torchtty.tui.lenses.view import View
 from torchtty.tui.workers import WorkerPool
 
@@ -170,3 +173,36 @@ async def test_another_lens_is_offered_asked_for_and_shown(
         write("failed", message="It is too large a number.")
         await until(pilot, shows(app, "It is too large a number."))
         assert "counted 41" in screen_text(app), "the latest result stays"
+
+
+async def test_list_and_tabs_give_way_to_each_other_with_the_focus(torchtty: Any, live_run: Any) -> None:
+    live_run()
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("f4")
+        await until(pilot, lambda: app.screen.run is not None)
+        listed, tabs = app.screen.query_one(OptionList), app.screen.query_one(LensTabs)
+        assert app.focused is listed
+        before = app.screen.pane.lens
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: app.focused is tabs)
+        await pilot.press("right")
+        await until(pilot, lambda: app.screen.pane.lens != before)
+        chosen = app.screen.pane.lens
+        assert chosen.title in screen_text(app)
+        await pilot.resize_terminal(120, 36)
+        await until(pilot, lambda: app.focused is listed)
+        assert listed.highlighted_option.id == chosen.name
+        await pilot.press("up")
+        await until(pilot, lambda: app.screen.pane.lens == before)
+
+
+async def test_what_becomes_of_the_run_is_followed(
+    torchtty: Any, live_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "AGAIN", 0.1)
+    run = live_run()
+    async with torchtty(size=(80, 24)) as (app, pilot):
+        await pilot.press("f4")
+        await until(pilot, lambda: app.screen.run == run)
+        WrittenRun(run).status(RunState.PAUSED, step=12, max_steps=3000)
+        await until(pilot, lambda: app.screen.pane.snapshot.state is RunState.PAUSED)
