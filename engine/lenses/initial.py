@@ -40,7 +40,11 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
     yield Progress(done=1, total=2)
     first, logits = _predictions(task, x, y)
     size = task.data.tokenizer.vocab_size
-    logits, targets = logits[:, -1, :size], y[:, -1].clamp_min(0)  # (B, V), (B,)
+    predicted = _last_predicted(y)  # (B,)
+    rows = torch.arange(len(y))
+    logits, targets = logits[rows, predicted, :size], y.cpu()[rows, predicted]  # (B, V), (B,)
+    seen = x.shape[1] - y.shape[1] + predicted + 1  # how many tokens of each row the prediction is made from
+    contexts = [shown(task.data, row[:end].tolist()) for row, end in zip(x, seen.tolist(), strict=True)]
     chance, loss = math.log(size), float(first.mean())
     spread = float(logits.std(1, correction=0).mean())
     verdict = "confidently wrong" if loss > chance + WRONG else "flat" if spread < FLAT else "fine"
@@ -57,7 +61,7 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
         "verdict": verdict,
         "example": at,
         "add": options["add"],
-        "context": shown(task.data, x[at].tolist()),
+        "context": contexts[at],
         "target": shown(task.data, [int(targets[at])])[0],
         "target_loss": values(F.cross_entropy(logits[at], targets[at])),
         "symbols": names,
@@ -67,8 +71,14 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
         "probabilities": values((counts / counts.sum())[chosen]),
         "shifted": values(own.softmax(0)[chosen]),
         "map": values(logits[:MOST_EXAMPLES].softmax(1)[:, chosen], 3),
-        "examples": ["".join(shown(task.data, row[-4:].tolist())) for row in x[:MOST_EXAMPLES]],
+        "examples": ["".join(context[-4:]) for context in contexts[:MOST_EXAMPLES]],
     }
+
+
+def _last_predicted(y: Tensor) -> Tensor:
+    """Return for each row of targets (B, T) the last position that has one: beyond an item's end there is none (-1)."""
+    has_target = (y >= 0).cpu()
+    return (has_target * torch.arange(1, y.shape[1] + 1)).argmax(1)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torchtty.tui.charts.heat_map import MARKED
 from torchtty.tui.charts.style import ChartStyle, Line
 from torchtty.tui.images.sheet import ENLARGED, SMALL, half_blocks, shades
 
+TIGHT = 10  # pixels at which small pictures can just be made out, where two rows of them would not fit otherwise
 LEAST = 24  # pixels to which small maps and filters are enlarged at least, where there is room
 HEAD = 1  # lines above the pictures: what is read
 
@@ -85,7 +86,10 @@ class PictureRows:
         fits = (width - 1) // self.columns - 1
         if room is not None:
             fits = min(fits, (room - 1) // self._rows - 1)
-        return max(min(SMALL, width - 2), min(largest, fits, width - 2))
+        least = SMALL
+        if room is not None and self._rows > 1 and (room - 1) // (SMALL + 1) < 2 and (room - 1) // 2 - 1 >= TIGHT:
+            least = (room - 1) // 2 - 1
+        return max(min(least, width - 2), min(largest, fits, width - 2))
 
     def _head(self, width: int, cursor: Cursor | None, style: ChartStyle, seen: tuple[int, int, int, int]) -> Line:
         text, look = (self.reading(cursor), style.cursor) if cursor is not None else (self.caption, style.axis)

@@ -43,7 +43,7 @@ def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
 def _facts(found: dict[str, Any]) -> str:
     each = MISSING if found["characters_per_token"] is None else f"{found['characters_per_token']:.2f}"
     facts = [
-        f"{count(len(found['ids']))} tokens",
+        f"{count(len(found['ids']))} token{'s' * (len(found['ids']) != 1)}",
         f"{each} characters each",
         f"{found['fixed_bits']:,.0f} bits if all tokens cost the same",
     ]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,18 @@ def test_every_network_for_text_has_a_first_loss(configured: Callable[..., Any],
     result = looked_at(task)
     assert result["loss"] == result["now"], "it has not trained yet"
     assert result["verdict"] in ("fine", "confidently wrong", "flat")
+
+
+def test_examples_are_predictions_that_training_makes_and_none_beyond_an_items_end(
+    configured: Callable[..., Any], text: Path
+) -> None:
+    text.write_text("a quick brown fox\n" + "lazy\n" * 39, encoding="utf-8")
+    task = build_task(configured("gpt", data__unit="items", data__val_fraction="0", model__block_size="60"))
+    _, y = task.example_batch()
+    short = int((y[:, -1] < 0).nonzero()[0])  # its item ends before the window does
+    result = looked_at(task, example=short)
+    assert "".join(result["context"]).endswith("lazy")
+    assert (result["examples"][short], result["target"]) == ("lazy", ".")
+    assert result["target_loss"] == pytest.approx(
+        -math.log(result["shifted"][result["symbols"].index(result["target"])]), abs=2e-3
+    )
