@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from torchtty.engine.contract.client.own_recipes import all_recipes
 from torchtty.engine.contract.experiments.variation import fields_of
 from torchtty.engine.contract.paths import expanded
 from torchtty.engine.contract.printable import shortened
@@ -25,7 +26,7 @@ from torchtty.engine.contract.settings.configuration import (
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import FieldSpec
-from torchtty.engine.contract.settings.recipes import Recipe, load_recipes
+from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 from torchtty.tui.cli.console import UsageError, notify
 
@@ -49,7 +50,7 @@ class Preset:
 
 def recipes() -> dict[str, Recipe]:
     """Return the recipes that can be used; warn of one that cannot."""
-    return load_recipes(on_error=lambda error: notify(f"warning: {error}"))
+    return all_recipes(on_error=lambda error: notify(f"warning: {error}"))
 
 
 def preset_named(name: str) -> Preset:

@@ -10,11 +10,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from torchtty.engine.contract.client.own_recipes import delete_recipe
+from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.configuration import kinds, specs, starting_tree, variant
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.fields import FieldSpec, describe, show
 from torchtty.tui.cli.arguments import Preset, preset_named, recipes
-from torchtty.tui.cli.console import Exit, grid, output, print_json
+from torchtty.tui.cli.console import Exit, grid, notify, output, print_json
 
 USAGE = (
     "torchtty train MODEL|RECIPE|FILE.toml [--section.field VALUE …] [--name NAME] [--no-fallback] [--detach] [--json]"
@@ -68,9 +70,31 @@ def _titled(title: str, *parts: RenderableType) -> Group:
 def _everything() -> Group:
     """Return the tables of all models and recipes."""
     families = grid(((family.kind, Text(family.summary)) for family in FAMILIES.values()), NAME, 16)
+    return Group(_titled("Models", families), Text(), recipe_tables())
+
+
+def recipe_tables() -> Group:
+    """Return the table of the recipes that ship, and that of one's own if there are any."""
     found = recipes().values()
-    rows = ((recipe.name, Text(f"{recipe.title} ({FAMILIES[recipe.family].title})")) for recipe in found)
-    return Group(_titled("Models", families), Text(), _titled("Recipes", grid(rows, NAME, 16)))
+    parts: list[RenderableType] = []
+    for title, own in (("Recipes", False), ("Your recipes", True)):
+        of_kind = [recipe for recipe in found if recipe.is_own is own]
+        rows = ((recipe.name, Text(f"{recipe.title} ({FAMILIES[recipe.family].title})")) for recipe in of_kind)
+        if of_kind:
+            parts += [*([Text()] if parts else []), _titled(title, grid(rows, NAME, 16))]
+    return Group(*parts)
+
+
+def list_recipes(*, delete: str | None, as_json: bool) -> int:
+    """List the recipes, or delete one of one's own; return the exit code."""
+    if delete is not None:
+        notify(f"Deleted {printable_line(str(delete_recipe(delete)))}.")
+    elif as_json:
+        fields = ("name", "title", "about", "family", "is_own")
+        print_json([{field: getattr(recipe, field) for field in fields} for recipe in recipes().values()])
+    else:
+        output().print(recipe_tables())
+    return Exit.DONE
 
 
 def print_train_help(console: Console) -> None:

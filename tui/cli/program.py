@@ -352,6 +352,17 @@ def models(
 
 
 @app.command(rich_help_panel=INSPECT)
+def recipes(
+    delete: Annotated[str | None, typer.Option("--delete", metavar="NAME", help="Delete one of your own.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the recipes, those that ship and your own; the app saves settings as one."""
+    from torchtty.tui.cli.models import list_recipes
+
+    return list_recipes(delete=delete, as_json=as_json)
+
+
+@app.command(rich_help_panel=INSPECT)
 def guide(page: Annotated[Given, _place("[PAGE]", "A page; without one they are listed.")] = None) -> int:
     """Print a page of the guide, as the app's help shows it."""
     from torchtty.tui.cli.doctor import guide

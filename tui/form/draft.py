@@ -1,11 +1,14 @@
 """The draft of a run: the values entered so far, the values they started from, and their problems."""
 
+import os
 import re
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
     kinds,
@@ -15,7 +18,7 @@ from torchtty.engine.contract.settings.configuration import (
     variant,
 )
 from torchtty.engine.contract.settings.family import Configuration, Tree
-from torchtty.engine.contract.settings.fields import FieldSpec, in_form_order, show
+from torchtty.engine.contract.settings.fields import FieldSpec, exact, in_form_order, show
 from torchtty.engine.contract.settings.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -115,6 +118,12 @@ class Draft:
         value = self.value(path)
         return "" if value is None else show(value)
 
+    def exact_text(self, path: str) -> str:
+        """Return a text that brings back this very state of the field."""
+        if path in self._invalid:
+            return self._invalid[path][0]
+        return "" if self.value(path) is None else exact(self.value(path))
+
     def is_modified(self, path: str) -> bool:
         if path in self._invalid:
             return True
@@ -178,7 +187,21 @@ class Draft:
 
     def configuration(self) -> Configuration:
         """Return the configuration; raise `ConfigurationError` if a value is invalid."""
-        return parse(self.tree)
+        return parse(self.portable())
+
+    def portable(self) -> Tree:
+        """Return the values with the paths of files made absolute, so that they mean the same from any folder."""
+        tree = deepcopy(self.tree)
+        for spec in self.specs():
+            path = tree[spec.section][spec.name]
+            if spec.is_path and path and path not in catalogue() and os.path.exists(expanded(path)):
+                tree[spec.section][spec.name] = str(expanded(path).absolute())
+        return tree
+
+    @property
+    def was_edited(self) -> bool:
+        """Whether anything was changed in it."""
+        return bool(self._edited)
 
     def _note_edit(self, path: str) -> None:
         self._edited = [*(edited for edited in self._edited if edited != path), path]

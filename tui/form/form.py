@@ -128,9 +128,17 @@ class Form(Vertical):
         """Show the draft of a model with its defaults, or as it was left."""
         self._show_draft(f"model {family}", lambda: Draft.from_family(family, self.draft))
 
-    def choose_recipe(self, name: str) -> None:
-        """Show the draft of a recipe, or as it was left."""
+    def choose_recipe(self, name: str, *, afresh: bool = False) -> None:
+        """Show the draft of a recipe, as it was left if not `afresh`."""
+        if afresh:
+            self._drafts.pop(name, None)
         self._show_draft(name, lambda: Draft.from_recipe(self.recipes[name]))
+
+    def forget_recipe(self, name: str) -> None:
+        """Have the draft of a recipe that was deleted go on as one of its model."""
+        self._drafts.pop(name, None)
+        if self.draft.recipe == name:
+            self.start_from(Draft.like(self.draft.tree, None))
 
     def first_problem(self) -> tuple[str, str] | None:
         """Mark all problems, focus the first one's field, and return its path and message."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult, RenderResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import MouseScrollDown, MouseScrollUp
@@ -103,6 +105,17 @@ class Picker(EditedLine):
 class Pickers(Vertical):
     """Model, recipe and data, and the path of a file where the data is one."""
 
+    BINDING_GROUP_TITLE = "Recipes"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("delete", "delete_recipe", "delete", id="form.delete_recipe", tooltip="Delete this recipe of yours")
+    ]
+
+    @dataclass
+    class DeletionWanted(Message):
+        """The key that deletes a recipe was pressed on one of the person's own."""
+
+        recipe: str
+
     def __init__(self, recipes: Mapping[str, Recipe], draft: Draft) -> None:
         super().__init__()
         self.recipes = recipes
@@ -123,6 +136,19 @@ class Pickers(Vertical):
     @property
     def file_row(self) -> FieldRow:
         return self.query_one(FieldRow)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        return action != "delete_recipe" or self._own_recipe() is not None
+
+    def _own_recipe(self) -> Recipe | None:
+        """Return the recipe whose picker has the focus, if it is one of the person's own."""
+        picker = self.query_one("#recipe", Picker)
+        recipe = self.recipes.get(picker.value) if picker.has_focus_within else None
+        return recipe if recipe is not None and recipe.is_own else None
+
+    def action_delete_recipe(self) -> None:
+        if (recipe := self._own_recipe()) is not None:
+            self.post_message(self.DeletionWanted(recipe.name))
 
     def show(self, draft: Draft) -> None:
         self._draft = draft

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Button
 
 from torchtty.tui.run.actions import RUN_ACTIONS, STEERING
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from torchtty.engine.contract.settings.recipes import Recipe
     from torchtty.tui.form.draft import Draft
     from torchtty.tui.form.form import Form
+    from torchtty.tui.form.pickers import Pickers
     from torchtty.tui.run.view import RunView
     from torchtty.tui.workers import WorkerPool
 
+COPY = "Copy the settings as a command"
+REMEMBER_AFTER = 0.5  # seconds without a change
 WARM_CHARTS_AFTER = 1.0  # seconds after the first screen, which is to be there first
 
 
@@ -44,6 +48,8 @@ class TrainScreen(Screen[None]):
         *STEERING,
         Binding("e", "edit_live", "edit", id="train.edit", tooltip="Change settings of the run while it trains"),
         Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
+        Binding("ctrl+y", "copy_command", "command", id="train.copy_command", show=False, tooltip=COPY),
+        Binding("ctrl+n", "save_recipe", "save", id="train.save_recipe", tooltip="Save the settings as a recipe"),
         Binding("ctrl+o", "settings", "form", id="train.settings", tooltip="Show or hide the settings"),
         Binding("escape", "leave_field", "run", id="train.leave", tooltip="Go to the run"),
         Binding("escape", "drop_fork", "drop fork", id="train.drop_fork", tooltip="Drop the fork: compose a new run"),
@@ -55,6 +61,8 @@ class TrainScreen(Screen[None]):
         self._starting = False
         self.is_furnished = False
         self._start_requested = False
+        self._to_remember: Draft | None = None
+        self._remembering: Timer | None = None
         self._begun = False  # whether the form is being built
         self._afterwards: list[Callable[[], object]] = []  # what waits for it
         self._shown_state: RunState | None = None
@@ -81,10 +89,14 @@ class TrainScreen(Screen[None]):
 
     async def _furnish_run(self) -> None:
         """Read the other recipes and build the run's view once the form is on the screen."""
-        from torchtty.engine.contract.settings.recipes import load_recipes
+        from torchtty.engine.contract.client.own_recipes import all_recipes
+        from torchtty.tui.form.memory import recall
         from torchtty.tui.run.view import RunView
 
-        self.form.offer(load_recipes(on_error=lambda error: self._complain(str(error))))
+        untouched = self.form.draft
+        self.form.offer(all_recipes(on_error=lambda error: self._complain(str(error))))
+        if not untouched.was_edited and (draft := recall(self.form.recipes)) is not None:
+            self.form.start_from(draft)
         await self.query_one("#train").mount(RunView(how_to_start="ctrl+t starts a new run with the settings shown."))
         self.is_furnished = True
         self.refresh_bindings()
@@ -140,11 +152,9 @@ class TrainScreen(Screen[None]):
             return
         from torchtty.engine.contract.client.fork import create_fork
         from torchtty.engine.contract.run.directory import create
-        from torchtty.tui.form.draft import sentence
 
         self.form.show_next()
-        if (problem := self._go_to_problem()) is not None:
-            self._complain(sentence(*problem))
+        if not self._all_right():
             return
         draft = self.form.draft
         self._starting = True
@@ -152,6 +162,15 @@ class TrainScreen(Screen[None]):
             self._launch(partial(create_fork, draft.fork, draft.configuration()), is_fork=True)
         else:
             self._launch(partial(create, draft.configuration(), recipe=draft.recipe))
+
+    def _all_right(self) -> bool:
+        """Whether the settings can be used; else go to the first that cannot, and say why."""
+        from torchtty.tui.form.draft import sentence
+
+        problem = self._go_to_problem()
+        if problem is not None:
+            self._complain(sentence(*problem))
+        return problem is None
 
     def action_invalid(self) -> None:
         """Go to the first invalid setting of the form, if there is one."""
@@ -401,6 +420,59 @@ class TrainScreen(Screen[None]):
         self.add_class("-form-aside")
         self.view.focus_curves()
 
+    # What the settings become besides a run.
+
+    def action_copy_command(self) -> None:
+        """Put the command that starts the form's settings on the clipboard, and show it."""
+        from torchtty.tui.form.command import command_of
+        from torchtty.tui.form.dialogs import CommandDialog
+
+        self.form.show_next()
+        if self._all_right():
+            command = command_of(self.form.draft, self.form.recipes)
+            self.app.copy_to_clipboard(command)
+            self.app.push_screen(CommandDialog(command))
+
+    def action_save_recipe(self) -> None:
+        """Save the form's settings as a recipe, and go on from it."""
+        from torchtty.tui.form.dialogs import SaveRecipeDialog
+
+        self.form.show_next()
+        if self._all_right():
+            draft = self.form.draft
+            recipe = self.form.recipes.get(draft.recipe or "")
+            about = recipe.about if recipe is not None else "A recipe of your own."
+            dialog = SaveRecipeDialog(draft.portable(), about, self.form.recipes)
+            self.app.push_screen(dialog, self._recipe_saved)
+
+    def _recipe_saved(self, recipe: "Recipe | None") -> None:
+        if recipe is not None:
+            self._offer_recipes()
+            self.form.choose_recipe(recipe.name, afresh=True)
+            self.form.explain_recipe()
+            self.notify(f"Saved. 'torchtty train {recipe.name}' trains it too.", markup=False)
+
+    def on_pickers_deletion_wanted(self, event: "Pickers.DeletionWanted") -> None:
+        """Delete a recipe of the person's own; its settings stay in the form."""
+        from torchtty.engine.contract.client.own_recipes import delete_recipe
+        from torchtty.engine.contract.errors import UserError
+
+        try:
+            delete_recipe(event.recipe)
+        except UserError as error:
+            self._complain(str(error))
+            return
+        self.form.forget_recipe(event.recipe)
+        self._offer_recipes()
+        self.notify(
+            f"Deleted {event.recipe}. Its settings are still in the form: ctrl+n saves them again.", markup=False
+        )
+
+    def _offer_recipes(self) -> None:
+        from torchtty.engine.contract.client.own_recipes import all_recipes
+
+        self.form.offer(all_recipes(on_error=lambda _: None))  # told at the start
+
     # Live edits.
 
     def action_edit_live(self) -> None:
@@ -425,7 +497,24 @@ class TrainScreen(Screen[None]):
     # Estimates.
 
     def on_form_changed(self) -> None:
+        if self._remembering is not None:
+            self._remembering.stop()
+        if self.form.draft.fork is None:  # one of a fork is of no use without it
+            self._to_remember = self.form.draft
+        self._remembering = self.set_timer(REMEMBER_AFTER, self._remember)
         self.start_line.ask_soon(self.form.draft, self._fallback_of(self.form.draft))
+
+    def _remember(self) -> None:
+        """Store the form's settings for the next start."""
+        from torchtty.tui.form.memory import remember
+
+        self._remembering = None
+        if self._to_remember is not None:
+            remember(self._to_remember)
+
+    def on_unmount(self) -> None:
+        if self._remembering is not None:
+            self._remember()
 
     def on_start_line_reported(self, event: StartLine.Reported) -> None:
         event.draft.report(event.problems)

@@ -239,6 +239,12 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def exact(value: Any) -> str:
+    """Write a value as `show` does, with as many digits as it takes to read it back as the same one."""
+    text = show(value)
+    return text if not isinstance(value, float) or float(text) == value else repr(value)
+
+
 def describe(section_name: str, section: type[Section]) -> list[FieldSpec]:
     """List the settings of a section class in their order of declaration, without the `kind` that names the class."""
     return [_spec(section_name, section, name, info) for name, info in section.model_fields.items() if name != "kind"]

@@ -115,6 +115,7 @@ class Recipe:
     fallback: Fallback | None = None
     lens: str = ""
     steps_per_epoch: int | None = None  # at its own batch size, where its text counts in epochs
+    is_own: bool = False  # one of the person's own
 
     def runs(self, quick: bool = False) -> tuple[Tree, ...]:
         """Return the configurations that reproduce the recipe: one, or one a combination of its grid's values."""
@@ -190,6 +191,8 @@ def read_recipe(path: Traversable | Path) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"Recipe '{name}' cannot be read: {error}.") from None
+    except RecursionError:
+        raise UserError(f"Recipe '{name}' cannot be read: it is nested too deeply.") from None
     try:
         title, about = _text(content, "title"), _text(content, "about")
         order = content.pop("order", 100)

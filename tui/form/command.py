@@ -1,0 +1,45 @@
+"""The command that does what the form does."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.settings.configuration import difference, specs
+from torchtty.engine.contract.settings.family import Tree
+from torchtty.engine.contract.settings.fields import FieldSpec, exact
+from torchtty.engine.contract.settings.recipes import Recipe
+from torchtty.tui.form.draft import Draft
+
+
+def command_of(draft: Draft, recipes: Mapping[str, Recipe]) -> str:
+    """Return the command line that starts a draft, with a flag for each value that differs from where it started."""
+    if draft.fork is not None:
+        words, start = ["fork", draft.fork.run.name, "--step", str(draft.fork.step)], draft.fork.settings
+    else:
+        known = draft.recipe is not None and draft.recipe in recipes
+        words, start = ["train", str(draft.recipe) if known else draft.family], draft.base
+    flags: list[str] = []
+    start = {section: dict(values) for section, values in start.items()}
+    for section, values in draft.tree.items():
+        kind = values.get("kind")
+        if kind != start.get(section, {}).get("kind"):
+            flags += [f"--{section}.kind", str(kind)]
+            start[section] = {"kind": kind} | _defaults(draft, section)
+    fields = {spec.path: spec for spec in draft.specs()}
+    for path, (_, value) in difference(start, draft.tree).items():
+        text = _written(fields[path], value)
+        flags += [f"--{path}={text}"] if text.startswith("--") else [f"--{path}", text]
+    return shlex.join(["torchtty", *words, *flags])
+
+
+def _defaults(draft: Draft, section: str) -> Tree:
+    return {spec.name: spec.default for spec in specs(draft.family, draft.tree) if spec.section == section}
+
+
+def _written(spec: FieldSpec, value: Any) -> str:
+    """Write a value so that it is read back as the same one."""
+    if spec.is_path and value and os.path.exists(expanded(value)):
+        return str(expanded(value).absolute())
+    return exact(value)

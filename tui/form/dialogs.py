@@ -1,0 +1,99 @@
+"""What the form's settings become besides a run: a command to copy, and a recipe of one's own."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from torchtty.engine.contract.client.own_recipes import recipe_name, save_recipe
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.settings.family import Tree
+from torchtty.engine.contract.settings.recipes import Recipe
+
+_CSS = """
+    {name} {{ align: center middle; }}
+    {name} > Vertical {{
+        width: 80; max-width: 95%; height: auto; max-height: 90%; padding: 1 2; background: $surface; border: round $primary;
+    }}
+    {name} .title {{ text-style: bold; margin-bottom: 1; width: 100%; }}
+    {name} Input {{ width: 100%; background: $boost; }}
+    {name} .help {{ color: $foreground 65%; height: auto; width: 100%; margin-top: 1; }}
+    {name} .help.-problem {{ color: $text-error; }}
+"""
+
+
+class CommandDialog(ModalScreen[None]):
+    """Shows a command, which is on the clipboard already where the terminal lets programs write to it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter", "dismiss", "close", id="command.close", tooltip="Close the command")
+    ]
+    DEFAULT_CSS = _CSS.format(name="CommandDialog")
+
+    def __init__(self, command: str) -> None:
+        super().__init__()
+        self.command = command
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static("The command that starts this", classes="title")
+            yield Static(Content(printable_line(self.command)), id="command")
+            yield Static(
+                "It is on the clipboard, if your terminal allows programs to write to it (OSC 52); else select it here "
+                "with the mouse. enter closes.",
+                classes="help",
+            )
+
+
+class SaveRecipeDialog(ModalScreen[Recipe]):
+    """Saves settings as a recipe and returns it, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "cancel", id="recipe.cancel", tooltip="Save no recipe")
+    ]
+    DEFAULT_CSS = _CSS.format(name="SaveRecipeDialog")
+
+    def __init__(self, tree: Tree, about: str, recipes: Mapping[str, Recipe]) -> None:
+        super().__init__()
+        self._tree = tree
+        self._about = about
+        self._recipes = recipes
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static("Save these settings as a recipe", classes="title")
+            yield Input(placeholder="its title, such as: a wider GPT on my poems", compact=True, max_length=60)
+            yield Static(classes="help")
+
+    def on_mount(self) -> None:
+        self._say()
+
+    @on(Input.Changed)
+    def _say(self, event: Input.Changed | None = None) -> None:
+        name = recipe_name(event.value) if event is not None else ""
+        text = f"enter saves it, escape leaves it. It will train with 'torchtty train {name or 'NAME'}' too."
+        known = self._recipes.get(name)
+        if known is not None and known.is_own:
+            text = f"enter saves it in place of your recipe {name}, escape leaves it."
+        self.query_one(".help", Static).remove_class("-problem").update(Content(text))
+
+    @on(Input.Submitted)
+    def _save(self, event: Input.Submitted) -> None:
+        event.stop()
+        try:
+            recipe = save_recipe(event.value, self._tree, self._recipes, self._about)
+        except UserError as error:
+            self.query_one(".help", Static).add_class("-problem").update(Content(printable_line(str(error))))
+        else:
+            self.dismiss(recipe)
+
+    def action_cancel(self) -> None:
+        """Leave the settings unsaved."""
+        self.dismiss(None)
