@@ -291,3 +291,31 @@ def test_gpus_are_known_by_their_uuids_whatever_numbers_they_have(
         [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN], env=environment, capture_output=True, text=True
     )
     assert ran.stdout.splitlines()[: len(answer)] == answer, ran.stderr
+
+
+def test_the_runs_of_one_sweep_share_the_processor_and_nobody_else_does() -> None:
+    ours = [DeviceLock("cpu", sweep="/runs/ours") for _ in range(3)]
+    other, single = DeviceLock("cpu", sweep="/runs/other"), DeviceLock("cpu")
+    assert ours[0].try_acquire("one")
+    assert ours[1].try_acquire("two")
+    assert not other.try_acquire("other")
+    assert not single.try_acquire("single")
+    assert not ours[2].try_acquire("three")  # the others came earlier
+    ours[0].release()
+    assert not other.try_acquire("other")
+    ours[1].release()
+    assert other.try_acquire("other")
+    other.release()
+    assert single.try_acquire("single")
+    single.release()
+    assert ours[2].try_acquire("three")
+    for lock in (*ours, other, single):
+        lock.close()
+
+
+def test_no_two_runs_of_a_sweep_share_a_gpu() -> None:
+    first, second = (DeviceLock("cuda:0", UUID, "/runs/ours") for _ in range(2))
+    assert first.try_acquire("one")
+    assert not second.try_acquire("two")
+    first.close()
+    second.close()

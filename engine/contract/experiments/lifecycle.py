@@ -29,6 +29,10 @@ def start_sweep(
 ) -> RunGroup:
     """Make the group of a sweep with its runs, and start its coordinator, which needs nobody any more; raise `UserError`."""
     sweep.check()
+    if sweep.plan.kind.searches:
+        from torchtty.engine.contract.experiments.search import check_installed
+
+        check_installed(sweep.plan)
     group = create_group(sweep.tree, sweep.variation, root=root, name=name, recipe=sweep.recipe, plan=sweep.plan)
     start_coordinator(group, workers)
     return group

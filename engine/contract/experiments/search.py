@@ -19,9 +19,7 @@ from torchtty.engine.contract.run.status import RunState
 if TYPE_CHECKING:
     import optuna
 
-MISSING = (
-    "{} needs {}, which is not installed: pip install 'torchtty[search]'. --plan random and halving need nothing more."
-)
+MISSING = "{} needs {}, which is not installed: pip install {}. --plan random and halving need nothing more."
 STARTUP = 5  # runs that end before any is ended early
 WARM_UP = 0.1  # share of a run's steps in which it is not judged
 
@@ -35,7 +33,7 @@ def _sampler(plan: Plan) -> "optuna.samplers.BaseSampler":
     try:
         import optuna
     except ImportError:
-        raise UserError(MISSING.format(f"--plan {plan.kind}", "optuna")) from None
+        raise UserError(MISSING.format(f"--plan {plan.kind}", "optuna", "'torchtty[search]'")) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         match plan.kind:
@@ -51,7 +49,8 @@ def _sampler(plan: Plan) -> "optuna.samplers.BaseSampler":
                 return optuna.samplers.GPSampler(seed=plan.seed)
         return optuna.samplers.TPESampler(seed=plan.seed, n_startup_trials=STARTUP)
     except ImportError as error:
-        raise UserError(MISSING.format(f"--plan {plan.kind}", error.name or "another package")) from None
+        name = error.name or "another package"
+        raise UserError(MISSING.format(f"--plan {plan.kind}", name, name)) from None
 
 
 class Search:

@@ -29,6 +29,10 @@ def spec(path: str, kind: str = "mlp") -> FieldSpec:
         (SEEDS, "1,5,7..9", (1, 5, 7, 8, 9)),
         (SEEDS, "1,337", (1, 337)),
         (RATES, "1e-3,1e-2", (0.001, 0.01)),
+        (RATES, "1e-4..1e-1 log 4", (0.0001, 0.001, 0.01, 0.1)),
+        (RATES, "0.1..0.5 lin 3", (0.1, 0.3, 0.5)),
+        ("model.n_hidden", "8..32 log 3", (8, 16, 32)),
+        ("training.patience", "none,3", (None, 3)),
     ],
 )
 def test_a_text_stands_for_several_values(path: str, text: str, values: tuple[float, ...]) -> None:
