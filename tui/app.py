@@ -28,6 +28,7 @@ from torchtty.tui.train.screen import TrainScreen  # shown first, and light: the
 if TYPE_CHECKING:
     from torchtty.engine.contract.client import workers
     from torchtty.engine.contract.run.directory import RunDirectory
+    from torchtty.tui.experiments.screen import ExperimentsScreen
     from torchtty.tui.learn.tour import TourPage
     from torchtty.tui.lenses.pane import LensPane
     from torchtty.tui.lenses.screen import LensesScreen
@@ -173,6 +174,12 @@ class TorchttyApp(App[int]):
         self._in_train(lambda train: train.show_run(run))
 
     def on_runs_screen_new_run_wanted(self, event: "RunsScreen.NewRunWanted") -> None:
+        self._in_train(lambda train: train.compose_like(event.like))
+
+    def on_experiments_screen_run_wanted(self, event: "ExperimentsScreen.RunWanted") -> None:
+        self.open_run(event.run)
+
+    def on_experiments_screen_setting_wanted(self, event: "ExperimentsScreen.SettingWanted") -> None:
         self._in_train(lambda train: train.compose_like(event.like))
 
     def on_tour_page_recipe_wanted(self, event: "TourPage.RecipeWanted") -> None:

@@ -21,5 +21,6 @@ MODES = (
     AppMode("train", "Train", "f2", "torchtty.tui.train.screen:TrainScreen", starts_runs=True),
     AppMode("runs", "Runs", "f3", "torchtty.tui.runs.screen:RunsScreen"),
     AppMode("lenses", "Lenses", "f4", "torchtty.tui.lenses.screen:LensesScreen"),
+    AppMode("experiments", "Experiments", "f5", "torchtty.tui.experiments.screen:ExperimentsScreen"),
     AppMode("learn", "Learn", "f6", "torchtty.tui.learn.screen:LearnScreen"),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from rich.text import Text
 from textual import events
@@ -97,7 +97,7 @@ class FigureView(Widget, can_focus=True):
     FigureView:focus > .chart--title { color: $accent; }
     """
     BINDING_GROUP_TITLE = "Figure"
-    BINDINGS = BINDINGS
+    BINDINGS: ClassVar[list[BindingType]] = BINDINGS
 
     @dataclass
     class CursorMoved(Message):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from textwrap import wrap
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -15,6 +15,7 @@ from torchtty.engine.contract.experiments.summaries import tables_of
 from torchtty.engine.contract.experiments.tables import FORMATS, Table, as_json
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.cli.console import Exit, UsageError, output, print_json
+from torchtty.tui.experiments.layout import GAP, heading_lines, is_text, slices, widths_of
 
 JSON = "json"
 
@@ -80,36 +81,14 @@ def drawn(table: Table, width: int) -> RenderableType:
     """Lay a table out for a terminal. One that is too wide is cut into several of its columns, each with the first of them."""
     texts = table.texts()
     parts: list[RenderableType] = [Text(printable_line(table.title), "bold")]
-    for columns in _slices(table, texts, width):
-        grid = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for columns in slices(widths_of(table, texts), width):
+        grid = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
         for place in columns:
-            is_text = place == 0 or all(isinstance(row[place], str) for row in table.rows)
-            grid.add_column(
-                Text("\n".join(_lines(table.headings[place]))), justify="left" if is_text else "right", no_wrap=True
-            )
+            justify: JustifyMethod = "left" if is_text(table, place) else "right"
+            grid.add_column(Text("\n".join(heading_lines(table.headings[place]))), justify=justify, no_wrap=True)
         for number, row in enumerate(texts):
             grid.add_row(*(Text(row[place]) for place in columns), style="dim" if number in table.quiet else "")
         parts += [grid]
     for note in table.notes:
         parts += [Text(line, "dim") for line in wrap(printable_line(note), max(20, width))]
     return Group(*parts, Text(""))
-
-
-def _lines(heading: str) -> list[str]:
-    """Put the parts of a heading below each other."""
-    return printable_line(heading).replace(", ", " · ").split(" · ")
-
-
-def _slices(table: Table, texts: Sequence[Sequence[str]], width: int) -> list[list[int]]:
-    widths = [
-        max(map(len, (*_lines(table.headings[place]), *(row[place] for row in texts)))) + 2
-        for place in range(len(table.headings))
-    ]
-    found, taken = [[0]], widths[0]
-    for place, needed in enumerate(widths[1:], 1):
-        if taken + needed > width + 2 and len(found[-1]) > 1:
-            found.append([0])
-            taken = widths[0]
-        found[-1].append(place)
-        taken += needed
-    return found

@@ -73,6 +73,20 @@ class Curve:
         begin, stop = bisect_right(self.steps, after), bisect_right(self.steps, until)
         return fmean(self.values[begin:stop]) if stop > begin else None
 
+    def thinned(self, points: int, until: float | None = None) -> list[tuple[float, float]]:
+        """Return at most `points` places (step, mean of the values up to there) of the curve, or of its part up to a step."""
+        stop = len(self.steps) if until is None else bisect_right(self.steps, until)
+        if stop <= points:
+            return self.until(until)
+        low, high = self.steps[0], self.steps[stop - 1]
+        found, before = [(low, self.values[0])], low
+        for place in range(1, points):
+            edge = low + (high - low) * place / (points - 1)
+            if (value := self.between(before, edge)) is not None:
+                found.append((edge, value))
+            before = edge
+        return found
+
 
 @dataclass(frozen=True)
 class BandPoint:

@@ -51,7 +51,7 @@ def tables_of(
         )
     if not columns:
         columns = [path for path in fields if path != rows]
-    found = [matrix(results, rows, columns, metric, [*at] or figure_steps(results, metric) or [LAST])]
+    found = [matrix(results, rows, columns, metric, [*at] or [*figure_steps(results, metric)] or [LAST])]
     if len(ranked(results, metric)) > 1:
         found += [ranking(results, metric, last[-1])]
     if mattered := which_mattered(results, metric, last[-1]):
@@ -92,7 +92,7 @@ def field_named(results: Results, name: str) -> str:
     return found[0]
 
 
-def figure_steps(results: Results, metric: str) -> list[At]:
+def figure_steps(results: Results, metric: str) -> list[int]:
     """Return the steps for which the recipe has figures."""
     steps = {
         results.last_step if entry.step is None else entry.step
@@ -112,19 +112,25 @@ def table_steps(results: Results, metric: str) -> list[int]:
     return sorted({steps[round(place * (len(steps) - 1) / (FEW_STEPS - 1))] for place in range(FEW_STEPS)})
 
 
-def epochs(results: Results, step: float) -> Cell:
-    """Return the epoch of a step; None where the recipe does not say how long one is, or the runs have another batch size."""
+def steps_per_epoch(results: Results) -> int | None:
+    """Return how long an epoch is; None where the recipe does not say so, or the runs have another batch size."""
     recipe = results.recipe
     if recipe is None or not recipe.steps_per_epoch:
         return None
     sizes = {member.tree.get("training", {}).get("batch_size") for member in results.members if member.tree}
-    if sizes != {recipe.tree["training"].get("batch_size")}:
+    return recipe.steps_per_epoch if sizes == {recipe.tree["training"].get("batch_size")} else None
+
+
+def epochs(results: Results, step: float) -> Cell:
+    """Return the epoch of a step; None where it is not known how long one is."""
+    length = steps_per_epoch(results)
+    if length is None:
         return None
-    epoch = step / recipe.steps_per_epoch
+    epoch = step / length
     return int(epoch) if epoch.is_integer() else epoch
 
 
-def _time(results: Results) -> str:
+def unit(results: Results) -> str:
     """Name what `_moment` counts."""
     return "step" if epochs(results, 0) is None else "epoch"
 
@@ -135,8 +141,8 @@ def moment(results: Results, step: float) -> Cell:
     return int(step) if found is None else found
 
 
-def _name_of(results: Results, at: At) -> str:
-    return at if isinstance(at, str) else f"{_time(results)} {written(moment(results, at))}"
+def name_of(results: Results, at: At) -> str:
+    return at if isinstance(at, str) else f"{unit(results)} {written(moment(results, at))}"
 
 
 def title_of(results: Results, metric: str) -> str:
@@ -158,9 +164,9 @@ def by_step(results: Results, metric: str, steps: Sequence[int]) -> Table:
         course = [_figure(figure)] if any(figures) else []
         rows.append((moment(results, step), *values, *(_sums(spread)), *course))
     sources = dict.fromkeys(
-        f"{_name_of(results, step)}: {entry.source}" for step, entry in zip(steps, figures, strict=True) if entry
+        f"{name_of(results, step)}: {entry.source}" for step, entry in zip(steps, figures, strict=True) if entry
     )
-    headings = (_time(results), *map(_column, results.members), "mean", "sd", *(["course"] if any(figures) else []))
+    headings = (unit(results), *map(_column, results.members), "mean", "sd", *(["course"] if any(figures) else []))
     notes = [*sources, *_ends(results, metric)]
     return Table(f"{results.name}: {title_of(results, metric)}", headings, tuple(rows), tuple(filter(None, notes)))
 
@@ -173,7 +179,7 @@ def changes(results: Results, metric: str, steps: Sequence[int]) -> Table:
         deltas = [None if one is None or other is None else other - one for one, other in pairs]
         spread = Spread(tuple(delta for delta in deltas if delta is not None))
         rows.append((moment(results, step), *deltas, *_sums(spread)))
-    headings = (_time(results), *map(_column, results.members), "mean", "sd")
+    headings = (unit(results), *map(_column, results.members), "mean", "sd")
     return Table("Change since the row before", headings, tuple(rows))
 
 
@@ -181,7 +187,7 @@ def by_run(results: Results, metric: str, at: Sequence[At]) -> Table:
     """Return a row a run: settings, values, the lowest and the last one, when it has stabilised, and its state."""
     headings = (
         *map(short_name, results.fields),
-        *(_name_of(results, moment_) for moment_ in at if moment_ != LAST),
+        *(name_of(results, moment_) for moment_ in at if moment_ != LAST),
         "best",
         "last",
         "stabilised",
@@ -245,9 +251,9 @@ def matrix(results: Results, rows: str, columns: Sequence[str], metric: str, at:
     names = [label(tuple(zip(columns, chosen, strict=True))) if columns else "" for chosen in cells]
     several = len(at) > 1 or not columns
     headings = [
-        " · ".join(filter(None, (name, _name_of(results, step) if several else ""))) for name in names for step in at
+        " · ".join(filter(None, (name, name_of(results, step) if several else ""))) for name in names for step in at
     ]
-    title = f"{results.name}: {title_of(results, metric)}" + ("" if several else f", {_name_of(results, at[0])}")
+    title = f"{results.name}: {title_of(results, metric)}" + ("" if several else f", {name_of(results, at[0])}")
     notes = (*(f"course: {source}" for source in sources), _stabilised_note(results), *_ends(results, metric))
     return Table(title, (short_name(rows), *headings), tuple(found), tuple(filter(None, notes)), frozenset(quiet))
 
@@ -264,7 +270,7 @@ def ranking(results: Results, metric: str, at: At = LAST) -> Table:
         )
     headings = ("setting", "n", "mean", "sd", "95 % of mean", "lowest", "highest", "diverged", "failed")
     return Table(
-        f"Settings by {title_of(results, metric)}, {_name_of(results, at)}",
+        f"Settings by {title_of(results, metric)}, {name_of(results, at)}",
         headings,
         tuple(rows),
         tuple(filter(None, [verdict(results, metric, at)])),
@@ -331,4 +337,4 @@ def _ends(results: Results, metric: str) -> list[str]:
 
 
 def _stabilised_note(results: Results) -> str:
-    return STABILISED.format(unit=_time(results), curve=title_of(results, results.trained))
+    return STABILISED.format(unit=unit(results), curve=title_of(results, results.trained))
