@@ -48,7 +48,7 @@ class ResultView(FigureView):
 
     def _draw(self) -> None:
         if self.is_attached and self.size:
-            self.run_worker(self._draw_apart(), exclusive=True, group="figure")
+            self.run_worker(self._draw_apart, exclusive=True, group="figure")
 
     async def _draw_apart(self) -> None:
         figure, cursor, size = self.figure, self.cursor, self.size

@@ -1,0 +1,76 @@
+"""The Experiments screen: groups that were written without a worker, looked at through a pilot."""
+
+from pathlib import Path
+
+import pytest
+from on_screen import until
+from written_run import WrittenRun
+
+from torchtty.engine.contract.experiments.group import RunGroup, create_group
+from torchtty.engine.contract.experiments.variation import Variation
+from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree
+from torchtty.tui.experiments.fan import Fan
+from torchtty.tui.experiments.figure_view import ResultView
+from torchtty.tui.experiments.matrix import Matrix
+from torchtty.tui.experiments.screen import ExperimentsScreen
+
+RATE, SEED = "optimizer.learning_rate", "training.seed"
+
+
+def text_of(screen: ExperimentsScreen) -> str:
+    return "\n".join(strip.text for strip in screen._compositor.render_strips())
+
+
+@pytest.fixture
+def rates(own_folders: Path) -> RunGroup:
+    """Two rates by three seeds, all finished."""
+    group = create_group(
+        starting_tree("mlp"), Variation({RATE: (0.1, 0.01), SEED: (1, 2, 3)}), root=own_folders, name="rates"
+    )
+    for run, planned in zip(group.runs(), group.planned(), strict=True):
+        last = 10 * planned.settings[RATE] + 0.01 * planned.settings[SEED]
+        writer = WrittenRun(run)
+        writer.metrics({"step": 0, "val_loss": 3.0}, {"step": 25, "val_loss": 2.0}, {"step": 50, "val_loss": last})
+        writer.status(RunState.FINISHED, step=50, max_steps=50)
+    group.directory.write_status(group.status().model_copy(update={"state": RunState.FINISHED}))
+    return group
+
+
+async def test_without_groups_the_reason_and_the_next_step_are_said(torchtty, own_folders: Path) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "no group of runs yet" in text_of(app.screen))
+        assert "--training.seed 1..10" in text_of(app.screen)
+
+
+async def test_a_group_is_seen_as_fan_and_matrix_and_compared_with_its_noise(torchtty, rates: RunGroup) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        view = app.screen.query_one(ResultView) if app.screen.query(ResultView) else None
+        await until(pilot, lambda: isinstance(app.screen.query_one(ResultView).figure, Fan))
+        view = app.screen.query_one(ResultView)
+        await until(pilot, lambda: "n 3" in text_of(app.screen))
+        assert "learning_rate 0.01 1.020" not in text_of(app.screen)
+        assert "more than the noise" in " ".join(text_of(app.screen).split())
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(view.figure, Matrix))
+        await until(pilot, lambda: "± 0.0100" in text_of(app.screen))
+        assert view.figure.cells[0][0].spread.values == pytest.approx((0.11, 0.12, 0.13))
+
+
+async def test_new_points_of_a_run_appear_while_it_trains(torchtty, rates: RunGroup) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5", "2")
+        await until(pilot, lambda: app.screen.results is not None and isinstance(app.screen.view.figure, Matrix))
+        WrittenRun(rates.runs()[3]).metrics({"step": 60, "val_loss": 0.5})
+        await until(pilot, lambda: "0.2500" in text_of(app.screen))  # the mean of 0.5, 0.12 and 0.13
+
+
+async def test_the_best_setting_goes_to_the_form(torchtty, rates: RunGroup) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: app.screen.results is not None and bool(app.screen.results.metrics))
+        await pilot.press("u")
+        await until(pilot, lambda: app.current_mode == "train")
+        await until(pilot, lambda: app.screen.form.draft.tree["optimizer"]["learning_rate"] == 0.01)
