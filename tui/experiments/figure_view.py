@@ -4,7 +4,7 @@ import asyncio
 from textwrap import wrap
 from typing import ClassVar
 
-from textual import events
+from textual import events, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -48,8 +48,9 @@ class ResultView(FigureView):
 
     def _draw(self) -> None:
         if self.is_attached and self.size:
-            self.run_worker(self._draw_apart, exclusive=True, group="figure")
+            self._draw_apart()
 
+    @work(exclusive=True, group="figure")
     async def _draw_apart(self) -> None:
         figure, cursor, size = self.figure, self.cursor, self.size
         style = self._style()
