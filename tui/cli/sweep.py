@@ -9,6 +9,7 @@ from typing import Any
 
 from torchtty.engine.contract.experiments.group import RunGroup
 from torchtty.engine.contract.experiments.lifecycle import group_named, open_runs, resume_sweep, start_sweep
+from torchtty.engine.contract.experiments.results import read_results
 from torchtty.engine.contract.experiments.sweep import Sweep, define, plan_from, read_file
 from torchtty.engine.contract.experiments.values import is_several
 from torchtty.engine.contract.experiments.variation import fields_of
@@ -29,6 +30,7 @@ from torchtty.tui.cli.arguments import (
 from torchtty.tui.cli.console import Exit, UsageError, notify, print_json, report_error
 from torchtty.tui.cli.follow import INTERVAL, Interruptions, counting_interrupts, display, last_line
 from torchtty.tui.cli.group import group_as_json, show_group, spread
+from torchtty.tui.cli.results import print_results
 
 BEGINS = 20.0  # seconds that a coordinator may take to begin
 
@@ -189,6 +191,9 @@ def _conclude(group: RunGroup, *, interrupted: bool, detach: bool, as_json: bool
             notify(f"{len(statuses)} runs train in the background. 'torchtty stop {group.name}' stops them.")
         return Exit.DONE
     show_group(group, as_json=as_json)
+    found = read_results(group)
+    if found.metrics and not as_json:
+        print_results(found)
     if interrupted:
         notify(f"'torchtty sweep --resume {group.name}' goes on with it.")
         return Exit.INTERRUPTED

@@ -16,16 +16,17 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.comparison import ranked
-from torchtty.engine.contract.experiments.group import RunGroup, remove_group
+from torchtty.engine.contract.experiments.group import RunGroup
+from torchtty.engine.contract.experiments.lifecycle import delete_group, resume_sweep
 from torchtty.engine.contract.experiments.results import BEST, LAST, Member, Results, short_name
 from torchtty.engine.contract.experiments.summaries import moment, title_of, unit
 from torchtty.engine.contract.experiments.tables import written
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import RunSnapshot
+from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.experiments.choices import VIEWS, Choices
 from torchtty.tui.experiments.dialogs import DeleteGroupDialog, RunPicker
 from torchtty.tui.experiments.figure_view import ResultView
@@ -132,6 +133,7 @@ class ExperimentsScreen(Screen[None]):
         Binding("l", "log", "log y", id="experiments.log", tooltip="A logarithmic y axis, or a linear one"),
         Binding("u", "use", "use best", id="experiments.use", tooltip=BEST_TO_FORM),
         Binding("s", "stop", "stop", id="experiments.stop", tooltip="Stop every run of the group with a checkpoint"),
+        Binding("R", "resume", "resume", id="experiments.resume", tooltip="Go on with the runs that are still open"),
         Binding(
             "delete,D",
             "delete",
@@ -375,12 +377,13 @@ class ExperimentsScreen(Screen[None]):
         if not confirmed or group is None:
             return
 
-        def work() -> None:
-            for run in group.runs():
-                delete(run)
-            remove_group(group)
+        self._in_thread(lambda: delete_group(group), f"{group.name} is deleted.")
 
-        self._in_thread(work, f"{group.name} is deleted.")
+    def action_resume(self) -> None:
+        """Go on with a sweep that was stopped, or whose coordinator is gone."""
+        group = self.group
+        if group is not None:
+            self._in_thread(lambda: resume_sweep(group), f"{group.name} goes on with the runs that are open.")
 
     def _in_thread(self, work: Callable[[], object], done: str) -> None:
         def run() -> None:
@@ -402,6 +405,8 @@ class ExperimentsScreen(Screen[None]):
         view = self.choices.view
         if action == "stop":
             return results is not None and results.status.state.is_live
+        if action == "resume":
+            return results is not None and results.status.state in (RunState.STOPPED, RunState.LOST, RunState.FAILED)
         if action == "delete":
             return results is not None and not results.status.state.is_live
         if action == "log":
