@@ -157,6 +157,14 @@ class Results:
         planned = [int(member.tree.get("training", {}).get("max_steps", 0)) for member in self.members if member.tree]
         return max((*planned, *(member.status.max_steps for member in self.members)), default=0)
 
+    def step_of(self, reference: Reference) -> int:
+        """Return the step of a figure: one of the end is of the recipe's own end, however long these runs are."""
+        if reference.step is not None or self.recipe is None:
+            return reference.step or 0
+        quick = self.recipe.quick
+        tree = quick.tree if quick and reference in quick.references else self.recipe.tree
+        return int(tree["training"].get("max_steps", 0)) or self.last_step
+
     def steps(self, metric: str) -> tuple[int, ...]:
         """Return the steps at which a run has a value of a metric."""
         return tuple(
@@ -173,7 +181,7 @@ class Results:
     def reference(self, members: Sequence[Member], metric: str, step: float) -> Reference | None:
         """Return the recipe's figure for a metric of all of these runs at a step, if it has one."""
         for reference in self.references:
-            at = self.last_step if reference.step is None else reference.step
+            at = self.step_of(reference)
             if (
                 reference.metric == metric
                 and at == step

@@ -94,12 +94,8 @@ def field_named(results: Results, name: str) -> str:
 
 def figure_steps(results: Results, metric: str) -> list[int]:
     """Return the steps for which the recipe has figures."""
-    steps = {
-        results.last_step if entry.step is None else entry.step
-        for entry in results.references
-        if entry.metric == metric
-    }
-    return sorted(steps)
+    steps = {results.step_of(entry) for entry in results.references if entry.metric == metric}
+    return sorted(step for step in steps if step <= results.last_step)
 
 
 def table_steps(results: Results, metric: str) -> list[int]:

@@ -19,7 +19,7 @@ from torchtty.engine.contract.experiments.summaries import by_step, changes, mat
 from torchtty.engine.contract.experiments.tables import FORMATS, Table, written
 from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.status import RunState
-from torchtty.engine.contract.settings.configuration import starting_tree
+from torchtty.engine.contract.settings.configuration import starting_tree, with_value
 from torchtty.engine.contract.settings.recipes import recipe_named
 
 SEED, RATE, HIDDEN = "training.seed", "optimizer.learning_rate", "model.n_hidden"
@@ -167,6 +167,17 @@ def test_a_recipes_figures_stand_beside_and_epochs_are_counted(tmp_path: Path) -
     # 2 exp(-t / 8) is within 5 % of its fall after 8 ln 20 = 23.97 epochs; a curve of 5 epochs is too short to say
     assert table.rows[2][1:4] == (None, 24, 24)
     assert table.rows[8][1:4] == (None, "not yet", 72)  # 24 ln 20 = 71.9
+
+
+def test_a_figure_of_the_recipes_end_stands_beside_no_other_step(tmp_path: Path) -> None:
+    recipe = recipe_named("a1-next-word")
+    for steps, figures in ((13_000, ["2.315 ± 0.075", "0.25498 ± 0.032"]), (6_500, ["2.315 ± 0.075", None])):
+        tree = with_value(recipe.tree, "training.max_steps", steps)
+        group = create_group(tree, Variation({SEED: (1, 2)}), root=tmp_path, name=f"a1-{steps}", recipe=recipe.name)
+        for run in group.runs():
+            WrittenRun(run).metrics({"step": 0, "train_eval_loss": 2.3}, {"step": steps, "train_eval_loss": 0.26})
+        table = by_step(read_results(group), "train_eval_loss", [0, steps])
+        assert [row[-1] for row in table.rows] == figures
 
 
 def test_tables_are_written_in_every_format() -> None:
