@@ -90,6 +90,14 @@ class PreparedText:
             return {name: len(part) for name, part in self.splits.items()}
         return {name: sum(len(item) + 1 for item in part) for name, part in self.splits.items()}
 
+    @property
+    def characters(self) -> int | None:
+        """How many characters the tokens of all splits stand for, one a terminator; None where the corpus is gone."""
+        if not self.splits:
+            return None
+        corpus = self.corpus
+        return len(corpus.text) if corpus.unit == "text" else sum(len(item) + 1 for item in corpus.items)
+
     def windows(self, split: str, block_size: int, every_position: bool) -> Windows:
         """Cut a split for a model that sees `block_size` tokens."""
         part = self.splits[split]

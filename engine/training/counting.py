@@ -36,7 +36,15 @@ class CountingTask:
         if not len(self.windows["train"]):
             raise UserError(f"{data.corpus.name} is too short to count sequences of {context + 1} tokens.")
         self.tokens_per_step = len(self.windows["train"])
-        self.facts = Facts(0, data.tokenizer.vocab_size, data.token_counts, data.references(), data.notes, data.sha256)
+        self.facts = Facts(
+            0,
+            data.tokenizer.vocab_size,
+            data.token_counts,
+            data.references(),
+            data.notes,
+            data.sha256,
+            data.characters,
+        )
 
     @classmethod
     def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:

@@ -65,7 +65,15 @@ class LanguageTask(NeuralTask[LanguageConfiguration]):
                 f"The validation split is shorter than model.block_size of {block_size}, so it is not evaluated."
             )
         parameters, vocab_size = parameter_count(self.model), data.tokenizer.vocab_size
-        self.facts = Facts(parameters, vocab_size, data.token_counts, data.references(), tuple(notes), data.sha256)
+        self.facts = Facts(
+            parameters,
+            vocab_size,
+            data.token_counts,
+            data.references(),
+            tuple(notes),
+            data.sha256,
+            data.characters,
+        )
         self.operations = 6.0 * parameters * self.tokens_per_step
         self.threads = ThreadChooser(self.operations, self.device)
         self.model.train()

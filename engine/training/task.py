@@ -28,6 +28,7 @@ class Facts:
     references: dict[str, float]  # name -> nats
     notes: tuple[str, ...]
     data_sha256: str = ""  # of what is learnt from; empty where that is gone
+    characters: int | None = None  # of all splits, where tokens stand for text
 
 
 class Task(Protocol):

@@ -177,6 +177,7 @@ class GroupSession:
                     parameters=facts.parameters,
                     vocab_size=facts.vocab_size,
                     tokens=facts.tokens,
+                    characters=facts.characters,
                     references=facts.references,
                     notes=facts.notes,
                     device=device,

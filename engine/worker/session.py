@@ -247,6 +247,7 @@ class Session:
                     parameters=facts.parameters,
                     vocab_size=facts.vocab_size,
                     tokens=facts.tokens,
+                    characters=facts.characters,
                     references=facts.references,
                     notes=(*facts.notes, self._crew.in_words()) if self._crew is not None else facts.notes,
                     device=device,

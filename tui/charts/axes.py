@@ -111,8 +111,19 @@ def _log_positions(axis: Axis, most: int) -> list[float]:
     return [i * step for i in range(ceil(axis.low / step), floor(axis.high / step) + 1)]
 
 
-EMPTY_SHARE = 0.6  # limits are narrowed only when at least this share of the axis has become empty
-MARGIN = 0.4  # the margin added where values have left the axis, as a share of their spread
+LADDER = (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.4, 8, 10)  # about evenly spaced on a logarithmic scale (R10 of ISO 3)
+EMPTY_SHARE = 0.6  # limits are narrowed at once only when at least this share of the axis has become empty
+WASTED_SHARE = 0.2  # and when this share is empty and the extremes have not moved for PATIENCE frames,
+PATIENCE = 60  # 6 seconds
+MOVED = 0.02  # of the axis
+MARGIN = 0.4  # added where values have left the axis, as a share of their spread; half of it once that was too much
+PARTS = 20  # limits are multiples of a nice step, of which at most so many are between the extremes
+
+
+def grown(high: float) -> float:
+    """Return the end of an axis that is to reach `high`, and seldom has to grow: 1, 1.25, 1.6 … times a power of ten."""
+    power = 10.0 ** floor(log10(high))
+    return next(step * power for step in LADDER if step * power >= high * (1 - 1e-9))
 
 
 class AxisLimits:
@@ -121,26 +132,41 @@ class AxisLimits:
     def __init__(self, log: bool = False) -> None:
         self.log = log
         self._axis: Axis | None = None
+        self._extremes, self._held = (0.0, 0.0), 0  # where they were last seen to move, and the frames since then
+        self._margin = MARGIN
 
-    def include(self, low: float, high: float) -> Axis:
-        """Return an axis that shows everything from low to high (both above zero for a logarithmic one)."""
+    def include(self, low: float, high: float, *, closely: bool = False) -> Axis:
+        """Return an axis that shows everything from low to high (both above zero for a logarithmic one).
+
+        `closely` leaves no room for values to come.
+        """
         assert low <= high
         axis = self._axis
-        if (
-            axis is None
-            or low < axis.low
-            or high > axis.high
-            or axis.fraction(high) - axis.fraction(low) < 1 - EMPTY_SHARE
-        ):
-            axis = self._axis = _decades(low, high) if self.log else _snapped(*_with_margin(axis, low, high))
+        if axis is None or closely:
+            axis = self._fitted(low, high)
+        elif low < axis.low or high > axis.high:
+            axis = self._fitted(*((low, high) if self.log else _with_margin(axis, low, high, self._margin)))
+        else:
+            first, last = axis.fraction(low), axis.fraction(high)
+            if any(abs(one - other) > MOVED for one, other in zip((first, last), self._extremes, strict=True)):
+                self._extremes, self._held = (first, last), 0
+            self._held += 1
+            empty = 1 - (last - first)
+            if empty > EMPTY_SHARE:
+                axis = self._fitted(low, high)
+            elif empty > WASTED_SHARE and self._held > PATIENCE:
+                axis, self._margin = self._fitted(low, high), self._margin / 2
+        if axis != self._axis:
+            self._axis, self._held = axis, 0
         return axis
 
+    def _fitted(self, low: float, high: float) -> Axis:
+        return _decades(low, high) if self.log else _snapped(low, high)
 
-def _with_margin(axis: Axis | None, low: float, high: float) -> tuple[float, float]:
+
+def _with_margin(axis: Axis, low: float, high: float, share: float) -> tuple[float, float]:
     """Add a margin on the side where values have just left the axis: more will follow in that direction."""
-    if axis is None:
-        return low, high
-    margin = MARGIN * (high - low)
+    margin = share * (high - low)
     lower = low - margin if low < axis.low else low
     # Losses, norms and speeds do not fall below zero, so neither does their axis.
     return max(lower, min(low, 0.0)), high + margin if high > axis.high else high
@@ -152,12 +178,13 @@ def _snapped(low: float, high: float) -> Axis:
         # A single value lies in the middle, with room on both sides.
         reach = size / 2 if size > 1e-99 else 1.0
         low, high = low - reach, high + reach
-    step = nice_step(high - low, 5)
+    step = nice_step(high - low, PARTS)
     return Axis(floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step)
 
 
 def _decades(low: float, high: float) -> Axis:
-    """Round outwards to 1, 2 or 5 times a power of ten on both sides."""
-    below = max(m * 10.0 ** floor(log10(low)) for m in (1, 2, 5) if m * 10.0 ** floor(log10(low)) <= low * (1 + 1e-9))
-    above = nice_step(high, 1)
+    """Round outwards to the next of LADDER times a power of ten on both sides."""
+    power = 10.0 ** floor(log10(low))
+    below = max(step * power for step in LADDER if step * power <= low * (1 + 1e-9))
+    above = grown(high)
     return Axis(below, above if above > below * (1 + 1e-9) else below * 2, log=True)

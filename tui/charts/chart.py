@@ -5,33 +5,21 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
+from torchtty.tui.charts.axes import Axis
 from torchtty.tui.charts.frame import Frame, FrameBuilder
+from torchtty.tui.charts.keys import BINDINGS
 from torchtty.tui.charts.painting import WIRE, Pace, Painting, frames_per_second, render
 from torchtty.tui.charts.series import Series
 from torchtty.tui.charts.spec import Band, ChartSpec, Mark, Reference, next_smoothing
 from torchtty.tui.charts.style import STYLED_PARTS, ChartStyle, colour, style_of
-
-EARLIER = "Move the cursor to an earlier step; the legend shows the values there"
-LATER = "Move the cursor to a later step"
-FIRST, LAST = "Move the cursor to the first step", "Move the cursor to the last step"
-BINDINGS: list[BindingType] = [
-    Binding("l", "log_y", "log y", id="chart.log_y", tooltip="Switch the y axis between linear and logarithmic"),
-    Binding("x", "next_x", "axis", id="chart.next_x", tooltip="X axis: step, time, tokens"),
-    Binding("s", "smooth(-1)", "less smoothing", id="chart.smooth_less", tooltip="Smooth the curves less"),
-    Binding("S", "smooth(1)", "more smoothing", id="chart.smooth_more", tooltip="Smooth the curves more"),
-    Binding("left", "cursor(-1)", "cursor", id="chart.cursor_left", tooltip=EARLIER),
-    Binding("right", "cursor(1)", "cursor right", show=False, id="chart.cursor_right", tooltip=LATER),
-    Binding("home", "cursor_end(0)", "first step", show=False, id="chart.cursor_home", tooltip=FIRST),
-    Binding("end", "cursor_end(1)", "last step", show=False, id="chart.cursor_end", tooltip=LAST),
-    Binding("escape", "no_cursor", "no cursor", show=False, id="chart.no_cursor", tooltip="Hide the cursor"),
-]
+from torchtty.tui.charts.units import AS_LOGGED, Unit, named, next_unit
+from torchtty.tui.charts.window import Window
 
 
 class Chart(Widget, can_focus=True):
@@ -62,6 +50,9 @@ class Chart(Widget, can_focus=True):
 
         step: float | None
 
+    class FullScreen(Message):
+        """The chart is to have the whole screen, or is to give it back."""
+
     def __init__(
         self,
         title: str = "",
@@ -70,14 +61,19 @@ class Chart(Widget, can_focus=True):
         placeholder: str = "",
         x_max: float | None = None,
         smoothing: float = 0.01,
+        may_fill_screen: bool = False,
         id: str | None = None,
     ) -> None:
-        """Make a chart; `smoothing` is the time constant as a share of the x axis, 0 for none."""
+        """Make a chart; `smoothing` is the time constant as a share of the x axis, 0 for none.
+
+        `may_fill_screen` says that the host handles `FullScreen`.
+        """
         super().__init__(id=id)
         self._series: dict[str, Series] = {}
         self._references: dict[str, Reference] = {}
         self.spec = ChartSpec(0, 0, title, x_max=x_max, placeholder=placeholder)  # but for size and style
         self._smoothing = smoothing
+        self._may_fill_screen = may_fill_screen
         self._builder = FrameBuilder()
         self.frame = Frame(0, ())  # on display
         self._painting = Painting()
@@ -145,6 +141,18 @@ class Chart(Widget, can_focus=True):
         """Draw where something is wrong, in place of what was drawn of that before."""
         self._change(bands=tuple(bands))
 
+    def set_units(self, units: tuple[Unit, ...]) -> None:
+        """Offer units for the values; the present one stays if it is among them."""
+        self._change(units=units, unit=named(self.spec.unit.name, units) if units else AS_LOGGED)
+
+    def set_epoch(self, tokens: float | None) -> None:
+        """Let the x axis count epochs of so many tokens, or no epochs (None)."""
+        self._change(epoch=tokens)
+
+    def set_over(self, is_over: bool) -> None:
+        """Say whether points may still come: the axes then end where the data does."""
+        self._change(is_over=is_over)
+
     def set_x_max(self, x_max: float | None) -> None:
         """Let the x axis end at a step, or follow the data (None)."""
         self._change(x_max=x_max)
@@ -154,7 +162,7 @@ class Chart(Widget, can_focus=True):
         for series in self._series.values():
             series.clear()
         self._builder = FrameBuilder()
-        self._change(marks=(), bands=(), cursor=None)
+        self._change(marks=(), bands=(), cursor=None, window=Window(), hidden=frozenset())
 
     def _change(self, *, at_once: bool = False, **changes: object) -> None:
         changed = replace(self.spec, **changes)  # type: ignore[arg-type]
@@ -197,7 +205,14 @@ class Chart(Widget, can_focus=True):
         try:
             width, height = self.size
             self._style = self._style or style_of(self)
-            spec = replace(self.spec, width=width, height=height, style=self._style, smoothing=self.smoothing)
+            spec = replace(
+                self.spec,
+                width=width,
+                height=height,
+                style=self._style,
+                smoothing=self.smoothing,
+                smoothing_share=self._smoothing,
+            )
             frame, seconds = await render(self._builder, spec)
         finally:
             self._rendering = False
@@ -249,15 +264,95 @@ class Chart(Widget, can_focus=True):
 
     # keys and mouse
 
+    def _view(self, **changes: object) -> None:
+        """Look at the chart in another way; a window of an axis that changes is no longer one."""
+        self._change(**changes, at_once=True)
+        self.refresh_bindings()
+
     def action_log_y(self) -> None:
-        self._change(log_y=not self.spec.log_y, at_once=True)
+        self._view(log_y=not self.spec.log_y, window=replace(self.spec.window, y=None))
+
+    def action_log_x(self) -> None:
+        self._view(log_x=not self.spec.log_x, window=replace(self.spec.window, x=None))
 
     def action_next_x(self) -> None:
-        self._change(coordinate=self.spec.next_coordinate(), at_once=True)
+        self._view(coordinate=self.spec.next_coordinate(), window=replace(self.spec.window, x=None))
+
+    def action_next_unit(self) -> None:
+        unit = next_unit(self.spec.unit, self.spec.units)
+        self._view(unit=unit, window=replace(self.spec.window, y=None))
+
+    def action_hide(self, number: int) -> None:
+        """Hide the curve of a number, or show it again."""
+        if number < len(self.spec.series):
+            self._view(hidden=self.spec.hidden ^ {self.spec.series[number].name})
+
+    def action_full_screen(self) -> None:
+        self.post_message(self.FullScreen())
+
+    def action_zoom(self, by: int) -> None:
+        """Zoom in or out along x, around the cursor or else the middle."""
+        area, cursor = self.frame.area, self.spec.cursor
+        if area is not None:
+            at = self.spec.x_fraction(cursor, area) if cursor is not None else 0.5
+            self._zoom(by, at if 0 <= at <= 1 else 0.5)
+
+    def _zoom(self, by: int, at: float) -> None:
+        if (axes := self._x_axes()) is not None:
+            self._view(window=self.spec.window.zoomed_x(by, *axes, at))
+
+    def _x_axes(self) -> tuple[Axis, Axis] | None:
+        """Return the x axis as it is shown and as it is whole, ahead of the frame: keys may come quicker than frames."""
+        area, whole = self.frame.area, self.frame.whole_x
+        if area is None or whole is None or whole.log != self.spec.log_x:
+            return None
+        window = self.spec.window.x
+        return Axis(*window, whole.log) if window is not None else whole, whole
+
+    def _y_axis(self) -> Axis | None:
+        if (window := self.spec.window.y) is not None:
+            return Axis(*window, self.spec.log_y)
+        return self.frame.area.y if self.frame.area is not None else None
+
+    def action_pan(self, by: int) -> None:
+        if (axes := self._x_axes()) is not None:
+            self._view(window=self.spec.window.panned_x(by, *axes))
+
+    def action_zoom_y(self, by: int, at: float = 0.5) -> None:
+        if (axis := self._y_axis()) is not None:
+            self._view(window=self.spec.window.zoomed_y(by, axis, at))
+
+    def action_pan_y(self, by: int) -> None:
+        if (axis := self._y_axis()) is not None:
+            self._view(window=self.spec.window.panned_y(by, axis))
+
+    def action_whole(self) -> None:
+        """Show everything again."""
+        self._view(window=Window())
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, -1)
+
+    def _wheel(self, event: events.MouseEvent, by: int) -> None:
+        """Zoom around the pointer: along y over that axis or with ctrl; with shift, move to the side."""
+        area = self.frame.area
+        if area is None:
+            return
+        event.stop()
+        if event.shift:
+            self.action_pan(by)
+        elif event.ctrl or event.x < area.left:
+            self.action_zoom_y(by, 1 - (event.y - area.top + 0.5) / area.height)
+        else:
+            self._zoom(by, (event.x - area.left + 0.5) / area.width)
 
     def action_smooth(self, by: int) -> None:
         self._smoothing = next_smoothing(self._smoothing, by)
         self.draw_at_once()
+        self.refresh_bindings()
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor by a column, and by at least a point."""
@@ -271,19 +366,54 @@ class Chart(Widget, can_focus=True):
         self._move_cursor(None)
 
     def on_click(self, event: events.Click) -> None:
+        """Put the cursor there, or hide the curve whose name was clicked."""
+        if name := self.frame.series_at(event.x, event.y):
+            self._view(hidden=self.spec.hidden ^ {name})
+            return
         step = self.spec.step_at(event.x, self.frame.area, self.frame.coordinate)
         if step is not None:
             self._move_cursor(step)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Pass escape on while there is no cursor to hide."""
-        return not (action == "no_cursor" and self.spec.cursor is None)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what would change something; escape passes while there is no cursor to hide."""
+        spec = self.spec
+        match action:
+            case "no_cursor":
+                return spec.cursor is not None
+            case "whole":
+                return bool(spec.window)
+            case "pan":
+                return spec.window.x is not None
+            case "pan_y":
+                return spec.window.y is not None
+            case "next_unit":
+                return len(spec.units) > 1
+            case "smooth":
+                return any(series.smooth for series in spec.series)
+            case "hide":
+                return len(spec.series) > 1 and isinstance(parameters[0], int) and parameters[0] < len(spec.series)
+            case "full_screen":
+                return self._may_fill_screen
+        return True
 
     def _move_cursor(self, step: float | None) -> None:
         if step != self.spec.cursor:
-            self._change(cursor=step, at_once=True)
+            self._change(cursor=step, window=self._window_with(step), at_once=True)
             self.refresh_bindings()
             self.post_message(self.CursorMoved(step))
+
+    def _window_with(self, step: float | None) -> Window:
+        """Return the window, moved along x to where the cursor goes."""
+        window, area, axes = self.spec.window, self.frame.area, self._x_axes()
+        if step is None or window.x is None or area is None or axes is None:
+            return window
+        shown, whole = axes
+        at = shown.fraction(self.spec.x_at(step))
+        return (
+            window
+            if 0 <= at <= 1
+            else window.panned_x(1 if at > 1 else -1, shown, whole, reaching=self.spec.x_at(step))
+        )
 
 
 def _is_visible(widget: Widget) -> bool:

@@ -7,7 +7,8 @@ from itertools import pairwise
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.axes import Axis, AxisLimits, PlotArea, Tick, nice_step, seconds_step, ticks
-from torchtty.tui.charts.drawing import bounds_of, curves_of
+from torchtty.tui.charts.curve import curves_of, fractions
+from torchtty.tui.charts.limits import ChartLimits, extent_of
 from torchtty.tui.charts.series import STEP, Point
 from torchtty.tui.charts.spec import ChartSpec
 from torchtty.tui.charts.style import colour
@@ -18,7 +19,7 @@ EDGE = 24  # pixels between the picture's border and what is in it
 TITLE, TEXT, SMALL = 18, 13, 12  # sizes of letters
 SAMPLE, GAP = 22, 22  # the legend's sample of a curve, and the space between two entries
 _NARROW, _WIDE = set("fijlrtI.,:;'|!()[] -1"), set("mwMW@%")
-_UNITS = {"step": "step", "seconds": "time", "tokens": "tokens"}
+_UNITS = {"seconds": "time"}
 
 Place = tuple[float, float]
 
@@ -72,10 +73,10 @@ def plot(spec: ChartSpec, y_title: str = "", subtitle: str = "", width: int = WI
     bottom = _legend(picture, spec, subtitle)
     x = _x_axis(spec)
     curves = curves_of(spec, x, width // 2) if x is not None else []  # a cell has two dots: a column a pixel
-    bounds = bounds_of(spec, curves)
-    if x is None or bounds is None:
+    extent = extent_of(spec, curves, x) if x is not None else None
+    if x is None or extent is None:
         raise UserError(f"There are no points to draw in the chart {spec.title}.")
-    y = AxisLimits(spec.log_y).include(*bounds)
+    y = AxisLimits(spec.log_y).include(extent.low, extent.high)
     y_ticks = ticks(y, 8, decimal_label)
     left = EDGE + (SMALL + 8 if y_title else 0) + max(text_width(tick.label, SMALL) for tick in y_ticks) + 8
     foot = height - EDGE - SMALL - 12 - TEXT
@@ -87,6 +88,9 @@ def plot(spec: ChartSpec, y_title: str = "", subtitle: str = "", width: int = WI
         _draw(picture, curve.raw, area, Stroke((), curve.colour, 1.0, faded=True))
     for curve in curves:
         _draw(picture, curve.points, area, Stroke((), curve.colour, 2.0))
+    if extent.cut is not None:
+        above = f"▲ up to {number(extent.cut)}"
+        picture.words.append(Words(above, (area.left + 6, area.top - 6), SMALL, tone="label"))
     return picture
 
 
@@ -99,12 +103,12 @@ def _legend(picture: Plot, spec: ChartSpec, subtitle: str) -> float:
         picture.words.append(Words(printable_line(subtitle), (after, baseline), TEXT, tone="label"))
     at, baseline = float(EDGE), baseline + TITLE + 8
     entries: list[tuple[str, Stroke]] = []
-    for index, series in enumerate(spec.series):
+    for index, series in spec.shown:
         if len(series):
-            value = number(series.latest(spec.smoothing if series.smooth else 0.0))
+            value = number(spec.unit.of(series.latest(spec.smoothing)))
             entries.append((f"{printable_line(series.title)} {value}", Stroke((), series.colour or colour(index), 3.0)))
     for reference in spec.references:
-        text = f"{printable_line(reference.title)} {number(reference.value)}"
+        text = f"{printable_line(reference.title)} {number(spec.unit.of(reference.value))}"
         entries.append((text, Stroke((), "reference", 1.5, (4, 3))))
     for text, sample in entries:
         wide = SAMPLE + 7 + text_width(text, TEXT)
@@ -118,12 +122,15 @@ def _legend(picture: Plot, spec: ChartSpec, subtitle: str) -> float:
 
 
 def _x_axis(spec: ChartSpec) -> Axis | None:
-    bounds = [bound for series in spec.series if (bound := series.bounds(spec.coordinate))]
-    if not bounds:
-        return None
-    low, high = min(0.0, *(first for first, _ in bounds)), max(last for _, last in bounds)
-    high = max(high, spec.x_max or 0.0) if spec.coordinate == STEP else high
-    return Axis(low, high) if high > low else Axis(low, low + 1.0)
+    """Return the axis that ends where the data does, or where training will."""
+    axis = ChartLimits().x_axis(replace(spec, is_over=True))
+    end = spec.x_max or 0.0
+    if axis is not None and spec.coordinate == STEP and end > axis.high and spec.window.x is None:
+        axis = Axis(axis.low, end, axis.log)
+    if axis is None and (bounds := [bound for _, series in spec.shown if (bound := series.bounds(spec.counted))]):
+        low = min(first for first, _ in bounds)  # a single point
+        axis = Axis(low, low + 1.0)
+    return axis
 
 
 def _axes(picture: Plot, spec: ChartSpec, area: PlotArea, y_ticks: Sequence[Tick], y_title: str) -> None:
@@ -133,10 +140,11 @@ def _axes(picture: Plot, spec: ChartSpec, area: PlotArea, y_ticks: Sequence[Tick
         picture.strokes.append(Stroke(((area.left, y), (right, y)), "grid"))
         picture.words.append(Words(tick.label, (area.left - 8, y + SMALL * 0.34), SMALL, "end", "label"))
     picture.strokes.append(Stroke(((area.left, bottom), (right, bottom)), "axis", 1.2))
-    seconds = spec.coordinate == "seconds"
-    label = seconds_label if seconds else count_label
-    for tick in ticks(area.x, 10, label, seconds_step if seconds else nice_step):
-        x = _x(area, tick.position)
+    seconds, scale = spec.coordinate == "seconds", spec.x_scale
+    label = seconds_label if seconds else decimal_label if spec.coordinate == "epochs" else count_label
+    counted = Axis(area.x.low * scale, area.x.high * scale, area.x.log)
+    for tick in ticks(counted, 10, label, seconds_step if seconds else nice_step):
+        x = _x(area, tick.position / scale)
         picture.strokes.append(Stroke(((x, bottom), (x, bottom + 5)), "axis", 1.2))
         text = Words(tick.label, (x, bottom + 8 + SMALL), SMALL, "middle", "label")
         half = text_width(tick.label, SMALL) / 2
@@ -155,9 +163,10 @@ def _references(picture: Plot, spec: ChartSpec, area: PlotArea) -> None:
     """Draw a dashed line a reference, named at its right end; names that would overlap are moved apart upwards."""
     right, free = area.left + area.width, float("inf")
     for reference in sorted(spec.references, key=lambda reference: reference.value):
-        if not area.y.low <= reference.value <= area.y.high:
+        value = spec.unit.of(reference.value)
+        if not area.y.low <= value <= area.y.high:
             continue
-        y = _y(area, reference.value)
+        y = _y(area, value)
         picture.strokes.append(Stroke(((area.left, y), (right, y)), "reference", 1.2, (5, 4)))
         baseline = min(y - 5, free - SMALL - 3)
         free = baseline
@@ -181,11 +190,11 @@ def _marks(picture: Plot, spec: ChartSpec, area: PlotArea) -> None:
 def _draw(picture: Plot, points: list[Point], area: PlotArea, like: Stroke) -> None:
     """Add a curve, as one stroke a stretch without a gap."""
     stretch: list[Place] = []
-    for point in points:
-        if not point.connected and stretch:
+    for x, y, connected in fractions(points, area):
+        if not connected and stretch:
             picture.strokes.append(replace(like, places=_visible(stretch)))
             stretch = []
-        stretch.append((_x(area, point.x), _y(area, point.y)))
+        stretch.append((round(area.left + x * area.width, 1), round(area.top + (1 - y) * area.height, 1)))
     if stretch:
         picture.strokes.append(replace(like, places=_visible(stretch)))
 

@@ -162,6 +162,13 @@ class Series:
         xs, length = data.x.get(coordinate), data.length
         return (xs[0], xs[length - 1]) if xs and length else None
 
+    def first_positive(self, coordinate: str = STEP) -> float | None:
+        """Return the first x above zero, where a logarithmic axis can begin; None if there is none."""
+        data = self._data
+        xs, length = data.x.get(coordinate), data.length
+        at = bisect_right(xs, 0.0, 0, length) if xs else length
+        return xs[at] if xs and at < length else None
+
     def latest(self, time_constant: float = 0.0) -> float:
         """Return the last finite value (smoothed with a time constant above zero), or NaN without one."""
         data = self._data
@@ -202,7 +209,8 @@ class Series:
         """Return at most two points a column, its minimum and maximum in the order they occurred.
 
         `edges` holds the columns' borders, rising: one more than there are columns; the last column includes its right
-        border. The extremes of columns whose points have not changed since the last call are cached.
+        border. A point before the first and one after the last column, if there are any, lead the line out of the plot. The
+        extremes of columns whose points have not changed since the last call are cached.
         """
         data = self._data
         length = data.length
@@ -216,6 +224,9 @@ class Series:
         previous, previous_column = -1, -2
         start = bisect_left(xs, edges[0], 0, length)
         last_column = len(edges) - 2
+        if start and isfinite(curve.values[start - 1]):
+            points.append(Point(xs[start - 1], curve.values[start - 1], False))
+            previous, previous_column = start - 1, -1
         for column in range(last_column + 1):
             find = bisect_right if column == last_column else bisect_left
             stop = find(xs, edges[column + 1], start, length)
@@ -232,6 +243,9 @@ class Series:
                 connected = previous >= 0 and not _broken(curve, previous, index, column - previous_column)
                 points.append(Point(xs[index], curve.values[index], connected))
                 previous, previous_column = index, column
+        if start < length and isfinite(curve.values[start]):
+            connected = previous >= 0 and not _broken(curve, previous, start, last_column + 1 - previous_column)
+            points.append(Point(xs[start], curve.values[start], connected))
         self._min_max_cache[key] = current
         return points
 

@@ -1,15 +1,20 @@
 """What one chart shows: its curves, reference lines and marks, its axes, its smoothing and its cursor."""
 
 from dataclasses import dataclass
+from math import isfinite, nan
 
 from torchtty.tui.charts.axes import PlotArea, nice_step
 from torchtty.tui.charts.series import STEP, Series
 from torchtty.tui.charts.style import PLAIN, ChartStyle
+from torchtty.tui.charts.units import AS_LOGGED, Unit
+from torchtty.tui.charts.window import EVERYTHING, Window
 
 SMOOTHING_LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """The time constants to choose from, as shares of the x axis."""
 
-COORDINATES = (STEP, "seconds", "tokens")  # what the x axis can count, in the order in which the key goes through them
+TOKENS, EPOCHS = "tokens", "epochs"
+COORDINATES = (STEP, "seconds", TOKENS, EPOCHS)
+"""What the x axis can count, in the order in which the key goes through them."""
 
 
 def next_smoothing(share: float, by: int) -> float:
@@ -62,6 +67,47 @@ class ChartSpec:
     placeholder: str = ""  # the text shown while there are no points
     style: ChartStyle = PLAIN
     bands: tuple[Band, ...] = ()
+    log_x: bool = False
+    is_over: bool = False  # nothing is to come: the axes end where the data does
+    window: Window = EVERYTHING  # of the present coordinate and unit
+    hidden: frozenset[str] = frozenset()  # names of series
+    units: tuple[Unit, ...] = ()  # what the values can be read in
+    unit: Unit = AS_LOGGED
+    epoch: float | None = None  # tokens that are an epoch
+    smoothing_share: float | None = None  # the time constant as a share of the x axis, to be named; None names none
+
+    @property
+    def shown(self) -> tuple[tuple[int, Series], ...]:
+        """The series that are not hidden, each with its number among all."""
+        return tuple(item for item in enumerate(self.series) if item[1].name not in self.hidden)
+
+    @property
+    def counted(self) -> str:
+        """The coordinate of the series that lies along x: epochs are counted in tokens."""
+        return TOKENS if self.coordinate == EPOCHS else self.coordinate
+
+    @property
+    def x_scale(self) -> float:
+        """What one of `counted` is worth on the labels of the x axis."""
+        return 1 / self.epoch if self.coordinate == EPOCHS and self.epoch else 1.0
+
+    def view(self) -> str:
+        """Say how the chart is looked at, where that is not evident: `nats · log x · smoothed 1 %`."""
+        smooths = self.smoothing_share is not None and any(len(series) and series.smooth for _, series in self.shown)
+        share = f"{100 * self.smoothing_share:.2g} %" if smooths and self.smoothing_share else ""
+        return " · ".join(
+            filter(
+                None,
+                (
+                    self.unit.name,
+                    self.coordinate if self.coordinate != STEP else "",
+                    "log x" if self.log_x else "",
+                    "log y" if self.log_y else "",
+                    f"smoothed {share}" if share else "unsmoothed" if smooths else "",
+                    "zoomed" if self.window else "",
+                ),
+            )
+        )
 
     def time_constant(self, share: float) -> float:
         """Convert a share of the x axis to steps. Without `x_max` the axis ends at a nice number above the last step."""
@@ -73,15 +119,17 @@ class ChartSpec:
 
     def next_coordinate(self) -> str:
         """Return the coordinate after the present one among those that every series has."""
-        available = [set(series.coordinates) for series in self.series if len(series)]
+        available = [set(series.coordinates) for _, series in self.shown if len(series)]
         common = set.intersection(*available) if available else {STEP}
+        if self.epoch and TOKENS in common:
+            common |= {EPOCHS}
         offered = [name for name in COORDINATES if name in common]
         at = offered.index(self.coordinate) if self.coordinate in offered else -1
         return offered[(at + 1) % len(offered)]
 
     def longest_series(self) -> Series | None:
         """Return the series with the most points, which the cursor visits; None without points."""
-        series = max(self.series, key=len, default=None)
+        series = max((series for _, series in self.shown), key=len, default=None)
         return series if series is not None and len(series) else None
 
     def end_step(self, side: int) -> float | None:
@@ -91,7 +139,7 @@ class ChartSpec:
         return bounds[side] if bounds else None
 
     def step_at(self, column: int, area: PlotArea | None, coordinate: str) -> float | None:
-        """Return the step nearest to a column of a frame whose x axis counts `coordinate`; None outside the plot area."""
+        """Return the step nearest to a column of a frame along whose x axis lies `coordinate`; None outside the plot area."""
         series = self.longest_series()
         if series is None or area is None or not 0 <= column - area.left < area.width:
             return None
@@ -128,10 +176,15 @@ class ChartSpec:
 
     def x_fraction(self, step: float, area: PlotArea) -> float:
         """Return where a step lies on an x axis that counts this chart's coordinate; -1 if that is unknown."""
+        x = self.x_at(step)
+        return area.x.fraction(x) if isfinite(x) else -1.0
+
+    def x_at(self, step: float) -> float:
+        """Return a step in the coordinate along x; NaN if that is unknown."""
         if self.coordinate == STEP:
-            return area.x.fraction(step)
+            return step
         series = self.longest_series()
         index = series.nearest(step) if series else None
-        if series is None or index is None or self.coordinate not in series.coordinates:
-            return -1.0
-        return area.x.fraction(series.x(index, self.coordinate))
+        if series is None or index is None or self.counted not in series.coordinates:
+            return nan
+        return series.x(index, self.counted)

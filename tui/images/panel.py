@@ -130,20 +130,21 @@ class ImagePanel(Vertical, can_focus=True):
     """Shows the grids of a run: the newest, or an earlier one that was chosen."""
 
     DEFAULT_CSS = """
-    ImagePanel { height: 2fr; width: 1fr; }
+    ImagePanel { height: 1fr; width: 1fr; }
     ImagePanel .images-line { height: 1; }
     ImagePanel #images-name { width: auto; margin-right: 2; color: $foreground 80%; }
     ImagePanel:focus #images-name { color: $text-accent; text-style: bold; }
     ImagePanel #images-body { layout: horizontal; height: 1fr; }
     ImagePanel .images-side { width: 1fr; height: 1fr; display: none; }
-    ImagePanel #images-left { display: block; }
+    ImagePanel #images-left { display: block; width: 2fr; }
     ImagePanel .images-title { height: 1; color: $foreground 65%; text-align: center; width: 1fr; }
     ImagePanel.-beside .images-side { display: block; }
     ImagePanel.-beside #images-left { margin-right: 2; }
     ImagePanel.-beneath #images-body { layout: vertical; }
-    ImagePanel.-beneath .images-side { display: block; }
+    ImagePanel.-beneath .images-side { display: block; width: 1fr; }
     ImagePanel.-swapped #images-left { display: none; }
     ImagePanel.-swapped #images-right { display: block; }
+    ImagePanel.-empty #images-right, ImagePanel.-empty .images-line, ImagePanel.-empty .images-title { display: none; }
     """
 
     BINDING_GROUP_TITLE = "Pictures"
@@ -171,16 +172,17 @@ class ImagePanel(Vertical, can_focus=True):
         self._place: int | None = None  # None follows the newest
         self._fresh: Images | None = None
         self._answered = ""
+        self._placeholder = ""
         self._ready = False  # whether the panel is mounted
 
     def compose(self) -> ComposeResult:
         with Container(id="images-body"):
             with Vertical(id="images-left", classes="images-side"):
                 yield Static(Content("drawn"), id="drawn-title", classes="images-title")
-                yield Picture("The model's pictures appear here.", id="drawn")
+                yield Picture(id="drawn")
             with Vertical(id="images-right", classes="images-side"):
                 yield Static(Content("real"), id="real-title", classes="images-title")
-                yield Picture("Waiting for data.", id="real")
+                yield Picture(id="real")
         with Horizontal(classes="images-line"):
             yield Static(id="images-name")
             yield Scrubber(id="images-scrubber")
@@ -191,6 +193,12 @@ class ImagePanel(Vertical, can_focus=True):
         self.history = History()
         self._place = self._fresh = None
         self._show()
+
+    def explain(self, placeholder: str) -> None:
+        """Say why there are no pictures yet."""
+        self._placeholder = placeholder
+        if self._ready:
+            self.query_one("#drawn", Picture).explain(placeholder)
 
     def take(self, grids: Iterable[Images]) -> None:
         """Add grids; known ones may be among them."""
@@ -222,6 +230,7 @@ class ImagePanel(Vertical, can_focus=True):
         if not self._ready:
             return
         grid = self.shown
+        self.set_class(grid is None and self.history.real is None, "-empty")
         self._put("#drawn", grid)
         self._put("#real", self.history.real)
         count = len(self.history)
@@ -236,8 +245,16 @@ class ImagePanel(Vertical, can_focus=True):
         path = grid_file(self._media, grid) if grid is not None and self._media is not None else None
         self.query_one(which, Picture).show(path, grid.time if grid is not None else 0.0)
 
+    def on_picture_laid(self, event: Picture.Laid) -> None:
+        """Say how many pictures of a grid there is room for."""
+        event.stop()
+        side = str(event.picture.id)
+        number = f" · {event.counted}" if event.counted is not None and event.counted.total > 1 else ""
+        self.query_one(f"#{side}-title", Static).update(Content(side + number))
+
     def on_mount(self) -> None:
         self._ready = True
+        self.explain(self._placeholder)
         self._show()
 
     def on_resize(self, event: events.Resize) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -31,6 +32,17 @@ class Rendition:
     mode: str  # colour, shades, ascii, or one of the two with " inverted"
 
 
+@dataclass(frozen=True)
+class Counted:
+    """How many pictures a grid holds, and how many of them are shown."""
+
+    shown: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.shown} of {self.total}" if self.shown < self.total else str(self.total)
+
+
 class Picture(Widget):
     """Shows the newest picture it was given, laid out for its size. Pictures are decoded off the UI thread."""
 
@@ -38,6 +50,13 @@ class Picture(Widget):
     Picture { width: 1fr; height: 1fr; color: $foreground 65%; }
     Picture > * { width: 1fr; height: 1fr; }
     """
+
+    @dataclass
+    class Laid(Message):
+        """A grid was laid out for the room there is, or there is none any more (None)."""
+
+        picture: "Picture"
+        counted: Counted | None
 
     def __init__(self, placeholder: str = "", *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -47,6 +66,7 @@ class Picture(Widget):
         self._version = 0.0
         self._shown: Rendition | None = None
         self._problem = ""
+        self._counted: Counted | None = None
         self._strips: list[Strip] = []
 
     def compose(self) -> ComposeResult:
@@ -61,6 +81,12 @@ class Picture(Widget):
         if (path, version) != (self.path, self._version):
             self.path, self._version = path, version
             self._renew()
+
+    def explain(self, placeholder: str) -> None:
+        """Show another text while there is no picture."""
+        if placeholder != self.placeholder:
+            self.placeholder = placeholder
+            self.refresh()
 
     def on_resize(self) -> None:
         self._renew()
@@ -91,18 +117,23 @@ class Picture(Widget):
     async def _draw(self, rendition: Rendition) -> None:
         try:
             if self.protocol is Protocol.BLOCKS:
-                lines = await asyncio.to_thread(drawn, rendition)
-                self._take(rendition, [Strip(line) for line in lines], "")
+                lines, counted = await asyncio.to_thread(drawn, rendition)
+                self._take(rendition, [Strip(line) for line in lines], "", counted)
             else:
-                image = await asyncio.to_thread(_graphics, rendition)
+                image, counted = await asyncio.to_thread(_graphics, rendition)
                 graphics: Any = self.query_one("#graphics")
                 graphics.image = image
-                self._take(rendition, [], "")
+                self._take(rendition, [], "", counted)
         except Unreadable as error:
             self._take(None, [], f"{error}.")
 
-    def _take(self, rendition: Rendition | None, strips: list[Strip], problem: str) -> None:
+    def _take(
+        self, rendition: Rendition | None, strips: list[Strip], problem: str, counted: Counted | None = None
+    ) -> None:
         """Display a drawing and repaint the lines that differ."""
+        if counted != self._counted:
+            self._counted = counted
+            self.post_message(self.Laid(self, counted))
         before, self._strips = self._strips, strips
         same = rendition is not None and self._shown is not None and not problem and not self._problem
         self._shown, self._problem = rendition, problem
@@ -135,22 +166,25 @@ class Picture(Widget):
         return Strip.blank(width, self.rich_style)
 
 
-def drawn(rendition: Rendition) -> list[Line]:
+def drawn(rendition: Rendition) -> tuple[list[Line], Counted]:
     """Draw a rendition as lines of characters. Raises `Unreadable`."""
-    picture = sheet(tiles(rendition.path), rendition.width, rendition.height * 2)
+    pictures = tiles(rendition.path)
+    laid = sheet(pictures, rendition.width, rendition.height * 2)
+    counted = Counted(laid.shown, len(pictures))
     if rendition.mode == "colour":
-        return half_blocks(picture)
-    return shades(picture, ascii_only="ascii" in rendition.mode, inverted="inverted" in rendition.mode)
+        return half_blocks(laid.image), counted
+    inverted = "inverted" in rendition.mode
+    return shades(laid.image, ascii_only="ascii" in rendition.mode, inverted=inverted), counted
 
 
-def _graphics(rendition: Rendition) -> Any:
+def _graphics(rendition: Rendition) -> tuple[Any, Counted]:
     """Draw a rendition as a picture of as many pixels as the terminal has in its cells."""
     from PIL import Image
     from textual_image._terminal import get_cell_size
 
-    cell = get_cell_size()
+    cell, pictures = get_cell_size(), tiles(rendition.path)
     width, height = rendition.width * (cell.width or CELL[0]), rendition.height * (cell.height or CELL[1])
-    drawn = sheet(tiles(rendition.path), width, height, scale=4)
+    laid = sheet(pictures, width, height, scale=4)
     whole = Image.new("RGB", (width, height))  # of the widget's shape, so that nothing is stretched
-    whole.paste(drawn, ((width - drawn.width) // 2, 0))
-    return whole
+    whole.paste(laid.image, ((width - laid.image.width) // 2, 0))
+    return whole, Counted(laid.shown, len(pictures))

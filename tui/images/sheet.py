@@ -13,7 +13,7 @@ from rich.style import Style
 
 from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 
-SMALL, SMALLEST = 11, 8  # pixels of a picture below which fewer are shown instead, and where there would be but few
+SMALL, SMALLEST = 9, 8  # pixels of a picture below which fewer are shown instead, and where there would be but few
 FEW = 12
 ENLARGED = 2  # how much larger than they are pictures are shown at most
 MOST_PIXELS = 50_000_000
@@ -50,8 +50,8 @@ class Layout:
 def layout(count: int, size: int, width: int, height: int, scale: int = 1) -> Layout:
     """Return how `count` pictures of `size` pixels best fill width x height pixels, a pixel between them.
 
-    All of them, if they are then still worth a look; else as many as there is room for. `scale` is how many pixels the
-    terminal has for one of half blocks.
+    All of them, if they can then still be told apart; else as many as there is room for. Small ones are enlarged a whole number
+    of times, which keeps their pixels sharp. `scale` is how many pixels the terminal has for one of half blocks.
     """
     largest = max(1, min(size * scale * ENLARGED, width, height))
 
@@ -62,10 +62,12 @@ def layout(count: int, size: int, width: int, height: int, scale: int = 1) -> La
         columns, rows = fitting(each)
         return min(count, columns * rows)
 
-    small, smallest = min(SMALL * scale, largest), min(SMALLEST * scale, largest)
+    small, smallest = (min(least * scale, size * scale, largest) for least in (SMALL, SMALLEST))
     best = next((each for each in range(largest, small - 1, -1) if shown(each) == count), small)
     if shown(best) < min(count, FEW):
         best = max(range(smallest, small + 1), key=lambda each: shown(each) * each**2)  # what covers most of the room
+    if best > size:
+        best -= best % size
     columns, rows = fitting(best)
     rows = max(1, min(rows, math.ceil(count / max(1, columns))))
     columns = max(1, min(columns, math.ceil(count / rows)))
@@ -95,7 +97,15 @@ def tiles(path: Path) -> list[Image.Image]:
     ]
 
 
-def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) -> Image.Image:
+@dataclass(frozen=True)
+class Sheet:
+    """Pictures laid out on one, and how many of them there was room for."""
+
+    image: Image.Image
+    shown: int
+
+
+def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) -> Sheet:
     """Draw pictures on a black sheet of at most width x height pixels, laid out for that room.
 
     `scale` is how many pixels the terminal has for one of them: 1 for half blocks, more for real graphics.
@@ -104,12 +114,15 @@ def sheet(pictures: list[Image.Image], width: int, height: int, scale: int = 1) 
     room = layout(len(pictures), size, width, height, scale)
     drawn = Image.new("RGB", (room.width, room.height))
     method = Image.Resampling.LANCZOS if room.size < size else Image.Resampling.BICUBIC
-    for place, picture in enumerate(pictures[: room.columns * room.rows]):
+    if room.size % size == 0:
+        method = Image.Resampling.NEAREST
+    shown = pictures[: room.columns * room.rows]
+    for place, picture in enumerate(shown):
         fraction = room.size / size
         wide, high = max(1, round(picture.width * fraction)), max(1, round(picture.height * fraction))
         left, top = place % room.columns * (room.size + 1), place // room.columns * (room.size + 1)
         drawn.paste(picture.resize((wide, high), method), (left, top))
-    return drawn
+    return Sheet(drawn, len(shown))
 
 
 def _number(picture: Image.Image, key: str) -> int:

@@ -53,12 +53,14 @@ STEERING: list[BindingType] = [
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
 SAVE, CANCEL = "Save all samples to a file in the run's folder", "Cancel the sample, or leave the prompt"
+FULL_SCREEN = "Give the chart the whole screen, or give that back"
 INSIDE = "Look into the model with a lens beside the curve, or close that again"
 BINDINGS: list[BindingType] = [
     *STEERING,
     Binding("t", "test", "test", id="run.test", tooltip="Evaluate the test split with the best weights so far"),
     Binding("t", "explain_no_test", show=False),
     Binding("i", "inside", "inside", id="run.inside", tooltip=INSIDE),
+    Binding("f", "full_screen", "full screen", show=False, id="run.full_screen", tooltip=FULL_SCREEN),
     Binding("c", "next_chart", "chart", id="run.next_chart", tooltip="Show the next chart of the run"),
     Binding("ctrl+y", "copy", "copy", id="run.copy", show=False, tooltip="Copy the latest sample"),
     Binding("w", "write", "save samples", show=False, id="run.write", tooltip=SAVE),

@@ -20,6 +20,7 @@ from torchtty.engine.contract.settings.family import MetricChart
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.series import STEP
 from torchtty.tui.charts.spec import Mark
+from torchtty.tui.charts.units import NATS, Unit, loss_units
 from torchtty.tui.format import edit_texts
 from torchtty.tui.run.advice import bands
 from torchtty.tui.run.status_lines import empty_chart
@@ -34,10 +35,21 @@ class ChartView:
     coordinate: str = STEP
     log_y: bool = False
     smoothing: float = 0.01
+    log_x: bool = False
+    unit: str = ""  # empty for that in which it was logged
 
 
 DECLARED = {chart.id: chart for family in FAMILIES.values() for chart in family.charts}
 """A chart for every id that a family declares; families may share an id and draw other metrics under it."""
+
+
+def units_of(snapshot: RunSnapshot, chart: MetricChart) -> tuple[Unit, ...]:
+    """Return what the values of a chart can be read in, the unit that they were logged in first; none where it has none."""
+    family = snapshot.family
+    logged = {family.metric(name).unit for name in chart.metrics} if family is not None else set()
+    if logged == {NATS}:
+        return loss_units(snapshot.facts.characters_per_token)
+    return (Unit(logged.pop()),) if len(logged) == 1 and "" not in logged else ()
 
 
 class Tab(Static):
@@ -117,7 +129,7 @@ class Curves(Vertical):
         with Container(id="charts"):
             with ContentSwitcher(initial=f"chart-{self.offered[0].id}"):
                 for id in DECLARED:
-                    yield Chart(id=f"chart-{id}")
+                    yield Chart(id=f"chart-{id}", may_fill_screen=True)
             yield Static(id="empty-chart")
 
     def on_mount(self) -> None:
@@ -137,7 +149,10 @@ class Curves(Vertical):
     def looked_at(self) -> ChartView:
         """How the chart in view is looked at."""
         chart = self.chart(self.current.id)
-        return ChartView(self.current.id, chart.spec.coordinate, chart.spec.log_y, chart.smoothing_share)
+        spec = chart.spec
+        return ChartView(
+            self.current.id, spec.coordinate, spec.log_y, chart.smoothing_share, spec.log_x, spec.unit.name
+        )
 
     def _show_tabs(self) -> None:
         places = {f"tab-{chart.id}": number for number, chart in enumerate(self.offered)}
@@ -187,8 +202,11 @@ class Curves(Vertical):
                 self.chart(id).mark(
                     snapshot.parent.step, printable_line(f"fork of {snapshot.parent.run}").replace(" ", "\u00a0")
                 )
+        for id in DECLARED:
+            self.chart(id).set_over(not snapshot.is_live)
         if before is None or snapshot.facts is not before.facts:
             self._show_facts(snapshot.facts)
+            self._offer_units(snapshot)
         self._explain_emptiness()
 
     def _show_facts(self, facts: Facts) -> None:
@@ -204,6 +222,13 @@ class Curves(Vertical):
         for id in DECLARED if marks != self._marks else ():
             self.chart(id).replace_marks(self._marks, marks)
         self._marks = marks
+
+    def _offer_units(self, snapshot: RunSnapshot) -> None:
+        """Offer what the losses can be read in and, along x, epochs; other values have the unit that is declared."""
+        for declared in self.offered if snapshot.family is not None else ():
+            chart = self.chart(declared.id)
+            chart.set_units(units_of(snapshot, declared))
+            chart.set_epoch(snapshot.facts.tokens_an_epoch)
 
     def show_findings(self, findings: Sequence[Finding]) -> None:
         """Show what is wrong with the run where the charts show it."""

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
@@ -20,9 +20,10 @@ from torchtty.engine.contract.settings.family import MetricChart
 from torchtty.tui.charts.pictures import png, svg
 from torchtty.tui.charts.plot import Plot, plot
 from torchtty.tui.charts.series import STEP
-from torchtty.tui.charts.spec import ChartSpec, Mark, Reference
+from torchtty.tui.charts.spec import EPOCHS, ChartSpec, Mark, Reference
+from torchtty.tui.charts.units import named
 from torchtty.tui.format import count, edit_texts
-from torchtty.tui.run.curves import ChartView
+from torchtty.tui.run.curves import ChartView, units_of
 from torchtty.tui.run.sample_layout import samples_text
 from torchtty.tui.run.watcher import RunFollower
 
@@ -131,6 +132,7 @@ def chart_plot(snapshot: RunSnapshot, view: ChartView) -> Plot:
     references = snapshot.facts.references.items() if chart == family.charts[0] else ()
     steps = snapshot.status.max_steps if snapshot.is_live else 0
     marks = tuple(Mark(edit.step, *edit_texts(edit)) for edit in snapshot.facts.edits if edit.value != edit.old)
+    units, epoch = units_of(snapshot, chart), snapshot.facts.tokens_an_epoch
     spec = ChartSpec(
         0,
         0,
@@ -138,14 +140,19 @@ def chart_plot(snapshot: RunSnapshot, view: ChartView) -> Plot:
         series,
         tuple(Reference(title, value) for title, value in references),
         marks,
-        coordinate=view.coordinate if all(view.coordinate in one.coordinates for one in series) else STEP,
+        coordinate=view.coordinate,
         x_max=float(steps) if steps else None,
+        log_x=view.log_x,
         log_y=view.log_y,
+        units=units,
+        unit=named(view.unit, units),
+        epoch=epoch,
     )
-    spec = ChartSpec(**vars(spec) | {"smoothing": spec.time_constant(view.smoothing)})
-    units = {family.metric(name).unit for name in chart.metrics}
+    if not all(spec.counted in one.coordinates for one in series) or (spec.coordinate == EPOCHS and not epoch):
+        spec = replace(spec, coordinate=STEP)
+    spec = replace(spec, smoothing=spec.time_constant(view.smoothing))
     about = f"{printable_line(snapshot.name)} · {family.title} · {printable_line(snapshot.dataset)}"
-    return plot(spec, y_title=units.pop() if len(units) == 1 else "", subtitle=about)
+    return plot(spec, y_title=spec.unit.name, subtitle=about)
 
 
 __all__ = ["KINDS", "ChartView", "Written", "chart_named", "text_of", "write", "write_by_command"]

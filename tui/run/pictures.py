@@ -16,7 +16,7 @@ class Pictures(Container):
     """Holds the panel of pictures, made when it is first needed: it imports pillow, which runs on text do without."""
 
     DEFAULT_CSS = """
-    Pictures { height: 2fr; width: 1fr; }
+    Pictures { height: 3fr; width: 1fr; }
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,11 @@ class Pictures(Container):
             self.mount(self._panel)
         if self._panel is not None:
             self._panel.attach(media)
+
+    def explain(self, text: str) -> None:
+        """Say why there are no pictures yet."""
+        if self._panel is not None:
+            self._panel.explain(text)
 
     def take(self, images: Sequence[Images]) -> None:
         """Take all grids that were announced."""

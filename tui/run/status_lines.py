@@ -31,12 +31,9 @@ class Headline(Static):
             self.update(content, layout=False)
 
 
-def no_run(latest: RunSnapshot | None) -> Content:
-    """Write the headline of no run, naming the latest one there is."""
-    if latest is None:
-        return Content.assemble(("no run yet", "bold"), (f"  {HOW_TO_START}", "$foreground 65%"))
-    about = f"  the latest, {printable_line(latest.name)}, {_past(latest.state)}: f3 lists all runs"
-    return Content.assemble(("no run is training", "bold"), (about, "$foreground 65%"))
+def no_run() -> Content:
+    """Write the headline of no run."""
+    return Content.assemble(("no run yet", "bold"), (f"  {HOW_TO_START}", "$foreground 65%"))
 
 
 def _past(state: RunState) -> str:
@@ -174,6 +171,16 @@ def empty_chart(snapshot: RunSnapshot | None, title: str, how_to_start: str) -> 
             return f"Finished. Nothing was logged for this chart ({title})."
     reason = explanation(snapshot) or f"The run {_past(snapshot.state)} before it logged anything."
     return reason if snapshot.can_resume else f"{reason}\n{how_to_start}"
+
+
+def empty_pictures(snapshot: RunSnapshot) -> str:
+    """Explain why a run has no pictures; the chart beside them explains its state."""
+    match snapshot.state:
+        case RunState.RUNNING:
+            return "The first pictures are being drawn."
+        case RunState.QUEUED | RunState.STARTING | RunState.PAUSED:
+            return "Pictures appear here once it trains."
+    return "This run has drawn no pictures."
 
 
 class ProgressLine(Static):

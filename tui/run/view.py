@@ -1,16 +1,13 @@
 """One run on the screen: its curves, its samples or pictures, its progress, and the keys that steer it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 
 from torchtty.engine.contract.diagnosis.finding import Finding
-from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.charts.chart import Chart
@@ -19,22 +16,17 @@ from torchtty.tui.run.advice import advised
 from torchtty.tui.run.curves import Curves
 from torchtty.tui.run.inside import Inside
 from torchtty.tui.run.pictures import Pictures
-from torchtty.tui.run.prompt import PromptBar
-from torchtty.tui.run.sample_layout import plain_text, write_samples
 from torchtty.tui.run.samples import SamplesPanel
-from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, headline, no_run, opening
-from torchtty.tui.run.steering import SteeredRun
+from torchtty.tui.run.sampling import SampledRun
+from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, empty_pictures, headline, no_run, opening
 from torchtty.tui.run.watcher import News, RunWatcher
-
-if TYPE_CHECKING:
-    from torchtty.tui.images.panel import ImagePanel
 
 WIDE = 140  # cells from which curves and samples stand side by side
 SHORT, TINY = 16, 9  # rows below which parts give way to the curve
 ROOM_FOR_BOTH = 30  # rows from which a curve stands above the view into the model
 
 
-class RunView(SteeredRun):
+class RunView(SampledRun):
     """Follows a run and shows it. Mounted once; `show` attaches it to another run or to none."""
 
     DEFAULT_CSS = """
@@ -46,15 +38,19 @@ class RunView(SteeredRun):
     RunView.-wide #run-body { layout: horizontal; }
     RunView.-wide Curves { height: 1fr; width: 3fr; margin-right: 3; }
     RunView.-wide SamplesPanel { height: 1fr; width: 2fr; min-width: 66; }
-    RunView.-wide Pictures { height: 1fr; width: 2fr; min-width: 58; }
+    RunView.-pictures #run-body, RunView.-wide.-pictures #run-body { layout: vertical; }
+    RunView.-pictures Curves, RunView.-wide.-pictures Curves { height: 1fr; min-height: 6; width: 1fr; margin-right: 0; }
     RunView Inside { display: none; height: 3fr; width: 1fr; }
     RunView.-inside Inside { display: block; }
     RunView.-inside SamplesPanel, RunView.-inside Pictures { display: none; }
     RunView.-inside Curves { height: 2fr; }
-    RunView.-wide.-inside Curves { width: 2fr; height: 1fr; }
+    RunView.-wide.-inside #run-body { layout: horizontal; }
+    RunView.-wide.-inside Curves { width: 2fr; height: 1fr; margin-right: 3; }
     RunView.-wide.-inside Inside { height: 1fr; width: 3fr; }
     RunView.-inside.-only-inside Curves { height: 1; min-height: 1; }
     RunView.-inside.-only-inside #charts { display: none; }
+    RunView.-full SamplesPanel, RunView.-full Pictures, RunView.-full Inside { display: none; }
+    RunView.-full Curves, RunView.-wide.-full Curves { height: 1fr; width: 1fr; margin-right: 0; }
     RunView.-short #field-row, RunView.-short #samples-title { display: none; }
     RunView.-tiny SamplesPanel, RunView.-tiny Pictures, RunView.-tiny #tabs { display: none; }
     """
@@ -75,6 +71,12 @@ class RunView(SteeredRun):
         findings: tuple[Finding, ...]
 
     @dataclass
+    class FullScreen(Message):
+        """The chart takes the whole screen, or gives it back."""
+
+        is_full: bool
+
+    @dataclass
     class _Arrived(Message, bubble=False):
         """The watcher's thread has news."""
 
@@ -87,7 +89,6 @@ class RunView(SteeredRun):
         """Make a view; `how_to_start` names the key by which another run is started here."""
         super().__init__(id=id)
         self._how_to_start = how_to_start
-        self._latest: RunSnapshot | None = None
         self._watcher: RunWatcher | None = None
 
     def compose(self) -> ComposeResult:
@@ -118,19 +119,6 @@ class RunView(SteeredRun):
     def curves(self) -> Curves:
         return self.query_one(Curves)
 
-    @property
-    def samples(self) -> SamplesPanel:
-        return self.query_one(SamplesPanel)
-
-    @property
-    def pictures(self) -> Pictures:
-        return self.query_one(Pictures)
-
-    @property
-    def draws_pictures(self) -> bool:
-        """Whether the run's model draws pictures and writes no text."""
-        return self.snapshot is not None and self.snapshot.draws_pictures
-
     # -- attaching and following ----------------------------------------------------------------------------------
 
     def show(self, run: RunDirectory | None) -> None:
@@ -141,12 +129,6 @@ class RunView(SteeredRun):
         self.run = run
         if self.is_mounted:
             self._follow(run)
-
-    def name_latest(self, latest: RunSnapshot) -> None:
-        """Name the latest run while none is shown."""
-        self._latest = latest
-        if self.run is None:
-            self.query_one(Headline).show(no_run(latest))
 
     def expect_news(self) -> None:
         """Poll often for a while: a request was sent or a worker was handed the run."""
@@ -164,13 +146,14 @@ class RunView(SteeredRun):
         self.samples.clear()
         self.remove_class("-pictures")
         self.pictures.attach(None)
+        self.fill_screen(False)
         if run is None:
             self._open_inside(False)
         self.query_one("#run-body").disabled = run is None  # tab stays in the form while there is nothing to steer
         self.query_one(ProgressLine).show(None)
         self.query_one(Notice).diagnose(())
         self.query_one(Notice).show(None)
-        self.query_one(Headline).show(opening(run.name) if run else no_run(self._latest))
+        self.query_one(Headline).show(opening(run.name) if run else no_run())
         if self._watcher:
             self._watcher.start()
         else:
@@ -212,6 +195,7 @@ class RunView(SteeredRun):
             if not self.has_class("-pictures"):
                 self.add_class("-pictures")
                 self.pictures.attach(snapshot.run.media)
+            self.pictures.explain(empty_pictures(snapshot))
             self.pictures.take(snapshot.facts.images)
         self.query_one(ProgressLine).show(snapshot)
         self.query_one(Notice).show(snapshot, chart_is_empty=self.curves.is_empty)
@@ -236,78 +220,6 @@ class RunView(SteeredRun):
         """Report something about the run, until its state changes."""
         self.query_one(Notice).report(text)
 
-    # -- samples and pictures -------------------------------------------------------------------------------------
-
-    def action_prompt(self) -> None:
-        """Focus the prompt."""
-        self._open_inside(False)
-        self._may_sample()
-        self.query_one(PromptBar).focus_prompt()
-
-    def action_explain_no_prompt(self) -> None:
-        """Say that there is no model yet; nothing keeps the focus, so that what is typed for it presses no button."""
-        self._may_sample()
-        self.screen.set_focus(None)
-
-    def action_draw(self) -> None:
-        """Draw pictures from fresh noise."""
-        self._open_inside(False)
-        self.pictures.draw()
-
-    def on_prompt_bar_submitted(self, event: PromptBar.Submitted) -> None:
-        """Send a prompt, which takes the place of a sample that is being drawn."""
-        event.stop()
-        if not self._may_sample():
-            return
-        if self.samples.is_drawing:
-            self.send(requests.Cancel())
-        if note := self._sample(event.request):
-            self.samples.add_pending(event.request, note)
-
-    def on_image_panel_asked(self, event: "ImagePanel.Asked") -> None:
-        """Send a request for pictures from fresh noise."""
-        event.stop()
-        if self._may_sample() and (note := self._sample(event.request)):
-            self.report(f"Pictures from fresh noise: {note}")
-
-    def _may_sample(self) -> bool:
-        """Return whether there is a model to sample from, or will be; report why not."""
-        if self.snapshot is None:
-            why = "There is no model to sample from yet: start a run first."
-        else:
-            why = self.snapshot.refusal(Action.SAMPLE)
-        if why:
-            self.report(why)
-        return not why
-
-    def _sample(self, request: requests.Sample) -> str:
-        """Send a request for a sample and have it served; return what it waits for, empty if it was not sent."""
-        assert self.snapshot is not None
-        if not self.send(request):
-            return ""
-        if self._worker_call.is_due(self.snapshot):
-            self.post_message(self.NeedsWorker(self.snapshot.run))
-        return self.snapshot.waits_for()
-
-    def action_copy(self) -> None:
-        """Copy the latest sample to the clipboard of the terminal (OSC 52)."""
-        if latest := self.samples.history.latest:
-            self.app.copy_to_clipboard(plain_text(latest))
-            self.report(f"Copied the sample of step {latest.step:,}.")
-
-    def action_write(self) -> None:
-        """Save all samples to a file in the run's folder."""
-        if self.run is not None and (report := write_samples(self.run, self.samples.history.records)):
-            self.report(report)
-
-    def action_cancel(self) -> None:
-        """Cancel the sample that is being drawn, or else leave the prompt."""
-        if self.samples.is_sampling:
-            self.send(requests.Cancel())
-            self.samples.drop_pending()
-        else:
-            self.samples.history.focus()
-
     def action_export(self) -> None:
         """Ask what is to be exported, a chart as it is looked at."""
         if self.run is not None:
@@ -331,12 +243,17 @@ class RunView(SteeredRun):
 
     def _open_inside(self, is_open: bool) -> None:
         if is_open and self.snapshot is not None:
+            self.fill_screen(False)
             self.inside.open(self.snapshot)
         else:
             self.inside.close()
         self.set_class(self.inside.is_open, "-inside")
         self.curves.mark_inside(self.inside.is_open)
         self.refresh_bindings()
+
+    def make_room_for_samples(self) -> None:
+        self._open_inside(False)
+        self.fill_screen(False)
 
     # -- charts ---------------------------------------------------------------------------------------------------
 
@@ -349,6 +266,34 @@ class RunView(SteeredRun):
         if self.has_class("-only-inside"):
             self._open_inside(False)
         self.curves.show_next()
+
+    @property
+    def is_full_screen(self) -> bool:
+        """Whether the chart has the whole screen."""
+        return self.has_class("-full")
+
+    def fill_screen(self, is_full: bool) -> None:
+        """Give the chart the whole screen, or give that back."""
+        if is_full != self.is_full_screen:
+            if is_full:
+                self._open_inside(False)
+                self.focus_curves()
+            self.set_class(is_full, "-full")
+            self.post_message(self.FullScreen(is_full))
+            self.refresh_bindings()
+
+    def action_full_screen(self) -> None:
+        """Give the chart the whole screen, or give that back."""
+        self.fill_screen(not self.is_full_screen)
+
+    on_chart_full_screen = action_full_screen
+
+    def action_cancel(self) -> None:
+        """Leave the full screen, or cancel the sample that is being drawn, or else leave the prompt."""
+        if self.is_full_screen:
+            self.fill_screen(False)
+        else:
+            super().action_cancel()
 
     def on_curves_wanted(self, event: Curves.Wanted) -> None:
         """Have metrics read that come into view."""
@@ -364,21 +309,14 @@ class RunView(SteeredRun):
     # -- keys -----------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what the run's state and output allow; escape passes where there is nothing to cancel or to leave."""
+        """Offer what the run's state allows; escape passes where there is nothing to cancel or to leave."""
         match action:
-            case "prompt" | "copy" | "write":
-                return self.run is not None and not self.draws_pictures
-            case "explain_no_prompt":
-                return self.run is None
-            case "draw":
-                return self.draws_pictures
             case "export" | "inside":
+                return self.run is not None
+            case "full_screen":
                 return self.run is not None
             case "next_chart":
                 return self.run is not None and len(self.curves.offered) > 1
-            case "cancel":
-                try:
-                    return self.samples.is_sampling or self.query_one(PromptBar).has_focus_within
-                except NoMatches:
-                    return False
+            case "cancel" if self.is_full_screen:
+                return True
         return super().check_action(action, parameters)

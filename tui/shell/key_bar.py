@@ -56,6 +56,8 @@ MOST_WANTED = (
     "app.quit",
     "train.edit",
     "run.inside",
+    "chart.full_screen",
+    "chart.whole",
     "hand.edit",
     *(f"mode.{mode.name}" for mode in MODES),
     "runs.mark",

@@ -222,9 +222,8 @@ class TrainScreen(Screen[None]):
 
     @work(thread=True, group="attach")
     def _attach_to_latest(self) -> None:
-        """Show the newest run that still trains; where none does, name the newest run."""
+        """Show the newest run that still trains; where none does, the newest run, beside the form."""
         from torchtty.engine.contract.run.directory import list_runs
-        from torchtty.engine.contract.run.snapshot import RunSnapshot
         from torchtty.engine.contract.run.status import RunState
         from torchtty.tui.shell.quit import live_runs
 
@@ -234,7 +233,15 @@ class TrainScreen(Screen[None]):
             what = "still training" if state is RunState.RUNNING else state.value
             self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, {what}.", markup=False)
         elif runs := list_runs():
-            self.app.call_from_thread(self.view.name_latest, RunSnapshot.of(runs[0]))
+            self.app.call_from_thread(self._show_last, runs[0])
+
+    def _show_last(self, run: "RunDirectory") -> None:
+        """Show a run that is over, unless one was started meanwhile: the form stays, since the next run is made there."""
+        if self.view.run is None and not self._starting:
+            self.view.show(run)
+
+    def on_run_view_full_screen(self, event: "RunView.FullScreen") -> None:
+        self.set_class(event.is_full, "-full")
 
     def apply_advice(self, run: "RunSnapshot", finding: "Finding") -> None:
         """Offer a change that a diagnosis proposes: a fork from before the trouble, or where that cannot be, a new run."""
@@ -412,6 +419,8 @@ class TrainScreen(Screen[None]):
             self.query_one("#start").focus()
 
     def _show_form(self) -> None:
+        if self.is_furnished:
+            self.view.fill_screen(False)
         self.remove_class("-form-shut", "-form-aside")
 
     def action_leave_field(self) -> None:

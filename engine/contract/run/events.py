@@ -42,6 +42,7 @@ class Ready(_Event):
     parameters: int | None = None
     vocab_size: int | None = None
     tokens: dict[str, int] = {}  # split -> tokens
+    characters: int | None = None  # that the tokens of all splits stand for
     references: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     device: str = ""

@@ -87,6 +87,18 @@ class Facts:
         return self.ready.references if self.ready else {}
 
     @property
+    def characters_per_token(self) -> float | None:
+        """How many characters a token of the text stands for on average; None if that is not known."""
+        ready = self.ready
+        tokens = sum(ready.tokens.values()) if ready else 0
+        return ready.characters / tokens if ready and ready.characters and tokens else None
+
+    @property
+    def tokens_an_epoch(self) -> int | None:
+        """How many tokens the training split has; None if that is not known."""
+        return self.ready.tokens.get("train") or None if self.ready else None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return self.ready.notes if self.ready else ()
 

@@ -74,7 +74,8 @@ def test_the_curve_the_axes_the_reference_and_the_mark_are_there():
     assert lines[0].startswith("loss   ── train 1.5")
     assert "── val 1." in lines[0]
     assert "chance 3.500" in lines[0]
-    assert any(line.endswith("┈ chance") for line in lines[1:])
+    assert lines[1].endswith("↑ chance"), "it lies too far above to be worth the room"
+    assert re.search(r"▲. up to 3\.", lines[1]), "so do the first points"
     assert "┊lr 3e-4" in lines[1]
     assert lines[-2].strip().startswith("└┬─")
     assert lines[-1].split() == ["0", "500", "1k", "1.5k", "2k", "2.5k", "3k"]
@@ -216,13 +217,14 @@ def test_the_legend_names_as_many_curves_and_references_with_a_cursor_as_without
     titles = ("train", "chance", "unigram", "bigram")
     without = text(FrameBuilder().build(compared(width=width)))
     with_cursor = text(FrameBuilder().build(compared(width=width, cursor=700)))
-    assert [title in with_cursor[0] for title in titles] == [title in without[0] for title in titles]
+    named, named_with_cursor = ("".join(lines[:2]) for lines in (without, with_cursor))
+    assert [title in named_with_cursor for title in titles] == [title in named for title in titles]
     assert "step 700" in "\n".join(with_cursor), "in the legend or, where that is full, on the x axis"
 
 
 def test_the_cursors_step_on_the_x_axis_leaves_no_half_label():
     for step in range(100, 1000, 7):
-        labels = text(FrameBuilder().build(compared(width=54, cursor=step)))[-1]
+        labels = text(FrameBuilder().build(compared(width=54, height=9, cursor=step)))[-1]
         assert f"step {step}" in labels
         assert set(labels.replace(f"step {step}", "").split()) <= {"0", "500", "1k"}
 

@@ -147,7 +147,7 @@ async def test_it_fits_every_terminal(digits: WrittenRun, size: tuple[int, int])
         panel = app.query_one(ImagePanel)
         drawn, real = panel.query_one("#drawn", Picture), panel.query_one("#real", Picture)
         assert drawn.size.height >= 2
-        assert bool(real.size) == (size[0] >= 120)
+        assert bool(real.size) == (size[0] >= 80)
 
 
 async def test_a_broken_picture_is_said_and_the_next_one_shown(digits: WrittenRun) -> None:

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from torchtty.engine.contract.run.events import GAP_KEY, TILE_KEY
 from torchtty.tui.images.protocol import Protocol, chosen
-from torchtty.tui.images.sheet import Unreadable, half_blocks, layout, shades, sheet, tiles
+from torchtty.tui.images.sheet import Layout, Unreadable, half_blocks, layout, shades, sheet, tiles
 
 
 def grid_file(path: Path, *colours: str, tile: int = 8) -> Path:
@@ -59,8 +59,19 @@ class TestSheets:
         assert tight.columns * tight.rows < 64
         assert tight.size >= 8
 
+    def test_small_pictures_are_shown_all_as_large_as_they_are_or_enlarged_whole_times(self) -> None:
+        assert layout(64, 8, 72, 72) == Layout(8, 8, 8), "they are not worth less for being small"
+        assert layout(64, 8, 150, 150).size == 16
+        assert layout(64, 8, 110, 110).size == 8, "12 would blur them"
+        assert layout(64, 8, 72, 40).columns * layout(64, 8, 72, 40).rows == 32
+
+    def test_a_sheet_counts_what_it_has_room_for(self) -> None:
+        pictures = [Image.new("RGB", (8, 8), "red")] * 64
+        assert sheet(pictures, 72, 40).shown == 32
+        assert sheet(pictures, 72, 80).shown == 64
+
     def test_a_sheet_keeps_every_picture_s_colours(self) -> None:
-        drawn = sheet([Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")], 40, 20)
+        drawn = sheet([Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")], 40, 20).image
         assert drawn.getpixel((3, 3)) == (255, 0, 0)
         assert drawn.getpixel((drawn.width - 3, 3)) == (0, 0, 255)
 

@@ -121,11 +121,39 @@ async def test_the_charts_stand_in_the_order_of_their_family(torchtty: Any, live
         await until(pilot, shows(app, "losses  D(x) and D(G(z))  learning rate  speed"))
 
 
-async def test_after_a_restart_the_latest_run_is_named_though_none_trains(torchtty: Any, write_run: Any) -> None:
-    write_run("good-run").status(RunState.FINISHED, step=1000)
-    async with torchtty((120, 36)) as (app, pilot):
-        await until(pilot, shows(app, "no run is training"))
-        assert "the latest, good-run, finished: f3 lists all runs" in screen_text(app)
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_after_a_restart_the_latest_run_is_shown_beside_the_form_though_none_trains(
+    torchtty: Any, write_run: Any, size: tuple[int, int]
+) -> None:
+    written = write_run("good-run")
+    written.curve(1000)
+    written.status(RunState.FINISHED, step=1000)
+    async with torchtty(size) as (app, pilot):
+        await attached(app, pilot)
+        assert app.screen.focused.id == "start", "the next run is one key away"
+        assert app.screen.query_one("#setup").display
+        if size == (80, 24):
+            await pilot.press("escape")
+        await until(pilot, shows(app, "✓ finished  good-run"))
+        await until(pilot, lambda: "train 2.010" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_f_gives_the_chart_the_whole_screen_and_back(torchtty: Any, live_run: Any, size: tuple[int, int]) -> None:
+    live_run()
+    async with torchtty(size) as (app, pilot):
+        await attached(app, pilot)
+        app.screen.view.focus_curves()
+        await pilot.press("f")
+        chart = app.screen.view.curves.chart("loss")
+        await until(pilot, lambda: chart.size.width >= size[0] - 2 and chart.size.height >= size[1] - 7)
+        assert not app.screen.query_one("#setup").display
+        for way_back in ("f", "escape", "ctrl+o", "ctrl+s"):
+            if not app.screen.view.is_full_screen:
+                await pilot.press("f")
+            await pilot.press(way_back)
+            await until(pilot, lambda: chart.size.height < size[1] - 10 or not chart.is_on_screen)
+            app.screen.view.focus_curves()
 
 
 async def test_the_help_of_a_run_that_draws_pictures_names_the_keys_it_has(torchtty: Any, live_run: Any) -> None:
