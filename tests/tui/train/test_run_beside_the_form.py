@@ -135,7 +135,7 @@ async def test_after_a_restart_the_latest_run_is_shown_beside_the_form_though_no
         if size == (80, 24):
             await pilot.press("escape")
         await until(pilot, shows(app, "✓ finished  good-run"))
-        await until(pilot, lambda: "train 2.010" in screen_text(app))
+        await until(pilot, lambda: "train 2.016" in screen_text(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
