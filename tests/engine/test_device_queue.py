@@ -126,7 +126,7 @@ def test_a_queued_run_that_is_asked_to_goes_ahead(
     wait_until(lambda: any(isinstance(event, Failed) for event in RunLog(last).read().events), 5, "the answer")
     holder.send(Stop())
     wait_until(lambda: last.status().state is RunState.RUNNING, 10, "its turn")
-    assert first.status().waiting_for == last.name
+    wait_until(lambda: first.status().waiting_for == last.name, 10, "the new holder's name")
     for run in (first, last):
         run.send(Stop())
         wait_until(lambda run=run: run.status().state is RunState.STOPPED, 10, "the stop")
