@@ -146,6 +146,12 @@ _ENTRIES = (
         "falls fastest, some way before the lowest point.",
         needs=(Feature.NETWORK, Feature.TEXT),
         own_options=(
+            option(
+                "axis",
+                "exponent",
+                "Draw the loss over the rate itself, which crowds the low ones, or over its exponent.",
+                choices=("exponent", "rate"),
+            ),
             option("begin", "first weights", "Which weights the sweep begins with.", choices=("first weights", "now")),
             option("lowest", 1e-5, "The rate it begins with.", above=0.0, maximum=1.0, stepping=Stepping.DECADES),
             option("highest", 1.0, "The rate it ends with.", above=0.0, maximum=1000.0, stepping=Stepping.DECADES),

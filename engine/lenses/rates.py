@@ -25,7 +25,7 @@ NEAR = 8  # steps to either side over which a slope is measured
 
 
 def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, dict[str, Any]]:
-    """Return `rates` (N), `losses` and `smoothed` (N), the `suggested` rate, the one of the lowest loss, and the run's own."""
+    """Return `rates`, `losses` and `smoothed` (N each), the `suggested` rate, the one of the lowest loss, and the run's own."""
     task = text_task(task)
     if not isinstance(task, LanguageTask):
         raise UserError("A model that counts has no learning rate to look for.")
@@ -81,6 +81,7 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
         "own": task.configuration.optimizer.learning_rate,
         "diverged": len(rates) < steps,
         "begin": options["begin"],
+        "axis": options["axis"],
     }
 
 

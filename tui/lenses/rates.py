@@ -1,4 +1,4 @@
-"""How the lens rates is shown: the loss over the exponent of the learning rate, with the rate that it suggests."""
+"""How the lens rates is shown: the loss over the learning rate or over its exponent, with the rate that it suggests."""
 
 import math
 from typing import Any
@@ -12,21 +12,28 @@ from torchtty.tui.lenses.view import Suggestion, View
 
 
 def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
-    """Return the sweep as a curve over the decimal logarithm of the rate."""
-    exponents = [math.log10(rate) for rate in result["rates"]]
-    points = tuple(zip(exponents, result["smoothed"], strict=True))
-    raw = tuple(zip(exponents, result["losses"], strict=True))
+    """Return the sweep as a curve over the rate itself, or over its decimal logarithm."""
+    over_rate = result["axis"] == "rate"
+
+    def place(rate: float) -> float:
+        return rate if over_rate else math.log10(rate)
+
+    def label(x: float) -> str:
+        return show(float(f"{x:.2g}")) if over_rate else f"{10**x:.0e}".replace("e-0", "e-").replace("e+0", "e")
+
+    rates = result["rates"]
+    points = tuple((place(rate), y) for rate, y in zip(rates, result["smoothed"], strict=True))
+    raw = tuple((place(rate), y) for rate, y in zip(rates, result["losses"], strict=True))
 
     def read(at: int) -> str:
-        rate = show(float(f"{result['rates'][at]:.2g}"))
-        return f"rate {rate} = 10^{exponents[at]:.2f}  loss {loss(result['losses'][at])}, smoothed {loss(result['smoothed'][at])}"
+        rate = f"{show(float(f'{rates[at]:.2g}'))} = 10^{math.log10(rates[at]):.2f}"
+        return f"rate {rate}  loss {loss(result['losses'][at])}, smoothed {loss(result['smoothed'][at])}"
 
-    marks = [(math.log10(result["suggested"]), f"suggested {show(result['suggested'])}")]
-    if exponents[0] <= math.log10(result["own"]) <= exponents[-1]:
-        marks.insert(0, (math.log10(result["own"]), "own"))
-    plot = LinePlot(
-        points, raw, tuple(marks), "learning rate", "loss", read, lambda x: f"{10**x:.0e}".replace("e-0", "e-")
-    )
+    marks = [(place(result["suggested"]), f"suggested {show(result['suggested'])}")]
+    if rates[0] <= result["own"] <= rates[-1]:
+        marks.insert(0, (place(result["own"]), "own"))
+    axis = "learning rate" if over_rate else "learning rate, by its exponent"
+    plot = LinePlot(points, raw, tuple(marks), axis, "loss", read, label)
     told = Text.assemble((f"suggested rate {show(result['suggested'])}", "bold"))
     best = show(float(f"{result['best']:.2g}"))
     told.append(f" · lowest loss at {best} · the run's own is {show(result['own'])}")

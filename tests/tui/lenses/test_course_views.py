@@ -29,6 +29,7 @@ SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "tokens": ("gpt", {"text": "anna and bob"}),
     "bptt": ("rnn", {"text": "annabella"}),
     "shapes": ("wavenet", {"steps": True}),
+    "rates": ("wavenet", {"steps": 30, "axis": "rate"}),
     "filters": ("dcgan", {"layer": "discriminator.layers.0"}),
     "walk": ("dcgan", {"rows": 2, "frames": 5}),
     "nearest": ("dcgan", {"count": 2}),
@@ -179,3 +180,23 @@ def test_filters_maps_and_numbers(show: str, read: str) -> None:
     assert figure is not None
     first = (0, 1) if show == "maps" else (0, 0)
     assert figure.reading(first).startswith(read)
+
+
+def test_a_sweep_is_drawn_over_the_rate_itself_or_over_its_exponent() -> None:
+    rates = result("rates")["rates"]
+    middle = len(rates) // 2  # of a sweep in even steps of the exponent
+    over_rate, over_exponent = view("rates").figure, view("rates", axis="exponent").figure
+    assert over_rate is not None
+    assert over_exponent is not None
+    style = ChartStyle(colour=False)
+    assert over_exponent.reading((middle, 0)) == over_rate.reading((middle, 0))
+    curves = (over_rate.draw(100, 16, None, style), over_exponent.draw(100, 16, None, style))
+    last = [str(as_text(curve)).splitlines()[-1].strip() for curve in curves]
+    assert last == ["learning rate", "learning rate, by its exponent"]
+    here, there = (plot.draw(100, 16, (middle, 0), ChartStyle(colour=False)) for plot in (over_rate, over_exponent))
+    spots = [
+        max(line.find("●") for line in str(as_text(drawing)).splitlines()[1:]) - 9  # beside the y axis
+        for drawing in (here, there)
+    ]
+    assert spots[0] == pytest.approx(90 * (rates[middle] - rates[0]) / (rates[-1] - rates[0]), abs=1.5)
+    assert spots[1] == pytest.approx(90 * middle / (len(rates) - 1), abs=1.5)

@@ -154,7 +154,7 @@ async def test_a_rate_that_is_suggested_is_put_into_the_form_by_a_key(torchtty: 
     worker = Worker(live_run())
     sweep = {
         "rates": [1e-4, 1e-3, 1e-2, 1e-1], "losses": [3.3, 3.1, 2.2, 2.9], "smoothed": [3.3, 3.2, 2.6, 2.8], "suggested": 0.004,
-        "best": 0.01, "own": 0.002, "diverged": True, "begin": "first weights",
+        "best": 0.01, "own": 0.002, "diverged": True, "begin": "first weights", "axis": "exponent",
     }  # fmt: skip
     async with torchtty(size=(160, 48)) as (app, pilot):
         await until(pilot, shows(app, "inside"))
