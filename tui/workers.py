@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.client.workers import Mode, WarmWorker, start
@@ -27,6 +28,7 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._worker: WarmWorker | None = None
         self._handed: list[subprocess.Popen[bytes]] = []  # ours to reap, so that none is left as a zombie
+        self._serving: dict[Path, subprocess.Popen[bytes]] = {}  # the latest that was to load a run's model, by the run
         self._closed = False
         self._next: threading.Timer | None = None
 
@@ -78,23 +80,40 @@ class WorkerPool:
             worker = self.ensure()
 
     def hand_over(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None = None) -> None:
-        """Give a run to the warm worker, or to a fresh one if there is none, and warm the next one up a little later."""
-        with self._lock:
-            self._warm_next_later()
-            worker, self._worker = self._worker, None
-            if worker is not None and worker.is_alive:
-                try:
-                    worker.hand_over(run, mode, edits)
-                    self._handed.append(worker.process)
+        """Give a run to the warm worker, or to a fresh one if there is none, and warm the next one up a little later.
+
+        Where a model is to be loaded that a worker loads already, this waits until it serves, and gives the run to another one
+        only if it has ended: who goes through lenses meanwhile, or asks again, does not start a process each time.
+        """
+        while True:
+            with self._lock:
+                loading = self._serving.get(run.path) if mode is Mode.SERVE else None
+                if loading is None or loading.poll() is not None:
+                    process = self._give(run, mode, edits)
+                    self._handed.append(process)
+                    if mode is Mode.SERVE:
+                        self._serving[run.path] = process
                     return
-                except UserError:
-                    pass  # it died this very moment: a fresh one takes the run
-            if worker is not None:
-                worker.close()
+            if self._closed or run.status().serving:
+                return
+            time.sleep(LOOK_EVERY)
+
+    def _give(self, run: RunDirectory, mode: Mode, edits: Mapping[str, Any] | None) -> "subprocess.Popen[bytes]":
+        """Hand a run over and return the process that has it. The lock is held."""
+        self._warm_next_later()
+        worker, self._worker = self._worker, None
+        if worker is not None and worker.is_alive:
             try:
-                self._handed.append(start(run, mode, edits).process)
-            except OSError as error:
-                raise UserError(f"Cannot start the training process: {error.strerror or error}.") from None
+                worker.hand_over(run, mode, edits)
+                return worker.process
+            except UserError:
+                pass  # it died this very moment: a fresh one takes the run
+        if worker is not None:
+            worker.close()
+        try:
+            return start(run, mode, edits).process
+        except OSError as error:
+            raise UserError(f"Cannot start the training process: {error.strerror or error}.") from None
 
     def _warm_next_later(self) -> None:
         if self._next is not None:

@@ -23,11 +23,13 @@ def render(result: dict[str, Any], width: int) -> View:
             return View(_heading_of_map(result), layers, _map(result))
         case "time":
             over = result["over"]
-            title = f"{MEASURES[result['measure']]} at {count(len(over['steps']))} steps"
+            steps = "one step" if len(over["steps"]) == 1 else f"{count(len(over['steps']))} steps"
+            title = f"{MEASURES[result['measure']]} at {steps}"
             return View(Text(title, "bold"), layers, _over(over, result["measure"]))
         case "fan-in":
             return View(Text("inputs of spread 1 through every linear layer", "bold"), _fan_in(result, width))
-    return View(Text(f"what one batch gives in {count(len(result['layers']))} places", "bold"), layers)
+    places = "one place" if len(result["layers"]) == 1 else f"{count(len(result['layers']))} places"
+    return View(Text(f"what one batch gives in {places}", "bold"), layers)
 
 
 def _heading_of_map(result: dict[str, Any]) -> Text:

@@ -12,7 +12,8 @@ from torchtty.tui.lenses.view import View
 def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
     """Return the texts, each step's under its number; those of the step nearest to the chart's cursor come first."""
     prompt = f"prompt {printable(result['prompt'])!r}" if result["prompt"] else "no prompt"
-    told = Text(f"{prompt}, the same seed at {count(len(result['steps']))} steps", "bold")
+    steps = "one step" if len(result["steps"]) == 1 else f"{count(len(result['steps']))} steps"
+    told = Text(f"{prompt}, the same seed at {steps}", "bold")
     drawn = list(zip(result["steps"], result["texts"], strict=True))[::-1]
     nearest = None
     if (at := result.get("at")) is not None:

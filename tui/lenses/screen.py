@@ -48,6 +48,8 @@ class LensesScreen(Screen[None]):
         Binding("r", "compute", "compute anew", id="lenses.compute", tooltip=ANEW),
         Binding("u", "use", "use it", id="lenses.use", tooltip="Put the value that the lens suggests into the form"),
         Binding("escape", "cancel", "cancel", id="lenses.cancel", tooltip="Cancel what is being computed"),
+        Binding("left_square_bracket", "step(-1)", show=False, id="lenses.previous", tooltip="The lens before"),
+        Binding("right_square_bracket", "step(1)", show=False, id="lenses.next", tooltip="Show the next lens"),
     ]
 
     @dataclass
@@ -136,10 +138,10 @@ class LensesScreen(Screen[None]):
         """List lenses, one of them chosen."""
         listed = self.query_one(OptionList)
         names = [lens.name for lens in lenses]
-        if names != [option.id for option in listed.options]:
-            with self.prevent(OptionList.OptionHighlighted):
+        with self.prevent(OptionList.OptionHighlighted):  # it was chosen already, and another may be by then
+            if names != [option.id for option in listed.options]:
                 listed.set_options(Option(lens.title, id=lens.name) for lens in lenses)
-        listed.highlighted = names.index(chosen.name) if chosen.name in names else 0
+            listed.highlighted = names.index(chosen.name) if chosen.name in names else 0
         self.call_after_refresh(listed.scroll_to_highlight)
 
     @on(OptionList.OptionHighlighted)
@@ -181,6 +183,11 @@ class LensesScreen(Screen[None]):
 
     def action_use(self) -> None:
         self.pane.action_use()
+
+    def action_step(self, by: int) -> None:
+        """Show the next lens, or the one before."""
+        self.pane.action_step(by)
+        self._offer(self.pane.offered, self.pane.lens)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("cancel", "compute", "use"):

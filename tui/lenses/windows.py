@@ -18,7 +18,8 @@ def render(result: dict[str, Any], width: int) -> View:
         if result["every_position"]
         else "a window predicts the token that follows"
     )
-    title = f"{count(result['windows'])} windows of {result['block_size']} tokens in {result['split']}; {kind}"
+    tokens = "one token" if result["block_size"] == 1 else f"{result['block_size']} tokens"
+    title = f"{count(result['windows'])} windows of {tokens} in {result['split']}; {kind}"
     rows: list[list[str | Text]] = []
     for row in result["rows"]:
         context = [symbol(token) for token in row["context"]]

@@ -196,6 +196,22 @@ async def test_list_and_tabs_give_way_to_each_other_with_the_focus(torchtty: Any
         await until(pilot, lambda: app.screen.pane.lens == before)
 
 
+async def test_brackets_go_through_the_lenses_from_the_list_too(torchtty: Any, live_run: Any) -> None:
+    run = live_run()
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("f4")
+        await until(pilot, lambda: app.screen.run == run)
+        listed = app.screen.query_one(OptionList)
+        await until(pilot, lambda: listed.has_focus)
+        offered, first = app.screen.pane.offered, app.screen.pane.lens
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        chosen = offered[(offered.index(first) + 2) % len(offered)]
+        await until(pilot, lambda: app.screen.pane.lens == chosen)
+        await until(pilot, lambda: listed.highlighted_option.id == chosen.name)
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await until(pilot, lambda: app.screen.pane.lens == first)
+
+
 async def test_what_becomes_of_the_run_is_followed(
     torchtty: Any, live_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
