@@ -92,3 +92,11 @@ def test_examples_are_predictions_that_training_makes_and_none_beyond_an_items_e
     assert result["target_loss"] == pytest.approx(
         -math.log(result["shifted"][result["symbols"].index(result["target"])]), abs=2e-3
     )
+
+
+def test_the_first_weights_of_a_run_that_was_loaded_are_those_of_a_new_one(configured: Callable[..., Any]) -> None:
+    configuration = configured("gpt2", **{name.replace(".", "__"): value for name, value in SMALL["gpt2"].items()})
+    new = build_task(configuration)
+    loaded = build_task(configuration, None, new.architecture())
+    loaded.model.load_state_dict(new.model.state_dict())
+    assert looked_at(loaded)["loss"] == looked_at(new)["loss"]
