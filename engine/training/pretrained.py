@@ -30,7 +30,7 @@ class PretrainedTask(LanguageTask):
     ) -> None:
         self._architecture = architecture
         super().__init__(configuration, data)
-        self._architecture = None  # from now on a network is built with first weights, not for a checkpoint to be loaded into
+        self._architecture = None  # from now on a network is built with first weights
 
     @classmethod
     def build(cls, configuration: Configuration, source: TaskSource = NEW) -> Task:
