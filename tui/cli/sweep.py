@@ -190,10 +190,14 @@ def _conclude(group: RunGroup, *, interrupted: bool, detach: bool, as_json: bool
             sys.stdout.write(f"{printable_line(group.name)}\n")
             notify(f"{len(statuses)} runs train in the background. 'torchtty stop {group.name}' stops them.")
         return Exit.DONE
-    show_group(group, as_json=as_json)
     found = read_results(group)
-    if found.metrics and not as_json:
+    if as_json or not found.metrics:
+        show_group(group, as_json=as_json)
+    else:
         print_results(found)
+        notify(
+            f"'torchtty show {group.name}' lists its runs, 'torchtty results {group.name}' other tables; f5 in the app."
+        )
     if interrupted:
         notify(f"'torchtty sweep --resume {group.name}' goes on with it.")
         return Exit.INTERRUPTED

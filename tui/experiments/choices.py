@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from torchtty.engine.contract.experiments.results import BEST, LAST, At, Results
-from torchtty.engine.contract.experiments.summaries import figure_steps
+from torchtty.engine.contract.experiments.summaries import LENGTH, figure_steps
 from torchtty.engine.contract.experiments.variation import SEED
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class Choices:
     rows: str = ""
     columns: str = ""
     chosen_columns: bool = False  # whether `columns` is a choice, and may then be none
+    each: bool = True  # whether a matrix has a column for every moment of the recipe's figures, where there are several
     log: bool = False
 
     def settled(self, results: Results) -> "Choices":
@@ -62,7 +63,15 @@ class Choices:
         return replace(self, metric=after(results.metrics, self.metric), at=LAST)
 
     def next_moment(self, results: Results) -> "Choices":
-        return replace(self, at=after(moments(results, self.metric), self.at))
+        offered = moments(results, self.metric)
+        if self.columns_of_moments(results):
+            return replace(self, each=False, at=offered[0])
+        return replace(self, at=after(offered, self.at), each=self.view == "matrix" and self.at == offered[-1])
+
+    def columns_of_moments(self, results: Results) -> list[int]:
+        """Return the steps for which a matrix has columns; none where it is about a single moment."""
+        steps = figure_steps(results, self.metric) if self.view == "matrix" and self.each else []
+        return steps if len(steps) > 1 and LENGTH not in results.fields else []
 
     def next_rows(self, results: Results) -> "Choices":
         rows = after(results.fields, self.rows)

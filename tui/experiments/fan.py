@@ -74,7 +74,7 @@ class Fan:
         height -= len(legend)
         behind = style.backdrop or DARK
         curves = [
-            PlaneCurve(clipped(curve, self.y), faded(colour(bundle.number), behind, MEMBER), 0)
+            PlaneCurve(clipped(curve, self.y), self._tone(bundle, behind), _marker(bundle, curve=0))
             for bundle in self.bundles
             for curve in bundle.curves
         ]
@@ -104,6 +104,12 @@ class Fan:
         plane = Plane(self.x, self.y, tuple(curves), dots, f"{self.x_title} →", f"{self.y_title} ↑", shade)
         return Drawing((*legend, *draw(plane, width, height, style)))
 
+    @staticmethod
+    def _tone(bundle: Bundle, behind: str) -> str:
+        """Return the colour of a run: dim behind the mean of its setting, full where it is the only one."""
+        own = colour(bundle.number)
+        return faded(own, behind, MEMBER) if len(bundle.curves) > 1 else own
+
     def _legend(self, width: int, at: float | None, style: ChartStyle, most: int) -> list[Line]:
         """Write the mean and spread of every setting, at the cursor or at the end, in as many lines as that takes."""
         entries: list[Line] = [((f"{self.x_title} {at:,.0f} ", style.cursor),)] if at is not None else []
@@ -113,7 +119,7 @@ class Fan:
                 continue
             spread = f" ± {written(point.sd)} (n {point.n})" if point.n > 1 else ""
             text = f" {printable_line(bundle.name)} {written(point.mean)}{spread}"
-            sample = style.sample(1 + bundle.number if len(bundle.curves) > 1 else 0)
+            sample = style.sample(_marker(bundle, curve=1 + bundle.number))
             entries.append(((sample, style.curve(colour(bundle.number))), (text, style.label)))
         if any(len(bundle.curves) > 1 for bundle in self.bundles[:BANDS]):
             entries.append((("band: one sd", style.axis),))
@@ -134,6 +140,11 @@ class Fan:
             lines[-1] += entry
             used += size + GAP
         return [tuple(line) for line in lines]
+
+
+def _marker(bundle: Bundle, curve: int) -> int:
+    """Number what draws a curve of a setting: as given where it has several, and by the setting where it is the only one."""
+    return curve if len(bundle.curves) > 1 else bundle.number
 
 
 def _edges(bundle: Bundle) -> tuple[tuple[Place, ...], tuple[Place, ...]]:

@@ -1,14 +1,22 @@
 """The matrix: a setting against another, with mean, spread and shade of the result in every cell."""
 
-import math
 from dataclasses import dataclass
+from itertools import product
 
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 
-from torchtty.engine.contract.experiments.results import BEST, Member, Results, short_name
+from torchtty.engine.contract.experiments.results import BEST, At, Member, Results, short_name
 from torchtty.engine.contract.experiments.statistics import Spread
-from torchtty.engine.contract.experiments.summaries import members_with, moment, stabilised, unit
+from torchtty.engine.contract.experiments.summaries import (
+    end_of,
+    members_with,
+    moment,
+    name_of,
+    stabilised,
+    title_of,
+    unit,
+)
 from torchtty.engine.contract.experiments.tables import written
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.fields import show
@@ -17,7 +25,7 @@ from torchtty.tui.charts.colours import Scale, cell_style, ink_on, scale_for
 from torchtty.tui.charts.figure import Cursor, Drawing
 from torchtty.tui.charts.heat_map import EMPTY
 from torchtty.tui.charts.style import ChartStyle, Line, Run
-from torchtty.tui.experiments.choices import NONE, Choices
+from torchtty.tui.experiments.choices import Choices
 
 WIDEST, HIGHEST, NARROWEST = 28, 6, 8  # cells and lines of a cell
 MOST_LABEL = 22
@@ -29,32 +37,46 @@ class MatrixCell:
 
     members: tuple[Member, ...]
     spread: Spread
-    about: tuple[str, ...] = ()  # the recipe's figure, and when its curves have stabilised
+    about: tuple[
+        tuple[str, ...], ...
+    ] = ()  # the recipe's figure, and when its curves have stabilised, each ever shorter
 
     @property
     def value(self) -> float:
         return self.spread.mean
 
-    def texts(self) -> tuple[str, ...]:
-        """Return the value, and what stands below it where there is room, the most important first."""
+    def texts(self, room: int | None = None) -> tuple[str, ...]:
+        """Return the value, and what stands below it, the most important first, in words that fit into so many cells."""
         if not self.spread.n:
             none = "diverged" if self.spread.diverged else "failed" if self.spread.failed else "…"
             return (none if self.members else "",)
         spread = f"± {written(self.spread.sd)}" if self.spread.n > 1 else ""
         missing = f"{self.spread.n} of {self.spread.runs}" if self.spread.n < self.spread.runs else ""
-        return tuple(filter(None, (written(self.value), missing, spread, *self.about)))
+        fitting = [
+            next((text for text in texts if room is None or len(text) <= room), "")
+            for texts in ((written(self.value),), (missing,), (spread,), *self.about)
+        ]
+        return tuple(filter(None, fitting))
+
+
+@dataclass(frozen=True)
+class MatrixColumn:
+    """A value of a setting, or a moment, or both: its name over the column, what it stands for, and the shades of its cells."""
+
+    name: str
+    about: str
+    scale: Scale  # columns of one moment share theirs; the lowest value of a scale is starred
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Cells by the values of two settings; the lowest is starred."""
+    """Cells by the values of two settings, or of one and moments; the lowest is starred, that of every moment."""
 
     cells: tuple[tuple[MatrixCell, ...], ...]
     rows: tuple[str, ...]
-    columns: tuple[str, ...]
+    columns: tuple[MatrixColumn, ...]
     row_axis: str
     column_axis: str
-    scale: Scale
     title: str
 
     def moved(self, cursor: Cursor | None, right: int, down: int) -> Cursor | None:
@@ -73,9 +95,7 @@ class Matrix:
         cell = self.at(cursor)
         if cell is None:
             return ""
-        where = f"{self.row_axis} {self.rows[cursor[0]]}" + (
-            f", {self.column_axis} {self.columns[cursor[1]]}" if self.column_axis else ""
-        )
+        where = ", ".join(filter(None, (f"{self.row_axis} {self.rows[cursor[0]]}", self.columns[cursor[1]].about)))
         return f"{where}  {'  '.join(cell.texts())}"
 
     def draw(self, width: int, height: int | None, cursor: Cursor | None, style: ChartStyle) -> Drawing:
@@ -92,10 +112,11 @@ class Matrix:
         head = f"{self.row_axis} ↓"[:label].ljust(label)
         axis = f"{self.column_axis} →" if self.column_axis else ""
         part = f"  {left + 1} to {left + seen} of {len(self.columns)}" if seen < len(self.columns) else ""
-        lines.append(((head, style.axis), (axis + part, style.axis)))
-        names = [
-            set_cell_size(printable_line(name), min(cell, cell_len(printable_line(name)))) for name in self.columns
-        ]
+        texts = [text for row in self.cells for one in row for text in one.texts(cell - 2)]
+        note = "  (…) the course's" if any(text.startswith("(") for text in texts) else ""
+        lines.append(((head, style.axis), (axis + part + note, style.axis)))
+        names = [printable_line(column.name) for column in self.columns]
+        names = [set_cell_size(name, min(cell, cell_len(name))) for name in names]
         chosen = cursor[1] if cursor else -1
         lines.append(
             (
@@ -106,17 +127,18 @@ class Matrix:
                 ),
             )
         )
-        best = min((one.value for row in self.cells for one in row if one.spread.n), default=math.nan)
         for row in range(top, top + shown):
             here = cursor is not None and cursor[0] == row
             stacks = [
-                self._stack(self.cells[row][place], best, high, cell, style) for place in range(left, left + seen)
+                self._stack(self.cells[row][place], self.columns[place].scale.low, high, cell, style)
+                for place in range(left, left + seen)
             ]
             for line in range(high):
                 name = printable_line(self.rows[row])[: label - 1] if line == (high - 1) // 2 else ""
                 runs: list[Run] = [(name.rjust(label - 1) + " ", style.cursor if here else style.label)]
                 for place, stack in enumerate(stacks, left):
-                    runs.append(self._cell(self.cells[row][place], stack[line], cell, (row, place) == cursor, style))
+                    scale, under = self.columns[place].scale, (row, place) == cursor
+                    runs.append(self._cell(self.cells[row][place], scale, stack[line], cell, under, style))
                 lines.append(tuple(runs))
         lines.append(self._legend(label, style))
 
@@ -128,34 +150,36 @@ class Matrix:
 
     def _stack(self, one: MatrixCell, best: float, high: int, cell: int, style: ChartStyle) -> list[str]:
         """Return the lines of a cell, as many of its texts as it has lines and as fit, in the middle."""
-        texts = [text for text in one.texts() if len(text) <= cell - 2][:high] or [one.texts()[0][:cell]]
+        texts = list(one.texts(cell - 2)[:high]) or [one.texts()[0][:cell]]
         if one.value == best and len(texts[0]) + 4 <= cell:
             texts[0] += " ★" if style.unicode else " *"
         above = (high - len(texts)) // 2
         return [""] * above + texts + [""] * (high - above - len(texts))
 
-    def _cell(self, one: MatrixCell, text: str, cell: int, here: bool, style: ChartStyle) -> Run:
+    @staticmethod
+    def _cell(one: MatrixCell, scale: Scale, text: str, cell: int, here: bool, style: ChartStyle) -> Run:
         known = bool(one.spread.n)
         if here and text:
             text = f"▸{text}◂" if style.unicode else f">{text}<"
         if not style.colour:
-            shade = self.scale.shade(one.value, unicode=style.unicode) if known else " "
+            shade = scale.shade(one.value, unicode=style.unicode) if known else " "
             side = shade * max(0, (cell - len(text) - 2) // 2)
             return f"{side} {text} {side}".center(cell)[:cell], Style(reverse=here, bold=here)
-        colour = self.scale.colour(one.value) if known else EMPTY
+        colour = scale.colour(one.value) if known else EMPTY
         return text.center(cell), Style(reverse=True, bold=True) if here else cell_style(ink_on(colour), colour)
 
     def _legend(self, label: int, style: ChartStyle) -> Line:
-        low, high = self.scale.low, self.scale.high
-        between = [low + (high - low) * place / 11 for place in range(12)]
+        scale, same = self.columns[0].scale, len({column.scale for column in self.columns}) == 1
+        lowest, highest = (written(scale.low), written(scale.high)) if same else ("lowest", "highest")
+        between = [scale.low + (scale.high - scale.low) * place / 11 for place in range(12)]
         if style.colour:
-            bar = [(" ", cell_style(None, self.scale.colour(value))) for value in between]
+            bar = [(" ", cell_style(None, scale.colour(value))) for value in between]
         else:
-            bar = [(self.scale.shade(value, unicode=style.unicode), Style()) for value in between]
+            bar = [(scale.shade(value, unicode=style.unicode), Style()) for value in between]
         return (
-            (" " * label + self.title + "  " + written(low) + " ", style.axis),
+            (" " * label + self.title + "  " + lowest + " ", style.axis),
             *bar,
-            (f" {written(high)}", style.axis),
+            (f" {highest}{'' if same else ' of each'}", style.axis),
         )
 
 
@@ -163,38 +187,56 @@ def matrix_of(results: Results, choices: Choices) -> Matrix | str:
     """Return the matrix of a group, or why there is none."""
     if not choices.rows:
         return "The runs of this group differ in nothing."
-    values = results.values(choices.rows)
+    each = choices.columns_of_moments(results)
+    moments: list[At] = [*each] or [choices.at]
     across = results.values(choices.columns) if choices.columns else (None,)
-    cells = tuple(tuple(_cell(results, choices, value, other) for other in across) for value in values)
-    scale = scale_for([[one.value for one in row] for row in cells])
-    at = choices.at if isinstance(choices.at, str) else f"{unit(results)} {written(moment(results, choices.at))}"
-    names = tuple(show(other) for other in across) if choices.columns else ("result",)
+    places = list(product(across, moments))
+    cells = tuple(
+        tuple(_cell(results, choices, value, other, at) for other, at in places)
+        for value in results.values(choices.rows)
+    )
+    scales = {
+        at: scale_for([[one.value for one, place in zip(row, places, strict=True) if place[1] == at] for row in cells])
+        for at in moments
+    }
+    axis = [short_name(choices.columns)] if choices.columns else []
     return Matrix(
         cells,
-        tuple(map(show, values)),
-        names,
+        tuple(map(show, results.values(choices.rows))),
+        tuple(MatrixColumn(*_named(results, choices, other, at if each else None), scales[at]) for other, at in places),
         short_name(choices.rows),
-        short_name(choices.columns) if choices.columns else NONE,
-        scale,
-        f"{choices.metric}, {at}",
+        " · ".join([*axis, *([unit(results)] if each else [])]),
+        title_of(results, choices.metric) + ("" if each else f", {name_of(results, choices.at)}"),
     )
 
 
-def _cell(results: Results, choices: Choices, value: object, other: object) -> MatrixCell:
+def _named(results: Results, choices: Choices, other: object, at: At | None) -> tuple[str, str]:
+    """Return what stands over a column, and what it is in full: of its value, and of its moment where columns differ in it."""
+    names = [show(other)] if choices.columns else []
+    about = [f"{short_name(choices.columns)} {show(other)}"] if choices.columns else []
+    if at is not None and not isinstance(at, str):
+        names.append(written(moment(results, at)))
+        about.append(name_of(results, at))
+    return " · ".join(names) or "result", ", ".join(about)
+
+
+def _cell(results: Results, choices: Choices, value: object, other: object, at: At) -> MatrixCell:
     members = members_with(results, {choices.rows: value, **({choices.columns: other} if choices.columns else {})})
-    until = None if isinstance(choices.at, str) else choices.at
+    until = None if isinstance(at, str) else at
     when = stabilised(results, members, until)
-    figure = results.reference(members, choices.metric, results.last_step if until is None else until)
-    about = [_course(figure) if figure is not None and choices.at != BEST else ""]
+    figure = results.reference(members, choices.metric, end_of(results, members) if until is None else until)
+    about = [_course(figure)] if figure is not None and at != BEST else []
     if when is not None:
         about.append(
-            f"stable from {unit(results)} {written(when)}" if isinstance(when, int | float) else f"stable: {when}"
+            (f"stable from {unit(results)} {written(when)}", f"stable {written(when)}")
+            if isinstance(when, int | float)
+            else (f"stable: {when}", when)
         )
-    spread = results.spread(members, choices.metric, choices.at)
-    return MatrixCell(tuple(members), spread, tuple(filter(None, about)))
+    return MatrixCell(tuple(members), results.spread(members, choices.metric, at), tuple(about))
 
 
-def _course(figure: Reference) -> str:
+def _course(figure: Reference) -> tuple[str, ...]:
     if figure.value is None:
-        return f"course ≤ {figure.at_most:g}"
-    return f"course {figure.value:g}" + (f" ± {figure.spread:g}" if figure.spread else "")
+        return f"course ≤ {figure.at_most:g}", f"(≤ {figure.at_most:g})"
+    spread = [f"course {figure.value:g} ± {figure.spread:g}"] if figure.spread else []
+    return *spread, f"course {figure.value:g}", f"({figure.value:g})"

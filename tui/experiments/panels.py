@@ -163,7 +163,5 @@ def _panel(
             f"{name + ' ' if colours else ''}{value}" + (f", stabilised {written(when)}" if when is not None else "")
         )
     end = (length or max([results.last_step, 1])) / per
-    title = label(list(settings.items())) + (
-        f", {unit(results)}s to {written(moment(results, length))}" if length else ""
-    )
+    title = label(list(settings.items())) + (f" · to {written(moment(results, length))}" if length else "")
     return Panel(title, tuple(bundles), Axis(0.0, max(end, 1e-9)), tuple(notes))

@@ -95,7 +95,7 @@ class ExperimentsScreen(Screen[None]):
     ExperimentsScreen #experiment-words { height: auto; max-height: 4; color: $foreground 80%; }
     ExperimentsScreen ResultView { height: 1fr; margin-top: 1; }
     ExperimentsScreen.-low ResultView { margin-top: 0; }
-    ExperimentsScreen.-low #experiment-words { max-height: 2; }
+    ExperimentsScreen.-low #experiment-words { max-height: 3; }
     ExperimentsScreen.-narrow #experiments { layout: vertical; }
     ExperimentsScreen.-narrow #groups { width: 1fr; height: auto; max-height: 3; border: none; }
     """
@@ -254,6 +254,8 @@ class ExperimentsScreen(Screen[None]):
         return Content.assemble(*parts)
 
     def _when(self, results: Results, choices: Choices) -> str:
+        if each := choices.columns_of_moments(results):
+            return f"{unit(results)}s {', '.join(written(moment(results, step)) for step in each)}"
         if isinstance(choices.at, str):
             return {LAST: "at the end", BEST: "at its lowest"}[choices.at]
         return f"{unit(results)} {written(moment(results, choices.at))}"

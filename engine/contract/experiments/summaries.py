@@ -14,6 +14,7 @@ from torchtty.engine.contract.experiments.variation import SEED
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.recipes import Reference
 
+LENGTH = "training.max_steps"
 MOST_STEPS = 25  # rows of a table of steps
 FEW_STEPS = 11
 MOST_COLUMNS = 12  # runs beside each other
@@ -51,7 +52,8 @@ def tables_of(
         )
     if not columns:
         columns = [path for path in fields if path != rows]
-    found = [matrix(results, rows, columns, metric, [*at] or [*figure_steps(results, metric)] or [LAST])]
+    moments = [] if LENGTH in results.fields else figure_steps(results, metric)
+    found = [matrix(results, rows, columns, metric, [*at] or [*moments] or [LAST])]
     if len(ranked(results, metric)) > 1:
         found += [ranking(results, metric, last[-1])]
     if mattered := which_mattered(results, metric, last[-1]):
@@ -218,7 +220,8 @@ def by_run(results: Results, metric: str, at: Sequence[At]) -> Table:
 def matrix(results: Results, rows: str, columns: Sequence[str], metric: str, at: Sequence[At]) -> Table:
     """Return a setting against others and against moments: a row a value, with the recipe's figures and the stabilisation below.
 
-    A cell is the mean of its runs, with their standard deviation where there are several.
+    A cell is the mean of its runs, with their standard deviation where there are several. What depends on the length of a run
+    alone is no run of its own: see `passes_through`.
     """
     cells = list(product(*(results.values(path) for path in columns)))
     found: list[tuple[Cell, ...]] = []
@@ -234,7 +237,7 @@ def matrix(results: Results, rows: str, columns: Sequence[str], metric: str, at:
             for step in at:
                 ours.append(value_of(results.spread(members, metric, step)))
                 until = None if isinstance(step, str) else step
-                figure = results.reference(members, metric, results.last_step if until is None else until)
+                figure = results.reference(members, metric, end_of(results, members) if until is None else until)
                 course.append(_figure(figure) if figure else None)
                 settled.append(stabilised(results, members, until))
                 if figure:
@@ -250,27 +253,52 @@ def matrix(results: Results, rows: str, columns: Sequence[str], metric: str, at:
         " · ".join(filter(None, (name, name_of(results, step) if several else ""))) for name in names for step in at
     ]
     title = f"{results.name}: {title_of(results, metric)}" + ("" if several else f", {name_of(results, at[0])}")
-    notes = (*(f"course: {source}" for source in sources), _stabilised_note(results), *_ends(results, metric))
+    shorter = passes_through(results, [step for step in at if not isinstance(step, str)])
+    notes = (*(f"course: {source}" for source in sources), shorter, _stabilised_note(results), *_ends(results, metric))
     return Table(title, (short_name(rows), *headings), tuple(found), tuple(filter(None, notes)), frozenset(quiet))
 
 
 def ranking(results: Results, metric: str, at: At = LAST) -> Table:
     """Return the settings, the best first: number of runs, mean, standard deviation, interval of the mean, range."""
+    settings = ranked(results, metric, at)
+    several = any(entry.spread.n > 1 for entry in settings)
+    lost = any(entry.spread.n < entry.spread.runs for entry in settings)
     rows: list[tuple[Cell, ...]] = []
-    for entry in ranked(results, metric, at):
+    for entry in settings:
         spread = entry.spread
         interval = spread.interval
         bounds = "–" if interval is None else f"{written(interval[0])} to {written(interval[1])}"
-        rows.append(
-            (entry.name, spread.n, *_sums(spread), bounds, spread.low, spread.high, spread.diverged, spread.failed)
-        )
-    headings = ("setting", "n", "mean", "sd", "95 % of mean", "lowest", "highest", "diverged", "failed")
+        sums = (*_sums(spread), bounds, spread.low, spread.high) if several else (spread.mean if spread.n else None,)
+        rows.append((entry.name, spread.n, *sums, *((spread.diverged, spread.failed) if lost else ())))
+    sums_named = ("mean", "sd", "95 % of mean", "lowest", "highest") if several else ("value",)
     return Table(
         f"Settings by {title_of(results, metric)}, {name_of(results, at)}",
-        headings,
+        ("setting", "n", *sums_named, *(("diverged", "failed") if lost else ())),
         tuple(rows),
         tuple(filter(None, [verdict(results, metric, at)])),
     )
+
+
+def passes_through(results: Results, steps: Sequence[float]) -> str:
+    """Say that what stands at earlier steps of longer runs is what runs of those lengths end with; nothing where it is not so.
+
+    It is so where nothing in the runs looks ahead to their last step: the learning rate is constant, and no length varies.
+    """
+    earlier = [step for step in steps if 0 < step < results.last_step]
+    constant = all(member.tree.get("schedule", {}).get("kind") == "constant" for member in results.members)
+    if not earlier or not constant or LENGTH in results.fields:
+        return ""
+    settings = len({member.setting for member in results.members})
+    return (
+        f"{settings * len(steps)} cells of {len(results.members)} runs: the learning rate is constant, so that a run stands at"
+        f" {' and '.join(name_of(results, step) for step in earlier)} where a run of that length would end."
+    )
+
+
+def end_of(results: Results, members: Sequence[Member]) -> int:
+    """Return the step at which runs end, where all of them end at the same; otherwise that at which the group does."""
+    ends = {int(member.tree.get("training", {}).get("max_steps", 0)) for member in members if member.tree}
+    return ends.pop() if len(ends) == 1 else results.last_step
 
 
 def members_with(results: Results, settings: dict[str, Any]) -> list[Member]:

@@ -108,7 +108,9 @@ TEST_LOSS = Metric("test_loss", "test", "nats", "test", "test loss")
 _LANGUAGE_METRICS = (
     TRAIN_LOSS,
     VAL_LOSS,
-    Metric("train_eval_loss", "train, evaluated", "nats", loss=True, role="train"),
+    Metric(
+        "train_eval_loss", "train, evaluated", "nats", loss=True, role="train", description="training loss, evaluated"
+    ),
     Metric("objective", "what training lowers", smoothed=True),
     Metric("smoothed_sum", "smoothed, summed over a window", "nats"),
     TEST_LOSS,

@@ -89,7 +89,9 @@ def test_ctrl_c_stops_every_run_with_a_checkpoint(story: Story, shell: Shell) ->
     for seed in (1, 3):
         run = RunDirectory(shell.folder / "runs" / f"tens-seed-{seed}")
         assert run.checkpoints()[-1] == run.status().step
-    assert "mean and sd of 3" in story.stopped.out
+    assert story.stopped.out.count("tens: validation loss") == 1
+    rows = [line.split() for line in story.stopped.out.splitlines() if line.endswith("stopped")]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
 
 
 def test_a_run_of_the_group_is_resumed_and_sampled_alone(story: Story) -> None:

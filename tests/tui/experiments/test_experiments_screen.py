@@ -10,6 +10,7 @@ from torchtty.engine.contract.experiments.group import RunGroup, create_group
 from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree
+from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.tui.experiments.fan import Fan
 from torchtty.tui.experiments.figure_view import ResultView
 from torchtty.tui.experiments.matrix import Matrix
@@ -74,3 +75,25 @@ async def test_the_best_setting_goes_to_the_form(torchtty, rates: RunGroup) -> N
         await pilot.press("u")
         await until(pilot, lambda: app.current_mode == "train")
         await until(pilot, lambda: app.screen.form.draft.tree["optimizer"]["learning_rate"] == 0.01)
+
+
+async def test_a_matrix_has_a_column_for_every_moment_of_the_recipes_figures(torchtty, own_folders: Path) -> None:
+    recipe = recipe_named("a1-next-word")
+    group = create_group(recipe.tree, Variation({SEED: (1, 2)}), root=own_folders, name="words", recipe="a1-next-word")
+    for run, last in zip(group.runs(), (0.26, 0.27), strict=True):
+        points = {0: 2.3, 650: 0.3, 3250: 0.28, 13_000: last}
+        writer = WrittenRun(run)
+        writer.metrics(*({"step": step, "train_eval_loss": value} for step, value in points.items()))
+        writer.status(RunState.FINISHED, step=13_000, max_steps=13_000)
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5", "2")
+        await until(pilot, lambda: app.screen.results is not None and isinstance(app.screen.view.figure, Matrix))
+        figure = app.screen.view.figure
+        assert [column.name for column in figure.columns] == ["0", "50", "250", "1,000"]
+        assert [cell.value for cell in figure.cells[1]] == [2.3, 0.3, 0.28, 0.27]
+        await until(pilot, lambda: "0.2600 ★" in text_of(app.screen))
+        assert "epochs 0, 50, 250, 1,000" in text_of(app.screen)
+        await pilot.press("t")  # the end alone
+        await until(pilot, lambda: len(app.screen.view.figure.columns) == 1)
+        await pilot.press("t", "t", "t", "t", "t", "t")  # the best, the four moments, and all of them again
+        await until(pilot, lambda: len(app.screen.view.figure.columns) == 4)

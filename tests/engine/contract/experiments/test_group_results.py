@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -148,15 +149,21 @@ def test_a_band_is_the_mean_and_the_sd_of_the_curves_there(seeds: RunGroup) -> N
     assert [(point.step, point.mean) for point in halved] == [(0, 3.0), (20, 0.95)]
 
 
-def test_a_recipes_figures_stand_beside_and_epochs_are_counted(tmp_path: Path) -> None:
+def decays(root: Path, **more: tuple) -> RunGroup:
+    """The runs of the grid of layers against context, as curves that decay the more slowly the more context there is."""
     recipe = recipe_named("a2-rnn-grid")
-    group = create_group(recipe.tree, Variation(recipe.grid), root=tmp_path, name="a2", recipe=recipe.name)
+    group = create_group(recipe.tree, Variation({**recipe.grid, **more}), root=root, name="a2", recipe=recipe.name)
     for planned in group.planned():
         run = WrittenRun(next(run for run in group.runs() if run.name == planned.name))
-        decay = 8.0 * planned.settings["model.block_size"]
-        run.metrics(*({"step": step, "train_loss": 2.0 * math.exp(-step / decay)} for step in range(501)))
-        run.metrics(*({"step": step, "train_eval_loss": 2.0 * math.exp(-step / decay)} for step in range(0, 501, 5)))
-        run.status(RunState.FINISHED, step=500)
+        decay, end = 8.0 * planned.settings["model.block_size"], planned.settings.get("training.max_steps", 500)
+        run.metrics(*({"step": step, "train_loss": 2.0 * math.exp(-step / decay)} for step in range(end + 1)))
+        run.metrics(*({"step": at, "train_eval_loss": 2.0 * math.exp(-at / decay)} for at in range(0, end + 1, 5)))
+        run.status(RunState.FINISHED, step=end)
+    return group
+
+
+def test_a_recipes_figures_stand_beside_and_epochs_are_counted(tmp_path: Path) -> None:
+    group = decays(tmp_path)
     table = tables_of(read_results(group))[0]
     assert table.headings[:4] == ("block_size", *(f"n_layer 1 · epoch {epoch}" for epoch in (5, 50, 500)))
     assert [row[0] for row in table.rows[:3]] == ["1", "  course", "  stabilised"]
@@ -167,6 +174,24 @@ def test_a_recipes_figures_stand_beside_and_epochs_are_counted(tmp_path: Path) -
     # 2 exp(-t / 8) is within 5 % of its fall after 8 ln 20 = 23.97 epochs; a curve of 5 epochs is too short to say
     assert table.rows[2][1:4] == (None, 24, 24)
     assert table.rows[8][1:4] == (None, "not yet", 72)  # 24 ln 20 = 71.9
+    assert any(note.startswith("18 cells of 6 runs") for note in table.notes)
+
+
+def test_the_same_cells_come_of_a_run_for_each_length(tmp_path: Path) -> None:
+    (tmp_path / "six").mkdir()
+    long = tables_of(read_results(decays(tmp_path / "six")))[0]
+    every = tables_of(read_results(decays(tmp_path, **{"training.max_steps": (5, 50, 500)})))[0]
+    assert every.headings[1:4] == tuple(f"n_layer 1, max_steps {steps}" for steps in (5, 50, 500))
+    assert every.rows == long.rows
+    assert not any("cells of" in note for note in every.notes)
+
+
+def test_a_rate_that_is_planned_to_the_end_passes_through_no_shorter_run(tmp_path: Path) -> None:
+    group = decays(tmp_path)
+    found = read_results(group)
+    cosine = [replace(member, tree={**member.tree, "schedule": {"kind": "cosine"}}) for member in found.members]
+    table = tables_of(replace(found, members=tuple(cosine)))[0]
+    assert not any("cells of" in note for note in table.notes)
 
 
 def test_a_figure_of_the_recipes_end_stands_beside_no_other_step(tmp_path: Path) -> None:
