@@ -8,6 +8,7 @@ from torchtty.engine.contract.client.deletion import disk_usage
 from torchtty.engine.contract.client.deletion import rename as rename_run
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.group import RunGroup, find_group, remove_group
+from torchtty.engine.contract.experiments.lifecycle import rename_group
 from torchtty.engine.contract.exports.importing import import_run
 from torchtty.engine.contract.exports.kinds import KINDS, STDOUT, ExportKind, checked_target, kind_of, refused
 from torchtty.engine.contract.paths import expanded
@@ -134,7 +135,10 @@ def _agreed(names: Sequence[str], bytes: int) -> bool:
 
 
 def rename(name: str, new: str) -> int:
-    """Give a run another name; return the exit code."""
+    """Give a run, or a group and its runs, another name; return the exit code."""
+    if (group := find_group(name)) is not None:
+        notify(f"{group.name} is called {rename_group(group, new).name} now, and its runs after it.")
+        return Exit.DONE
     run = find_run(name)
     renamed = rename_run(run, new)
     notify(f"{run.name} is called {renamed.name} now.")

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from torchtty.engine.contract.client.fork import ForkPoint, create_fork, fork_point
 from torchtty.engine.contract.client.workers import Mode, WarmWorker
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.group import find_group
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import find_run
 from torchtty.engine.contract.run.pins import pin as pin_checkpoint
@@ -17,6 +18,7 @@ from torchtty.tui.cli.arguments import configured, parse_argv, with_absolute_pat
 from torchtty.tui.cli.console import Exit, UsageError, messages, notify, output
 from torchtty.tui.cli.follow import INTERVAL, counting_interrupts
 from torchtty.tui.cli.models import print_fork_help
+from torchtty.tui.cli.sweep import fork_group
 from torchtty.tui.cli.train import conclude, follow_on
 
 
@@ -28,6 +30,10 @@ def fork(arguments: Sequence[str], step: int | None, name: str | None, *, detach
         return Exit.DONE
     if len(given.words) != 1:
         raise UsageError("Name one run to fork, or 'latest': 'torchtty runs' lists them.")
+    if (group := find_group(given.words[0])) is not None:
+        if step is not None:
+            raise UsageError(f"{group.name} is a group: its runs begin anew. Fork one of its runs to begin at --step.")
+        return fork_group(group, given, name, workers=None, detach=detach, as_json=as_json)
     snapshot = RunSnapshot.of(find_run(given.words[0]))
     if refusal := snapshot.refusal(Action.FORK):
         raise UserError(refusal)

@@ -150,7 +150,7 @@ def fork(
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> int:
-    """Begin a new run at a checkpoint of another, with changed settings, and follow it."""
+    """Begin a new run at a checkpoint of another, or a group anew, with changed settings, and follow it."""
     from torchtty.tui.cli.fork import fork
 
     return fork(arguments or [], step, name, detach=detach, as_json=as_json)
@@ -420,7 +420,7 @@ def delete(
     runs: Annotated[list[str], typer.Argument(metavar="RUN …", help="Names, beginnings of names, or latest.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
-    """Delete runs from the disk, after asking."""
+    """Delete runs, and groups with theirs, from the disk, after asking."""
     from torchtty.tui.cli.files import delete
 
     return delete(runs, confirmed=yes)
@@ -428,7 +428,7 @@ def delete(
 
 @app.command(rich_help_panel=FILES)
 def rename(run: Run, new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")]) -> int:
-    """Give a run another name."""
+    """Give a run, or a group with its runs, another name."""
     from torchtty.tui.cli.files import rename
 
     return rename(run, new)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.experiments.group import RunGroup
-from torchtty.engine.contract.experiments.lifecycle import group_named, open_runs, resume_sweep, start_sweep
+from torchtty.engine.contract.experiments.lifecycle import (
+    fork_of,
+    group_named,
+    open_runs,
+    resume_sweep,
+    start_sweep,
+    sweep_of,
+)
 from torchtty.engine.contract.experiments.results import read_results
 from torchtty.engine.contract.experiments.sweep import Sweep, define, plan_from, read_file
 from torchtty.engine.contract.experiments.values import is_several
@@ -62,6 +69,22 @@ def sweep(
     notify(announcement(planned))
     if dry_run:
         return Exit.DONE
+    return train_sweep(planned, name, workers=workers, detach=detach, as_json=as_json)
+
+
+def fork_group(
+    group: RunGroup, arguments: Arguments, name: str | None, *, workers: int | None, detach: bool, as_json: bool
+) -> int:
+    """Train the sweep of a group anew, with the settings that were given; return the exit code."""
+    sweep = sweep_of(group)
+    texts = _texts(arguments, Preset(group.name, group.name, "", sweep.tree, sweep.recipe))
+    try:
+        planned = fork_of(group, texts)
+    except ConfigurationError as error:
+        raise UsageError("\n".join(f"--{one}" for one in error.problems)) from None
+    planned = replace(planned, tree=with_absolute_paths(parse(planned.tree)).tree())
+    planned.check()
+    notify(f"As {group.name}: {announcement(planned)}")
     return train_sweep(planned, name, workers=workers, detach=detach, as_json=as_json)
 
 

@@ -1,6 +1,6 @@
-"""What the Experiments screen asks: which of several runs to open, and whether a group is to be deleted."""
+"""What the Experiments screen asks: which of several runs to open, a name or a file, and whether a group is to be deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.results import At, Member
 from torchtty.engine.contract.experiments.tables import written
 from torchtty.engine.contract.printable import printable_line
@@ -56,6 +57,53 @@ class RunPicker(ModalScreen[str | None]):
     def _picked(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         self.dismiss(self._members[event.option_index].name)
+
+
+class LineDialog(ModalScreen[str | None]):
+    """Asks for a line, such as a name, does something with it, and says in place what was wrong; returns what came of it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "cancel", id="line.cancel", tooltip="Leave everything as it is")
+    ]
+    DEFAULT_CSS = """
+    LineDialog { align: center middle; }
+    LineDialog > Vertical {
+        width: 72; max-width: 95%; height: auto; padding: 1 2; background: $surface; border: round $primary;
+    }
+    LineDialog #line-title { text-style: bold; margin-bottom: 1; width: 100%; }
+    LineDialog Input { width: 100%; background: $boost; }
+    LineDialog #line-help { color: $foreground 65%; height: auto; width: 100%; margin-top: 1; }
+    LineDialog #line-help.-problem { color: $text-error; }
+    """
+
+    def __init__(self, title: str, value: str, help: str, work: Callable[[str], str]) -> None:
+        super().__init__()
+        self._title, self._value, self._help, self._work = title, value, help, work
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Content(printable_line(self._title)), id="line-title")
+            yield Input(self._value, compact=True, id="line-value", select_on_focus=False)
+            yield Static(Content(self._help), id="line-help")
+
+    @on(Input.Submitted)
+    def _do(self, event: Input.Submitted) -> None:
+        event.stop()
+
+        def work() -> None:
+            try:
+                done = self._work(event.value.strip())
+            except UserError as error:
+                self.app.call_from_thread(self._failed, str(error))
+            else:
+                self.app.call_from_thread(self.dismiss, done)
+
+        self.run_worker(work, thread=True, exclusive=True, group="line", exit_on_error=False)
+
+    def _failed(self, reason: str) -> None:
+        help = self.query_one("#line-help", Static)
+        help.update(Content(printable_line(reason)))
+        help.add_class("-problem")
 
 
 class DeleteGroupDialog(ModalScreen[bool]):

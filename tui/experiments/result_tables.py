@@ -61,9 +61,14 @@ def _joined(table: Table, cells: Sequence[str], columns: Sequence[int], widths: 
     )
 
 
+def tables_for(results: Results, choices: Choices) -> list[Table]:
+    """Return the tables of a group for what is chosen; raise `UserError` where there are none."""
+    return tables_of(results, metric=choices.metric)
+
+
 def result_tables(results: Results, choices: Choices) -> ResultTables | str:
     """Return the tables of a group, or why there are none."""
     try:
-        return ResultTables(tables_of(results, metric=choices.metric))
+        return ResultTables(tables_for(results, choices))
     except UserError as error:
         return str(error)

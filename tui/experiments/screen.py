@@ -1,5 +1,6 @@
 """The Experiments screen: the groups of runs on the left, and on the right what one of them has come to, while it trains too."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -19,18 +20,19 @@ from textual.widgets.option_list import Option
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.comparison import ranked
 from torchtty.engine.contract.experiments.group import RunGroup
-from torchtty.engine.contract.experiments.lifecycle import delete_group, resume_sweep
+from torchtty.engine.contract.experiments.lifecycle import delete_group, rename_group, resume_sweep
 from torchtty.engine.contract.experiments.results import BEST, LAST, Member, Results, short_name
 from torchtty.engine.contract.experiments.summaries import moment, title_of, unit
-from torchtty.engine.contract.experiments.tables import written
+from torchtty.engine.contract.experiments.tables import write_tables, written
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.experiments.choices import VIEWS, Choices
-from torchtty.tui.experiments.dialogs import DeleteGroupDialog, RunPicker
+from torchtty.tui.experiments.dialogs import DeleteGroupDialog, LineDialog, RunPicker
 from torchtty.tui.experiments.figure_view import ResultView
 from torchtty.tui.experiments.matrix import Matrix
+from torchtty.tui.experiments.result_tables import tables_for
 from torchtty.tui.experiments.settings_scatter import SettingScatter
 from torchtty.tui.experiments.watcher import GroupWatcher, Listed, Look
 from torchtty.tui.format import STATE_LOOKS
@@ -42,6 +44,8 @@ EMPTY = (
     " the form (f2), or type: torchtty train a1-next-word --training.seed 1..10"
 )
 NAMES = 29  # cells of a group in the list, without its state
+EXPORT_HELP = "The ending says how: .md for Markdown, .csv, .tex for LaTeX, .json."
+RENAME_HELP = "Its runs that are called after it are renamed too. Letters, digits, dots, dashes and underscores."
 BEST_TO_FORM = "Fill the form with the settings of the best run of the best setting"
 
 
@@ -95,7 +99,7 @@ class ExperimentsScreen(Screen[None]):
     ExperimentsScreen #experiment-words { height: auto; max-height: 4; color: $foreground 80%; }
     ExperimentsScreen ResultView { height: 1fr; margin-top: 1; }
     ExperimentsScreen.-low ResultView { margin-top: 0; }
-    ExperimentsScreen.-low #experiment-words { max-height: 3; }
+    ExperimentsScreen.-low #experiment-words { max-height: 4; }
     ExperimentsScreen.-narrow #experiments { layout: vertical; }
     ExperimentsScreen.-narrow #groups { width: 1fr; height: auto; max-height: 3; border: none; }
     """
@@ -134,6 +138,10 @@ class ExperimentsScreen(Screen[None]):
         Binding("u", "use", "use best", id="experiments.use", tooltip=BEST_TO_FORM),
         Binding("s", "stop", "stop", id="experiments.stop", tooltip="Stop every run of the group with a checkpoint"),
         Binding("R", "resume", "resume", id="experiments.resume", tooltip="Go on with the runs that are still open"),
+        Binding(
+            "E", "export", "export", id="experiments.export", tooltip="Write the tables as Markdown, CSV, LaTeX or JSON"
+        ),
+        Binding("M", "rename", "rename", id="experiments.rename", tooltip="Give the group and its runs another name"),
         Binding(
             "delete,D",
             "delete",
@@ -367,6 +375,36 @@ class ExperimentsScreen(Screen[None]):
         if group is not None:
             self._in_thread(group.stop, f"{group.name} stops after this step; each of its runs can be resumed.")
 
+    def action_export(self) -> None:
+        """Ask for a file, and write the tables that the present choices give to it."""
+        results, choices = self.results, self.choices
+        if results is None:
+            return
+
+        def write(target: str) -> str:
+            return f"{write_tables(tables_for(results, choices), target)} is written."
+
+        free = (f"{results.name}{number}.md" for number in ("", *(f"-{number}" for number in range(2, 1000))))
+        proposed = next((name for name in free if not os.path.lexists(name)), "")
+        help = f"{EXPORT_HELP} In {printable_line(os.getcwd())} unless it says another place; nothing is overwritten."
+        self.app.push_screen(LineDialog(f"Export the tables of {results.name}", proposed, help, write), self._say)
+
+    def action_rename(self) -> None:
+        """Ask for another name of the group."""
+        if (group := self.group) is not None:
+
+            def rename(name: str) -> str:
+                renamed = rename_group(group, name)
+                self._looked_at = renamed.name
+                self._look()
+                return f"{group.name} is called {renamed.name} now."
+
+            self.app.push_screen(LineDialog(f"Rename {group.name}", group.name, RENAME_HELP, rename), self._say)
+
+    def _say(self, done: str | None) -> None:
+        if done:
+            self.notify(done, markup=False)
+
     def action_delete(self) -> None:
         """Ask, then delete the group with its runs."""
         group = self.group
@@ -402,14 +440,16 @@ class ExperimentsScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense now."""
         results = self.results
-        if action in ("view", "next_view", "log", "use", "delete", "choose", "stop") and results is None:
+        if action in ("view", "next_view", "log", "use", "choose", "stop") and results is None:
             return False
         view = self.choices.view
         if action == "stop":
             return results is not None and results.status.state.is_live
         if action == "resume":
             return results is not None and results.status.state in (RunState.STOPPED, RunState.LOST, RunState.FAILED)
-        if action == "delete":
+        if action == "export":
+            return results is not None and bool(results.metrics)
+        if action in ("delete", "rename"):
             return results is not None and not results.status.state.is_live
         if action == "log":
             return view in ("fan", "panels", "scatter")

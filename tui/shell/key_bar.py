@@ -69,6 +69,7 @@ MOST_WANTED = (
     "experiments.rows",
     "experiments.columns",
     "experiments.log",
+    "experiments.export",
     "experiments.delete",
     *(f"mode.{mode.name}" for mode in MODES),
     "runs.mark",

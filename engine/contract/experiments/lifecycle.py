@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.client.deletion import rename as rename_run
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group, list_groups
-from torchtty.engine.contract.experiments.sweep import Sweep
+from torchtty.engine.contract.experiments.sweep import Sweep, define, texts_of
 from torchtty.engine.contract.run.access import READABLE
 from torchtty.engine.contract.run.directory import RunDirectory, check_name
 from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 
 COORDINATOR = "torchtty.engine.contract.experiments.coordinator"
@@ -102,7 +104,11 @@ def delete_group(group: RunGroup) -> int:
 def rename_group(group: RunGroup, name: str) -> RunGroup:
     """Give a group another name, and so its runs that are called after it; raise `UserError` if it is live or a name is taken."""
     check_name(name)
+    if name == group.name:
+        return group
     _refuse_live(group, "renamed")
+    if refusals := [found for run in group.runs() if (found := RunSnapshot.of(run).refusal(Action.RENAME))]:
+        raise UserError(refusals[0])
     about = group.about()
     names = {
         run["name"]: name + run["name"].removeprefix(group.name) if run["name"].startswith(group.name) else run["name"]
@@ -113,13 +119,14 @@ def rename_group(group: RunGroup, name: str) -> RunGroup:
         check_name(new)
         if os.path.lexists(root / new) and new not in names:
             raise UserError(f"There is a run called {new} already: choose another name.")
-    for old, new in names.items():
-        if old != new and (run := RunDirectory(root / old)).config_path.is_file():
+    for entry in about["runs"]:
+        new = names[entry["name"]]
+        if entry["name"] != new and (run := RunDirectory(root / entry["name"])).config_path.is_file():
             moved = rename_run(run, new)
             with suppress(OSError):
                 write_atomically(moved.meta_path, json.dumps(moved.meta() | {"group": name}, indent=1), mode=READABLE)
-    runs = [run | {"name": names[run["name"]]} for run in about["runs"]]
-    group.write_about(about | {"runs": runs})
+        entry["name"] = new
+        group.write_about(about)  # after each, so that none is lost to the group whatever happens next
     try:
         group.path.rename(root / name)
     except OSError as error:
@@ -141,6 +148,12 @@ def _refuse_live(group: RunGroup, what: str) -> None:
     raise UserError(
         f"{group.name} is {status.state.value}: it can be {what} once it is stopped ('torchtty stop {group.name}')."
     )
+
+
+def fork_of(group: RunGroup, texts: Mapping[str, str]) -> Sweep:
+    """Return the sweep of a group with other settings, one value or several each; raise `UserError` or `ConfigurationError`."""
+    sweep = sweep_of(group)
+    return define(sweep.tree, {**texts_of(sweep), **texts}, plan=sweep.plan, recipe=sweep.recipe)
 
 
 def sweep_of(group: RunGroup) -> Sweep:

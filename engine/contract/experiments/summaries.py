@@ -39,7 +39,7 @@ def tables_of(
     if not (rows or columns or fields):
         steps = [int(step) for step in at if not isinstance(step, str)] or table_steps(results, metric)
         found = (
-            [by_step(results, metric, steps), changes(results, metric, steps)]
+            [by_step(results, metric, steps), *([changes(results, metric, steps)] if len(steps) > 1 else [])]
             if len(results.members) <= MOST_COLUMNS
             else []
         )

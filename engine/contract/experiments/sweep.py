@@ -134,6 +134,14 @@ def define(
     return Sweep(whole.tree(), Variation(values, spans, fixed), plan or Plan(), recipe)
 
 
+def texts_of(sweep: Sweep) -> dict[str, str]:
+    """Return what a person would type for what varies in a sweep: {path: text}, to the last digit."""
+    variation = sweep.variation
+    texts = {path: _as_text(list(values)) for path, values in variation.values.items()}
+    texts |= {path: str(span) for path, span in variation.spans.items()}
+    return {**texts, **{path: _as_text(value) for path, value in variation.fixed.items()}}
+
+
 def _kinds(
     kind: str, tree: Mapping[str, Any], texts: Mapping[str, str], problems: list[Problem]
 ) -> tuple[dict[str, tuple[str, ...]], Tree]:

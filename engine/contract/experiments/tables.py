@@ -2,13 +2,18 @@
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.exports.kinds import ExportKind, checked_target, new_file
 from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.run.snapshot import Action
 
 Cell = str | float | int | None
 
@@ -152,3 +157,22 @@ def as_json(tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 FORMATS = {"md": markdown, "csv": comma_separated, "latex": latex}
 """How tables are written, by the name of the format."""
+
+SUFFIXES = {
+    ".md": markdown,
+    ".csv": comma_separated,
+    ".tex": latex,
+    ".json": lambda tables: json.dumps(as_json(tables)),
+}
+"""How tables are written to a file, by the ending of its name."""
+_KIND = ExportKind("a file of tables", "results of a group", Action.EXPORT_METRICS, tuple(SUFFIXES), is_text=True)
+
+
+def write_tables(tables: Sequence[Table], target: str) -> Path:
+    """Write tables to a new file whose ending says how; return its path. Raises `UserError`, and replaces nothing."""
+    if not _KIND.names_file(target):
+        raise UserError(f"The ending says how: {', '.join(SUFFIXES)} for Markdown, CSV, LaTeX or JSON.")
+    path = checked_target(target, _KIND)
+    with new_file(path) as file:
+        file.write(SUFFIXES[path.suffix.lower()](tables).encode())
+    return path

@@ -8,7 +8,9 @@ import pytest
 from command_line import Answer
 from written_run import WrittenRun
 
-from torchtty.engine.contract.experiments.group import create_group
+from torchtty.engine.contract.experiments.group import create_group, find_group
+from torchtty.engine.contract.experiments.lifecycle import fork_of
+from torchtty.engine.contract.experiments.sweep import define, texts_of
 from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree
@@ -65,3 +67,47 @@ def test_what_cannot_be_done_is_said(here: Here, arguments: tuple[str, ...], cod
     answer = here("results", *arguments)
     assert answer.code == code
     assert said in answer.err.replace("\n", " ")
+
+
+def test_a_group_is_renamed_with_its_runs_and_none_is_lost_to_it(here: Here, own_folders: Path) -> None:
+    group = find_group("rates", own_folders)
+    group.directory.write_status(group.status().model_copy(update={"state": RunState.FINISHED}))
+    (own_folders / "taken-learning_rate-0.01-seed-2").mkdir()  # which the last of its runs would be called
+    taken = here("rename", "rates", "taken")
+    assert taken.code == 1
+    assert "already" in taken.err
+    assert len(find_group("rates", own_folders).runs()) == 4
+    answer = here("rename", "rates", "speeds")
+    assert (answer.code, answer.err) == (0, "rates is called speeds now, and its runs after it.\n")
+    assert find_group("rates", own_folders) is None
+    renamed = find_group("speeds", own_folders)
+    assert [run.name for run in renamed.runs()] == [
+        f"speeds-learning_rate-{rate}-seed-{seed}" for rate in ("0.1", "0.01") for seed in (1, 2)
+    ]
+    assert {run.meta()["group"] for run in renamed.runs()} == {"speeds"}
+    assert "1.015 ± 0.0071" in here("results", "speeds", columns=100).out
+
+
+def test_a_group_is_forked_with_other_settings_and_the_same_question(here: Here, own_folders: Path) -> None:
+    group = find_group("rates", own_folders)
+    again = fork_of(group, {"training.seed": "5..7", "training.max_steps": "20"})
+    assert again.variation.values == {"optimizer.learning_rate": (0.1, 0.01), "training.seed": (5, 6, 7)}
+    assert again.tree["training"]["max_steps"] == 20
+    single = fork_of(group, {"optimizer.learning_rate": "0.3"})
+    assert (single.runs, single.variation.paths) == (2, ("training.seed",))
+    wrong = here("fork", "rates", "--training.seed", "one,two")
+    assert wrong.code == 2
+    assert "--training.seed" in wrong.err
+    nothing = here("fork", "rates", "--step", "50")
+    assert nothing.code == 2
+    assert "its runs begin anew" in nothing.err
+
+
+def test_what_varies_is_written_so_that_it_is_read_again_to_the_last_digit(own_folders: Path) -> None:
+    texts = {
+        "optimizer.learning_rate": "1e-4..1e-1 log 7",
+        "training.target_loss": "1e-3..1 log",
+        "optimizer.kind": "adam,sgd",
+    }
+    sweep = define(starting_tree("mlp"), texts)
+    assert define(sweep.tree, texts_of(sweep)).variation == sweep.variation

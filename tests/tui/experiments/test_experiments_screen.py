@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 from on_screen import until
+from textual.widgets import Input
 from written_run import WrittenRun
 
-from torchtty.engine.contract.experiments.group import RunGroup, create_group
+from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group
 from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree
 from torchtty.engine.contract.settings.recipes import recipe_named
+from torchtty.tui.experiments.dialogs import DeleteGroupDialog, LineDialog
 from torchtty.tui.experiments.fan import Fan
 from torchtty.tui.experiments.figure_view import ResultView
 from torchtty.tui.experiments.matrix import Matrix
@@ -97,3 +99,51 @@ async def test_a_matrix_has_a_column_for_every_moment_of_the_recipes_figures(tor
         await until(pilot, lambda: len(app.screen.view.figure.columns) == 1)
         await pilot.press("t", "t", "t", "t", "t", "t")  # the best, the four moments, and all of them again
         await until(pilot, lambda: len(app.screen.view.figure.columns) == 4)
+
+
+async def test_the_tables_are_written_to_a_file_by_its_ending(
+    torchtty, rates: RunGroup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: app.screen.results is not None and bool(app.screen.results.metrics))
+        experiments = app.screen
+        for name, first in (
+            ("", "**rates: validation loss"),
+            (f"{tmp_path}/t.csv", "learning_rate,last"),
+            ("t.tex", "\\begin{table}"),
+        ):
+            await pilot.press("E")
+            await until(pilot, lambda: isinstance(app.screen, LineDialog))
+            field = app.screen.query_one(Input)
+            assert field.value == ("rates.md" if not name else "rates-2.md")
+            field.value = name or field.value
+            await pilot.press("enter")
+            await until(pilot, lambda: app.screen is experiments)
+            assert (tmp_path / (name or "rates.md")).read_text().startswith(first)
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(app.screen, LineDialog))
+        for name, said in (("t.doc", "The ending says how"), ("t.csv", "is there already"), ("no/t.md", "no folder")):
+            app.screen.query_one(Input).value = name
+            await pilot.press("enter")
+            await until(pilot, lambda said=said: said in " ".join(text_of(app.screen).split()))
+        await pilot.press("escape")
+
+
+async def test_a_group_is_renamed_and_deleted_as_one(torchtty, rates: RunGroup, own_folders: Path) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: app.screen.results is not None and bool(app.screen.results.metrics))
+        experiments = app.screen
+        await pilot.press("M")
+        await until(pilot, lambda: isinstance(app.screen, LineDialog))
+        app.screen.query_one(Input).value = "speeds"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is experiments and experiments.results.name == "speeds")
+        assert len(find_group("speeds", own_folders).runs()) == 6
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, DeleteGroupDialog))
+        await pilot.press("y")
+        await until(pilot, lambda: experiments.results is None)
+        assert list(own_folders.iterdir()) == []
