@@ -94,7 +94,7 @@ def test_a_group_is_forked_with_other_settings_and_the_same_question(here: Here,
     assert again.variation.values == {"optimizer.learning_rate": (0.1, 0.01), "training.seed": (5, 6, 7)}
     assert again.tree["training"]["max_steps"] == 20
     single = fork_of(group, {"optimizer.learning_rate": "0.3"})
-    assert (single.runs, single.variation.paths) == (2, ("training.seed",))
+    assert (single.runs, single.variation.paths) == (2, ["training.seed"])
     wrong = here("fork", "rates", "--training.seed", "one,two")
     assert wrong.code == 2
     assert "--training.seed" in wrong.err
