@@ -1,9 +1,12 @@
 """The folders of runs, downloads, the state that workers on one machine share, a person's settings, and exports."""
 
+import contextlib
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from torchtty.engine.contract.errors import UserError
 
@@ -18,6 +21,22 @@ def expanded(text: str) -> Path:
     Ask `os.path` whether it exists: `Path.exists` raises for a name that is too long.
     """
     return Path(os.path.expanduser(text))
+
+
+def written_path(text: str) -> str:
+    """Return the path that was typed, pasted or dragged in, as it is where something has that name.
+
+    Else quotes around it, a shell's backslashes and the form of a `file://` address are taken off.
+    """
+    path = text.strip()
+    if not path or os.path.lexists(expanded(text)):
+        return text
+    with contextlib.suppress(ValueError):  # such as an apostrophe, which is no quote
+        words = shlex.split(path)
+        path = words[0] if len(words) == 1 else path
+    if path.startswith("file://"):
+        path = unquote(urlsplit(path).path)
+    return path
 
 
 def _chosen(variable: str) -> Path | None:

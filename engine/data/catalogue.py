@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import re
+from dataclasses import fields, replace
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Literal
@@ -15,26 +16,27 @@ from torchtty.engine.contract.paths import data_folder, expanded
 from torchtty.engine.contract.printable import shortened, symbol_name
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.settings.catalogue import Dataset, Normalisation, catalogue, embedded_alternative
+from torchtty.engine.contract.settings.data import TextData
 from torchtty.engine.data.download import RemoteFile, fetch
-from torchtty.engine.data.text import (
-    Corpus,
-    decode_text,
-    detect_unit,
-    item_lines,
-    normalise_items,
-    normalise_text,
-    read_bytes,
-)
+from torchtty.engine.data.files import Reading, Source, read_bytes, read_source
+from torchtty.engine.data.text import Corpus, detect_unit, item_lines, normalise_items, normalise_text
+
+AS_TOLD = Reading()
 
 
 def load_corpus(
-    dataset: str, *, unit: Literal["auto", "items", "text"] = "auto", normalisation: Normalisation | None = None
+    dataset: str,
+    *,
+    unit: Literal["auto", "items", "text"] = "auto",
+    normalisation: Normalisation | None = None,
+    reading: Reading = AS_TOLD,
+    most: int | None = None,
 ) -> Corpus:
     """Load and clean a text corpus.
 
-    `dataset` is a name of the catalogue or the path of a UTF-8 text file; a file that is, byte for byte, a download of
-    the catalogue is treated as that dataset. `unit="auto"` takes the catalogue's word, or looks at the lines
-    (`detect_unit`).
+    `dataset` is a name of the catalogue or the path of a text file or a folder of them, which are read as `reading` says,
+    or `most` bytes from their beginning; a file that is, byte for byte, a download of the catalogue is treated as that dataset.
+    `unit="auto"` takes the catalogue's word, or looks at the lines (`detect_unit`).
     `normalisation=None` is the catalogue's own for a dataset called by its name, and none for a path.
     Raises a `UserError`.
     """
@@ -42,13 +44,15 @@ def load_corpus(
     called_by_name = entry is not None
     if entry is None:
         path = _existing_path(dataset)
-        data = read_bytes(path)
-        entry = _recognised(data)
-        text, notes = decode_text(data, str(path))
-        name, source = path.stem, str(path)
+        found = read_source(path, reading, most=most)
+        entry = _recognised(path, found)
+        name, source = path.stem or path.name, str(path)
     else:
-        text, notes = _text_of(entry)
+        if reading.field:
+            raise UserError(f"data.field is '{reading.field}', and {entry.name} has no fields. Leave it empty.")
+        found = _text_of(entry)
         name, source = entry.name, entry.title
+    text, records, notes = found.text, found.records, found.notes
     if entry and entry.skip_lines:
         text = "\n".join(text.split("\n")[entry.skip_lines :])
         notes = (*notes, f"The first {entry.skip_lines} lines are no data and were left out.")
@@ -57,26 +61,39 @@ def load_corpus(
     if normalisation is None:
         normalisation = entry.normalisation if entry and called_by_name else Normalisation()
     headings = entry.headings if entry else ""
+    corpus = Corpus(
+        name, unit, source=source, encoding=found.encoding, size=found.size, files=found.files, read=found.read
+    )
     if unit == "text":
-        return _checked(Corpus(name, "text", normalise_text(text, normalisation, headings), (), source, notes))
-    lines = item_lines(text)
+        return _checked(replace(corpus, text=normalise_text(text, normalisation, headings), notes=notes))
+    lines = item_lines(text) if records is None else tuple(" ".join(record.split()) for record in records)
     items = normalise_items(lines, normalisation, headings)
     if left_out := len(lines) - len(items):
         notes = (*notes, f"{left_out:,} of {len(lines):,} items were left out in cleaning.")
-    return _checked(Corpus(name, "items", "", items, source, notes))
+    return _checked(replace(corpus, items=items, notes=notes))
 
 
-def _text_of(entry: Dataset) -> tuple[str, tuple[str, ...]]:
+def corpus_of(section: TextData, *, most: int | None = None) -> Corpus:
+    """Load what a `data` section describes, cleaned as it says; `most` bytes of a person's own. Raises a `UserError`."""
+    entry = catalogue().get(section.dataset)
+    own = entry.normalisation if entry else Normalisation()
+    cleaning = Normalisation(
+        **{option.name: getattr(section, option.name) or getattr(own, option.name) for option in fields(Normalisation)}
+    )
+    reading = Reading(section.format, section.field, section.encoding)
+    return load_corpus(section.dataset, unit=section.unit, normalisation=cleaning, reading=reading, most=most)
+
+
+def _text_of(entry: Dataset) -> Source:
     if entry.kind == "images":
         raise UserError(f"{entry.name} holds pictures, and this model learns from text. Choose a text dataset.")
     if entry.embedded:
-        return embedded_text(entry), ()
+        return Source(embedded_text(entry), None, "", 0, 0, ())
     instead = (
         f"Choose {embedded_alternative(entry.kind).name}, which needs no network, "
         f"or set TORCHTTY_MIRROR to a folder that holds {entry.file}."
     )
-    path = fetch(RemoteFile(entry.file, entry.address, entry.size, entry.sha256), instead=instead)
-    return decode_text(read_bytes(path), str(path))
+    return read_source(fetch(RemoteFile(entry.file, entry.address, entry.size, entry.sha256), instead=instead), AS_TOLD)
 
 
 def _existing_path(dataset: str) -> Path:
@@ -91,9 +108,11 @@ def _existing_path(dataset: str) -> Path:
     return path
 
 
-def _recognised(data: bytes) -> Dataset | None:
-    by_size = [entry for entry in catalogue().values() if entry.source == "download" and entry.size == len(data)]
-    digest = hashlib.sha256(data).hexdigest() if by_size else ""
+def _recognised(path: Path, found: Source) -> Dataset | None:
+    by_size = [entry for entry in catalogue().values() if entry.source == "download" and entry.size == found.size]
+    if not by_size or found.files != 1 or found.read is not None or path.is_dir():
+        return None
+    digest = hashlib.sha256(read_bytes(path)).hexdigest()
     return next((entry for entry in by_size if entry.sha256 == digest), None)
 
 

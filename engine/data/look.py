@@ -1,26 +1,40 @@
-"""A look into a dataset without torch: `python -m torchtty.engine.data.look NAME|PATH` prints its statistics as one JSON object."""
+"""A look into a dataset without torch: `python -m torchtty.engine.data.look SECTION` prints its statistics as one JSON object.
+
+SECTION is a `data` section as JSON, of which `dataset` suffices.
+"""
 
 import json
 import sys
 from collections import Counter
 from typing import Any
 
+from pydantic import ValidationError
+
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.data.catalogue import load_corpus
+from torchtty.engine.contract.settings.data import TextData
+from torchtty.engine.data.catalogue import corpus_of
 from torchtty.engine.data.text import Corpus
 
 FIRST = 5  # items or lines shown as an example
 EXAMPLE_LENGTH = 100
+MOST_BYTES = 2**23  # of a person's own files: reading these and counting takes a second
 
 
 def statistics(corpus: Corpus) -> dict[str, Any]:
-    """Return counts of a corpus; `frequent` lists its commonest symbols with their shares."""
+    """Return counts of a corpus; `frequent` lists its commonest symbols with their shares.
+
+    `read` is how many of `size` bytes were looked at, null where all were: the counts are those of a beginning then.
+    """
     symbols = Counter(corpus.text if corpus.unit == "text" else "".join(corpus.items))
     total = symbols.total()
     found: dict[str, Any] = {
         "name": corpus.name,
         "unit": corpus.unit,
         "source": corpus.source,
+        "size": corpus.size or None,
+        "read": corpus.read,
+        "files": corpus.files or None,
+        "encoding": corpus.encoding or None,
         "characters": total,
         "symbols": "".join(sorted(symbols)),
         "frequent": [[symbol, count / total] for symbol, count in symbols.most_common(8)],
@@ -40,10 +54,14 @@ def statistics(corpus: Corpus) -> dict[str, Any]:
     return found
 
 
-def main(dataset: str) -> int:
-    """Print the statistics of a dataset, or on stderr why there are none; return the exit code."""
+def main(section: str) -> int:
+    """Print the statistics of what a `data` section names, or on stderr why there are none; return the exit code."""
     try:
-        found = statistics(load_corpus(dataset))
+        found = statistics(corpus_of(TextData.model_validate_json(section), most=MOST_BYTES))
+    except ValidationError as error:
+        first = error.errors()[0]
+        print(f"data.{first['loc'][0] if first['loc'] else ''}: {first['msg']}.", file=sys.stderr)
+        return 1
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.settings.catalogue import Normalisation, catalogue
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.data import (
     BytePairTokens,
     CharacterTokens,
@@ -26,7 +26,8 @@ from torchtty.engine.contract.settings.data import (
     WordTokens,
 )
 from torchtty.engine.data.batches import Windows, item_windows, text_windows
-from torchtty.engine.data.catalogue import load_corpus
+from torchtty.engine.data.catalogue import corpus_of
+from torchtty.engine.data.files import fingerprint
 from torchtty.engine.data.pair_counts import PairCounts
 from torchtty.engine.data.text import Corpus, limited, split, split_items
 from torchtty.engine.data.tokenizers import (
@@ -146,7 +147,7 @@ def read_text(
     """
     if saved_tokenizer is None:
         path = tokens.path if isinstance(tokens, GPT2Tokens | WordPieceTokens) else ""
-        return _read_once(section, tokens, (_fingerprint(section.dataset), _fingerprint(path)))
+        return _read_once(section, tokens, (_state(section.dataset), _state(path)))
     tokenizer = tokenizer_from_json(saved_tokenizer)
     if not without:
         try:
@@ -160,18 +161,14 @@ def read_text(
     return prepared_without_corpus(tokenizer, items=items)
 
 
+def _state(path: str) -> tuple[Any, ...]:
+    """Tell one state of files from a later one, so that what was edited is read again; a catalogued text does not change."""
+    return () if not path or path in catalogue() else fingerprint(expanded(path))
+
+
 @lru_cache(maxsize=2)
 def _read_once(section: TextData, tokens: Tokens, _files: tuple[Any, ...]) -> PreparedText:
     return prepare_text(section, tokens)
-
-
-def _fingerprint(path: str) -> tuple[float, int] | None:
-    """Tell one state of a file from a later one, so that an edited file is read again."""
-    try:
-        stat = Path(path).expanduser().stat()
-    except (OSError, ValueError):
-        return None
-    return stat.st_mtime, stat.st_size
 
 
 def prepare_text(section: TextData, tokens: Tokens, tokenizer: Tokenizer | None = None) -> PreparedText:
@@ -179,12 +176,7 @@ def prepare_text(section: TextData, tokens: Tokens, tokenizer: Tokenizer | None 
 
     A tokenizer that came with a checkpoint is used as it is.
     """
-    entry = catalogue().get(section.dataset)
-    own = entry.normalisation if entry else Normalisation()
-    cleaning = Normalisation(
-        **{option.name: getattr(section, option.name) or getattr(own, option.name) for option in fields(Normalisation)}
-    )
-    corpus = load_corpus(section.dataset, unit=section.unit, normalisation=cleaning)
+    corpus = corpus_of(section)
     if isinstance(tokens, WordTokens | WordPieceTokens):  # these know no end of an item
         corpus = _as_running_text(corpus)
     tokenizer = tokenizer or build_tokenizer(tokens, corpus)

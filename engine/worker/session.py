@@ -18,7 +18,8 @@ from filelock import Timeout
 from torchtty.engine.contract.client.replay import Replay, replay_in
 from torchtty.engine.contract.client.workers import WHOLE, Mode, Part, Torchrun
 from torchtty.engine.contract.errors import UnreachableError, UserError
-from torchtty.engine.contract.printable import shortened
+from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
@@ -27,7 +28,9 @@ from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.run.timed_choices import TimedChoices, own_choices
+from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
+from torchtty.engine.contract.settings.data import DATASET
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE, LanguageTraining, TrainingBase
@@ -189,12 +192,14 @@ class Session:
             self.requests.stop_requested = self.signalled
         tree = settings_in_force(self.run) if self.mode is not Mode.TRAIN else self.run.configuration().tree()
         moved = {path: self.edits.pop(path) for path in OF_THE_MACHINE if path in self.edits}
-        old = {path: tree["training"].get(path.partition(".")[2]) for path in moved}
+        old = {path: tree[path.partition(".")[0]].get(path.partition(".")[2]) for path in moved}
         for path, value in moved.items():
             tree = with_value(tree, path, value)
         configuration = self._fitted_to_machine(parse(tree))
         if self.mode is not Mode.SERVE:
             refuse_missing_mirror(configuration)
+        if self.mode is Mode.RESUME:
+            self._refuse_moved_data(str(tree.get("data", {}).get("dataset", "")))
         saved = self._checkpoint() if self.mode is not Mode.TRAIN else None
         configuration, placed = self._placed(configuration)
         device = str(placed)
@@ -459,6 +464,14 @@ class Session:
     def _on_signal(self, *_: Any) -> None:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
         self.signalled = self.requests.stop_requested = True
+
+    def _refuse_moved_data(self, dataset: str) -> None:
+        """Raise `UserError` where a run is to be resumed and its data are not where they were."""
+        if dataset and dataset not in catalogue() and not os.path.lexists(expanded(dataset)):
+            raise UserError(
+                f"The data of {self.run.name} are not at {printable_line(dataset)} any more. Put them back, or say where they "
+                f"are now: 'torchtty resume {self.run.name} --{DATASET} PATH'."
+            )
 
     def _checked(self, sha256: str) -> str:
         """Return the hash of the data to record; raise `UserError` where a run would be resumed with other data."""

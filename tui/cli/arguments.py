@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.client.own_recipes import all_recipes
+from torchtty.engine.contract.client.piped_text import is_piped, keep_piped
 from torchtty.engine.contract.experiments.variation import fields_of
-from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import (
@@ -23,6 +24,7 @@ from torchtty.engine.contract.settings.configuration import (
     with_flags,
     with_value,
 )
+from torchtty.engine.contract.settings.data import DATASET
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.fields import FieldSpec
@@ -79,6 +81,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def with_absolute_paths(configuration: Configuration) -> Configuration:
     """Return the configuration with the paths of its files made absolute, so that it can be resumed from any folder.
 
+    A text that is piped in is kept in a file, whose path it gets.
+
     Raises a `UsageError` if the dataset is neither known nor a file, before a worker has to start to find that out.
     """
     tree = configuration.tree()
@@ -86,13 +90,13 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
         name = tree.get(spec.section, {}).get(spec.name)
         if not spec.is_path or not isinstance(name, str) or not name or name in catalogue():
             continue
-        path = expanded(name)
+        path = keep_piped(name) if spec.path == DATASET and is_piped(name) else expanded(written_path(name))
         if os.path.exists(path):
             tree = with_value(tree, spec.path, str(path.absolute()))
-        elif spec.path == "data.dataset":
+        elif spec.path == DATASET:
             raise UsageError(
                 f"--data.dataset is neither a known dataset nor a file: '{shortened(name)}'.{suggestion(name, catalogue())}\n"
-                "'torchtty data' lists the datasets; any UTF-8 text file can be used too."
+                "'torchtty data' lists the datasets; a text file or a folder of them can be used too, or - for standard input."
             )
     return parse(tree)
 
@@ -219,9 +223,10 @@ def paths_given(tree: Mapping[str, Any], arguments: Arguments) -> list[str]:
 
 def live_settings(tree: Mapping[str, Any], arguments: Arguments) -> dict[str, Any]:
     """Return the settings that were given as {path: value}; raise a `UsageError` for one that a resumed run cannot change."""
-    changed = configured(tree, arguments).tree()
+    configuration = configured(tree, arguments)
     fields = _settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
     given = paths_given(tree, arguments)
+    changed = (with_absolute_paths(configuration) if DATASET in given else configuration).tree()
     fixed = [path for path in given if path not in fields or not (fields[path].live or path in OF_THE_MACHINE)]
     if fixed:
         live = ", ".join(spec.path for spec in fields.values() if spec.live or spec.path in OF_THE_MACHINE)

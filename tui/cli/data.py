@@ -1,9 +1,8 @@
 """`torchtty data`: the datasets, and what one of them or a text file contains."""
 
-import json
 import os
-import subprocess
-import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +10,61 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchtty.engine.contract.client.dataset_look import look
+from torchtty.engine.contract.client.piped_text import is_piped, read_piped
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.paths import data_folder, expanded
-from torchtty.engine.contract.printable import printable_line, shortened, symbol_name
+from torchtty.engine.contract.paths import data_folder, expanded, written_path
+from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
 from torchtty.tui.cli.arguments import suggestion
 from torchtty.tui.cli.console import Exit, grid, output, print_json
-from torchtty.tui.format import count, size
+from torchtty.tui.form.dataset_facts import facts
+from torchtty.tui.format import size
 
 KINDS = {"items": "list", "text": "text", "images": "pictures"}
 
 
-def data(name: str | None, *, as_json: bool) -> int:
-    """List the datasets, or describe one; return the exit code."""
+def data(name: str | None, section: Mapping[str, str], *, as_json: bool) -> int:
+    """List the datasets, or describe one or a person's own, read as a `data` section says; return the exit code."""
     if name is None:
         return _list(as_json=as_json)
-    entry = catalogue().get(name)
-    if entry is None and not os.path.exists(expanded(name)):
+    if is_piped(name):
+        return _describe_piped(name, section, as_json=as_json)
+    entry, path = catalogue().get(name), expanded(written_path(name))
+    if entry is None and not os.path.exists(path):
         raise UserError(
             f"There is no dataset called '{shortened(name)}', nor a file of that name.{suggestion(name, catalogue())} "
             "'torchtty data' lists the datasets."
         )
-    found = _statistics(name) if entry is None or (entry.kind != "images" and where(entry) != "to download") else {}
-    about = _entry(entry) if entry else {"name": Path(name).name, "path": str(expanded(name).absolute())}
+    if entry is None:
+        return _describe_file(path, {"name": path.name, "path": str(path.absolute())}, section, as_json=as_json)
+    found = _look(name, section) if entry.kind != "images" and where(entry) != "to download" else {}
+    return _describe(_entry(entry), found, as_json=as_json)
+
+
+def _describe_piped(name: str, section: Mapping[str, str], *, as_json: bool) -> int:
+    with tempfile.TemporaryDirectory(prefix="torchtty-") as folder:
+        path = Path(folder, "piped.txt")
+        path.write_bytes(read_piped(name))
+        return _describe_file(path, {"name": "standard input"}, section, as_json=as_json)
+
+
+def _describe_file(path: Path, about: dict[str, Any], section: Mapping[str, str], *, as_json: bool) -> int:
+    return _describe(about, _look(str(path.absolute()), section), as_json=as_json)
+
+
+def _describe(about: dict[str, Any], found: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         print_json(about | {"statistics": found or None})
     else:
         _print_description(output(), about, found)
     return Exit.DONE
+
+
+def _look(dataset: str, section: Mapping[str, str]) -> dict[str, Any]:
+    found = look({"dataset": dataset, **section})
+    assert found is not None  # nobody gives up here
+    return found
 
 
 def where(entry: Dataset) -> str:
@@ -84,21 +110,9 @@ def _list(*, as_json: bool) -> int:
     console = output()
     console.print(table)
     console.print()
-    more = "Any UTF-8 text file can be used too:  torchtty train MODEL --data.dataset path/to/text.txt"
+    more = "A text of yours, or a folder of them:  torchtty train MODEL --data.dataset path/to/text.txt"
     console.print(Text(more, "dim"))
     return Exit.DONE
-
-
-def _statistics(name: str) -> dict[str, Any]:
-    """Ask the engine, in a process of its own, what is in a dataset."""
-    command = [sys.executable, "-P", "-m", "torchtty.engine.data.look", name]
-    answer = subprocess.run(
-        command, capture_output=True, encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL, check=False
-    )
-    if answer.returncode:
-        raise UserError(answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else f"{name} cannot be read.")
-    found: dict[str, Any] = json.loads(answer.stdout)
-    return found
 
 
 def _print_description(console: Console, about: dict[str, Any], found: dict[str, Any]) -> None:
@@ -112,7 +126,7 @@ def _print_description(console: Console, about: dict[str, Any], found: dict[str,
             table.add_row(name, Text(printable_line(str(about[name]))))
     if about.get("where") == "to download":
         table.add_row("size", Text(f"{size(about['download_size'])}, downloaded when it is first trained on"))
-    for name, value in _rows(found):
+    for name, value in facts(found):
         table.add_row(name, Text(printable_line(value)))
     console.print(table)
     for note in found.get("notes", []):
@@ -122,18 +136,3 @@ def _print_description(console: Console, about: dict[str, Any], found: dict[str,
         console.print(Text("it begins with", "dim"))
         for line in found["first"]:
             console.print(Text(f"  {printable_line(line)}"), no_wrap=True, overflow="ellipsis")
-
-
-def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
-    if not found:
-        return []
-    rows = [("unit", "items, one a line" if found["unit"] == "items" else "one running text")]
-    if found["unit"] == "items":
-        rows.append(("items", f"{count(found['items'])}, {count(found['distinct'])} of them distinct"))
-        rows.append(("length", f"{found['mean_length']:.1f} on average; the longest is {found['longest']}"))
-    else:
-        rows.append(("lines", count(found["lines"])))
-    rows.append(("characters", count(found["characters"])))
-    rows.append(("symbols", f"{len(found['symbols'])}: {found['symbols'][:100]}"))
-    frequent = ", ".join(f"{symbol_name(symbol)} {share:.1%}" for symbol, share in found["frequent"])
-    return [*rows, ("most frequent", frequent)]

@@ -331,13 +331,18 @@ def lens(
 
 @app.command(rich_help_panel=INSPECT)
 def data(
-    dataset: Annotated[Given, _place("[NAME|PATH]", "A dataset or a text file to describe.")] = None,
+    dataset: Annotated[Given, _place("[NAME|PATH|-]", "A dataset, or a text of yours to look into.")] = None,
+    field: Annotated[Given, _taking("NAME", "The field or column that holds the text.")] = None,
+    format: Annotated[Given, _taking("FORMAT", "plain, json-lines or csv; else the file's ending tells.")] = None,
+    encoding: Annotated[Given, _taking("NAME", "Such as latin-1; else the bytes tell.")] = None,
+    unit: Annotated[Given, _taking("UNIT", "items or text; else the lines tell.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List the datasets, or describe one or a text file."""
+    """List the datasets, or look into one, or into a text, a table or a folder of yours before you train on it."""
     from torchtty.tui.cli.data import data
 
-    return data(dataset, as_json=as_json)
+    given = {"field": field, "format": format, "encoding": encoding, "unit": unit}
+    return data(dataset, {name: value for name, value in given.items() if value is not None}, as_json=as_json)
 
 
 @app.command(rich_help_panel=INSPECT)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.settings.configuration import difference, specs
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import FieldSpec, exact
@@ -40,6 +40,6 @@ def _defaults(draft: Draft, section: str) -> Tree:
 
 def _written(spec: FieldSpec, value: Any) -> str:
     """Write a value so that it is read back as the same one."""
-    if spec.is_path and value and os.path.exists(expanded(value)):
-        return str(expanded(value).absolute())
+    if spec.is_path and value and os.path.exists(file := expanded(written_path(value))):
+        return str(file.absolute())
     return exact(value)

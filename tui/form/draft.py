@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.paths import expanded
+from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
@@ -194,8 +194,10 @@ class Draft:
         tree = deepcopy(self.tree)
         for spec in self.specs():
             path = tree[spec.section][spec.name]
-            if spec.is_path and path and path not in catalogue() and os.path.exists(expanded(path)):
-                tree[spec.section][spec.name] = str(expanded(path).absolute())
+            if spec.is_path and path and path not in catalogue():
+                file = expanded(written_path(path))
+                if os.path.exists(file):
+                    tree[spec.section][spec.name] = str(file.absolute())
         return tree
 
     @property

@@ -19,6 +19,7 @@ from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.run.timed_choices import TimedChoices, choices_in
 from torchtty.engine.contract.settings.configuration import with_value
+from torchtty.engine.contract.settings.data import DATASET
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 
@@ -93,7 +94,8 @@ def plan(run: RunDirectory, to: int | None = None) -> Plan:
         raise UserError(f"{run.name} has done {done:,} steps: it can be replayed up to a step from 1 to {done:,}.")
     settings = run.configuration().tree()
     left_out = {f"training.{name}": value for name, value in LEFT_TO_THE_RECORD.items() if name in settings["training"]}
-    for path, value in left_out.items():
+    moved = {edit.path: edit.value for edit in log.facts.edits if edit.path == DATASET}  # where the data lie now
+    for path, value in (left_out | moved).items():
         settings = with_value(settings, path, value)
     devices = _devices(events)
     device = devices[0][1] if devices else str(meta.get("device") or "")

@@ -19,11 +19,11 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import expanded
 from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.contract.settings.data import DATASET
 from torchtty.engine.contract.settings.fields import FieldSpec, show
 
 Value = bool | int | float | str | None
 MOST = 500  # runs of a sweep
-DATASET = "data.dataset"
 _SCALED = re.compile(r"(?P<range>.*\S)\s+(?P<scale>log|lin)(\s+(?P<count>\d{1,9}))?", re.DOTALL)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 

@@ -20,6 +20,7 @@ import signal
 import socket
 import stat
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ from torchtty.engine.contract.run.provenance import provenance
 from torchtty.engine.contract.run.requests import Request, Stop, drop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings import configuration as configurations
+from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.recipes import is_shipped
 
 LATEST = "latest"  # the name by which a person means the newest run
 _UNFINISHED = ".creating-"  # begins the name of a folder that becomes a run: its process and host follow
@@ -290,10 +293,16 @@ def claim(root: Path, stem: str, *, numbered: bool) -> Path:
 
 
 def stem_of(configuration: Configuration, recipe: str | None) -> str:
-    """Return what the name of a run begins with."""
-    data = getattr(configuration, "data", None)
-    dataset = Path(str(getattr(data, "dataset", ""))).stem
-    text = recipe or "-".join(filter(None, (configuration.kind, dataset)))
+    """Return what the name of a run begins with: its recipe, or its model and data.
+
+    A shipped recipe that was given a file of the person's own lends its settings and not its name, which says what it learns.
+    """
+    dataset = str(getattr(getattr(configuration, "data", None), "dataset", ""))
+    is_own = bool(dataset) and dataset not in catalogue()
+    if recipe and is_own and is_shipped(recipe):
+        recipe = None
+    text = recipe or "-".join(filter(None, (configuration.kind, Path(dataset).stem)))
+    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()  # città is citta
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "run"
 
 

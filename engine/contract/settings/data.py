@@ -7,15 +7,32 @@ from pydantic import Field
 
 from torchtty.engine.contract.settings.fields import Section, doubling, setting
 
+DATASET = "data.dataset"  # the setting that names what is learnt from
+
 
 class TextData(Section):
     """Which text is read and how it is split."""
 
     heading: ClassVar[str] = "data preparation"
 
-    dataset: str = setting("given-names", "A dataset's name, or the path of a UTF-8 text file.", path=True)
+    dataset: str = setting(
+        "given-names", "A dataset's name, or the path of a text file or of a folder of them.", path=True
+    )
     unit: Literal["auto", "items", "text"] = setting(
         "auto", "items: one item a line, such as a name; text: one running text; auto looks at the lines."
+    )
+    format: Literal["auto", "plain", "json-lines", "csv"] = setting(
+        "auto",
+        "How a file of yours holds its text; auto goes by the ending: .jsonl and .csv hold records, others text.",
+    )
+    field: str = setting(
+        "", "The field of JSON lines or the column of a table that is learnt from; empty: the only one, or text."
+    )
+    encoding: str = setting(
+        "auto",
+        "How a file of yours is encoded; auto tells UTF-8, UTF-16 and most older encodings.",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+        allowed="auto or an encoding such as latin-1",
     )
     val_fraction: float = setting(0.1, "Share kept aside to validate on.", ge=0, le=0.5, step=0.05)
     test_fraction: float = setting(

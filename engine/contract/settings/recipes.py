@@ -163,6 +163,11 @@ def read_shipped(name: str) -> Recipe:
     return read_recipe(resources.files("torchtty.assets").joinpath("recipes", f"{name}.toml"))
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a recipe of that name ships."""
+    return resources.files("torchtty.assets").joinpath("recipes", f"{name}.toml").is_file()
+
+
 @cache
 def shipped_recipes() -> Mapping[str, Recipe]:
     """Return the recipes that ship, read once."""

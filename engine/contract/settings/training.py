@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from torchtty.engine.contract.settings.data import DATASET
 from torchtty.engine.contract.settings.fields import Section, Stepping, setting
 
 LARGEST_GRID = 256  # pictures
@@ -13,8 +14,11 @@ class CountingTraining(Section):
     seed: int = setting(42, "Fixes the split and the samples.", ge=0, le=2**31 - 1, essential=True)
 
 
-OF_THE_MACHINE = ("training.device", "training.devices", "training.precision", "training.log")
-"""Settings that are fixed while a run trains and may change when it is resumed, on a machine that has other devices or programs."""
+OF_THE_MACHINE = ("training.device", "training.devices", "training.precision", "training.log", DATASET)
+"""Settings that are fixed while a run trains and may change when it is resumed, on a machine that has other devices or programs.
+
+So may the place of the data, which must be the same ones wherever they lie.
+"""
 
 
 class TrainingBase(Section):

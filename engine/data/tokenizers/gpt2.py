@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import data_folder
 from torchtty.engine.data.download import RemoteFile, fetch, is_whole
-from torchtty.engine.data.text import read_text
+from torchtty.engine.data.files import read_text
 from torchtty.engine.data.tokenizers.base import Tokenizer, damaged, read_json, stored_flag
 from torchtty.engine.data.tokenizers.byte_pair import ByteLevelTokenizer
 

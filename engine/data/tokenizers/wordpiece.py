@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.data.text import read_text
+from torchtty.engine.data.files import read_text
 from torchtty.engine.data.tokenizers.base import TextStream, Tokenizer, damaged, stored_flag, stored_strings
 from torchtty.engine.data.tokenizers.word import space_between
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.data.text import detect_unit, read_text
+from torchtty.engine.data.files import read_text
+from torchtty.engine.data.text import detect_unit
 
 
 def written(tmp_path: Path, data: bytes) -> Path:
@@ -34,8 +35,8 @@ def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
         (b" \n\t\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
         (b"abc\x00def", "byte 3 is NUL"),
-        ("perché".encode("latin-1"), "not UTF-8: byte 5 is 0xe9"),
-        ("text".encode("utf-16"), "UTF-16"),
+        (b"\xff\xfet\x00e\x00x", "is not UTF-16-LE: byte 4"),
+        (bytes(range(128, 256)) * 50, "not text that can be told: byte 0 is 0x80"),
     ],
 )
 def test_bytes_that_are_no_text_are_refused_by_name(tmp_path: Path, data: bytes, message: str) -> None:
