@@ -80,7 +80,7 @@ def corpus_of(section: TextData, *, most: int | None = None) -> Corpus:
     cleaning = Normalisation(
         **{option.name: getattr(section, option.name) or getattr(own, option.name) for option in fields(Normalisation)}
     )
-    reading = Reading(section.format, section.field, section.encoding)
+    reading = Reading(section.format, section.field or "", section.encoding)
     return load_corpus(section.dataset, unit=section.unit, normalisation=cleaning, reading=reading, most=most)
 
 

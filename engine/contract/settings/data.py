@@ -25,8 +25,8 @@ class TextData(Section):
         "auto",
         "How a file of yours holds its text; auto goes by the ending: .jsonl and .csv hold records, others text.",
     )
-    field: str = setting(
-        "", "The field of JSON lines or the column of a table that is learnt from; empty: the only one, or text."
+    field: str | None = setting(
+        None, "The field of JSON lines or the column of a table that is learnt from; none: the only one, or text."
     )
     encoding: str = setting(
         "auto",
