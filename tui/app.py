@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torchtty.tui.lenses.pane import LensPane
     from torchtty.tui.lenses.screen import LensesScreen
     from torchtty.tui.run.view import RunView
-    from torchtty.tui.runs.screen import RunsScreen
+    from torchtty.tui.runs.actions import RunActions
     from torchtty.tui.shell.notification import Announcements
     from torchtty.tui.workers import WorkerPool
 
@@ -173,7 +173,7 @@ class TorchttyApp(App[int]):
         """Show a run in the Train mode."""
         self._in_train(lambda train: train.show_run(run))
 
-    def on_runs_screen_new_run_wanted(self, event: "RunsScreen.NewRunWanted") -> None:
+    def on_run_actions_new_run_wanted(self, event: "RunActions.NewRunWanted") -> None:
         self._in_train(lambda train: train.compose_like(event.like))
 
     def on_experiments_screen_run_wanted(self, event: "ExperimentsScreen.RunWanted") -> None:
@@ -193,7 +193,7 @@ class TorchttyApp(App[int]):
         if isinstance(self.screen, LensesScreen):
             self.screen.open_with(lens_named(event.lens), event.run)
 
-    def on_runs_screen_renamed(self, event: "RunsScreen.Renamed") -> None:
+    def on_run_actions_renamed(self, event: "RunActions.Renamed") -> None:
         for screen in self._train_screens():
             if screen.view.run == event.before:
                 screen.view.show(event.now)
@@ -336,6 +336,7 @@ class TorchttyApp(App[int]):
         self.run_worker(self._leave(), exclusive=True, group="leave")
 
     async def _leave(self) -> None:
+        from torchtty.engine.contract.client.trash import empty_trash
         from torchtty.tui.shell.quit import Leaving, QuitDialog, live_runs, stop_all
 
         try:
@@ -346,6 +347,7 @@ class TorchttyApp(App[int]):
                     return
                 if choice is Leaving.STOP:
                     await asyncio.to_thread(stop_all, runs)
+            await asyncio.to_thread(empty_trash)
             self.exit(0)
         finally:
             self._leaving = False

@@ -16,6 +16,7 @@ import pytest
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.listing.entry import EntryReader
 from torchtty.engine.contract.run.directory import RunDirectory, create, list_runs
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Sample
@@ -24,7 +25,6 @@ from torchtty.engine.contract.settings.configuration import starting_tree, with_
 from torchtty.engine.worker.session import Session
 from torchtty.tui.cli.console import guarded
 from torchtty.tui.cli.program import run as run_command
-from torchtty.tui.runs.rows import RowReader
 
 DEEP = b"[" * 200_000
 SECONDS = 10  # a case takes some tenths of one: what takes longer hangs
@@ -160,7 +160,7 @@ def _no_worker(*_: object) -> None:
 def check_reading(run: RunDirectory, capfd: pytest.CaptureFixture[str]) -> None:
     """Read a run in every way that needs no worker."""
     RunSnapshot.of(run)
-    RowReader().read(run)
+    EntryReader().read(run)
     RunLog(run).read()
     run.best_step()
     for command in (["runs"], ["runs", "--json"], ["show", "one"], ["show", "one", "--json"]):

@@ -13,8 +13,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
+from torchtty.engine.contract.listing.differences import differing
+from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.printable import printable_line
-from torchtty.engine.contract.settings.configuration import difference
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show
@@ -22,7 +23,6 @@ from torchtty.tui.charts.chart import Chart
 from torchtty.tui.charts.style import colour
 from torchtty.tui.format import loss, measures
 from torchtty.tui.run.watcher import RunFollower
-from torchtty.tui.runs.rows import RunRow
 
 MOST_CELLS = 28  # width of a run's column
 
@@ -50,7 +50,7 @@ class Comparison(Vertical):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._rows: dict[str, RunRow] = {}
+        self._rows: dict[str, Entry] = {}
         self._colours: dict[str, int] = {}
         self._followers: dict[str, RunFollower] = {}
         self._drawn: set[str] = set()
@@ -67,7 +67,7 @@ class Comparison(Vertical):
     def on_mount(self) -> None:
         self._name_it()
 
-    def show(self, rows: Sequence[RunRow], colours: dict[str, int]) -> None:
+    def show(self, rows: Sequence[Entry], colours: dict[str, int]) -> None:
         """Show these runs, each in its colour, with the points that are new since the last call."""
         self._rows = {row.key: row for row in rows}
         self._colours = dict(colours)
@@ -169,15 +169,6 @@ class Comparison(Vertical):
 
 _READING = threading.Lock()
 """Two threads must not poll the same follower."""
-
-
-def differing(trees: Sequence[Tree]) -> list[str]:
-    """List the settings in which trees differ, in the order of the configuration."""
-    found: dict[str, None] = {}
-    for tree in trees[1:]:
-        found |= dict.fromkeys(difference(trees[0], tree))
-    order = {f"{section}.{field}": None for tree in trees for section, fields in tree.items() for field in fields}
-    return [path for path in order if path in found]
 
 
 def _value(tree: Tree, path: str) -> str:

@@ -38,7 +38,7 @@ class DeleteDialog(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(f"Delete {self._doomed.name}?"), id="delete-title")
-            yield Static("Its curves, samples and checkpoints are removed from the disk and cannot be brought back.")
+            yield Static("U brings it back until torchtty is left. Then it is removed from the disk.")
             with Horizontal():
                 yield Button("Keep (n)", id="delete-no", action="screen.answer(False)", compact=True)
                 yield Button("Delete (y)", variant="error", id="delete-yes", action="screen.answer(True)", compact=True)

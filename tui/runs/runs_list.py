@@ -1,4 +1,4 @@
-"""The table of all runs with its filter above and a summary below."""
+"""The list of runs: its order and filter above, the table, and a summary below."""
 
 from typing import ClassVar
 
@@ -6,21 +6,29 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.suggester import Suggester
 from textual.widgets import DataTable, Input, Static
 
+from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.listing.arrangement import SMOOTHED, Group, Grouping, Sort, arrange
+from torchtty.engine.contract.listing.entry import Entry
+from torchtty.engine.contract.listing.filtering import Filter, FilterError, completions, parse_filter
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
-from torchtty.tui.runs.rows import RunRow, in_families
+from torchtty.tui.runs.sparklines import CurveReader
 from torchtty.tui.runs.table import RunsTable
+
+EXAMPLE = "words, or model:gpt  lr>=1e-3  val<1.9  state:running  tag:good  -note:bad"
 
 
 class RunsList(Vertical):
-    """Shows the runs that fit the filter, or explains why there are none."""
+    """Shows the runs that fit the filter in the order that was chosen, or explains why there are none."""
 
     DEFAULT_CSS: ClassVar[str] = """
     RunsList {
         width: 1fr; height: 1fr; padding: 0 1;
-        & #runs-filter { display: none; margin-bottom: 1; background: $surface; }
+        & #runs-order { height: 1; color: $foreground 60%; text-wrap: nowrap; text-overflow: ellipsis; }
+        & #runs-filter { display: none; background: $surface; }
         &.-filtering #runs-filter { display: block; }
         & #runs-empty { display: none; height: 1fr; width: 1fr; content-align: center middle; color: $foreground 65%; }
         &.-empty #runs-empty { display: block; }
@@ -31,64 +39,135 @@ class RunsList(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="runs-list")
-        self.rows: list[RunRow] | None = None  # none: the folder has not been read yet
+        self.entries: list[Entry] | None = None  # none: the folder has not been read yet
+        self.sort = Sort()
+        self.grouping = Grouping.GROUP
+        self._filter = Filter()
+        self._problem = ""  # what is wrong with the filter that is being written
+        self._toggled: set[str] = set()  # the groups that are not as they are at first
+        self._reader = CurveReader(lambda: self.app.call_later(self._curves_read))
 
     def compose(self) -> ComposeResult:
-        words = "filter: words of a name, a model, a dataset or a state"
-        yield Input(id="runs-filter", compact=True, placeholder=words)
+        yield Static(id="runs-order")
+        yield Input(id="runs-filter", compact=True, placeholder=EXAMPLE, suggester=_Suggester())
         yield RunsTable(id="runs-table")
         yield Static(id="runs-empty")
         yield Static(id="runs-summary")
+
+    def on_unmount(self) -> None:
+        self._reader.stop()
 
     @property
     def table(self) -> RunsTable:
         return self.query_one(RunsTable)
 
-    def show(self, rows: list[RunRow]) -> None:
+    def show(self, entries: list[Entry]) -> None:
         """Show what is in the folder now."""
-        self.rows = rows
-        self.table.keep_marks_of({row.key for row in rows})
-        self._show_fitting()
+        self.entries = entries
+        self.table.keep_marks_of({entry.key for entry in entries})
+        self._arrange()
 
-    @on(Input.Changed, "#runs-filter")
-    def _show_fitting(self) -> None:
-        if self.rows is None:
+    def _arrange(self) -> None:
+        if self.entries is None:
             return
-        text = self.query_one("#runs-filter", Input).value
-        fitting = in_families([row for row in self.rows if row.contains(text)])
-        self.table.show(fitting)
-        self.set_class(not fitting, "-empty")
-        if not self.rows:
+        fitting = [entry for entry in self.entries if self._filter.fits(entry)]
+        rows = arrange(fitting, self.sort, self.grouping, self._toggled, self._reader.smoothed())
+        self.table.show(rows, self.sort, self._reader.curves)
+        self.set_class(not rows, "-empty")
+        if not self.entries:
             message = f"No runs yet.\n\nf2 opens Train, where ctrl+t starts one.\nRuns are stored in {runs_folder()}."
         else:
-            message = f"None of the {len(self.rows)} runs fits “{printable_line(text)}”.\n\nEscape shows all runs."
+            text = printable_line(self._filter.text)
+            message = f"None of the {len(self.entries)} runs fits “{text}”.\n\nEscape shows all runs."
         self.query_one("#runs-empty", Static).update(Content(message))
         self._summarise()
+        self.call_after_refresh(self._want_curves)
+
+    # Curves in short.
+
+    @on(RunsTable.Scrolled)
+    def _want_curves(self) -> None:
+        """Have the curves of the runs in sight read, and those of all where the order depends on them."""
+        wanted = self.table.in_sight
+        if self.sort.subject == SMOOTHED:
+            wanted = [*wanted, *(self.entries or [])]
+        if wanted:
+            self._reader.want(wanted)
+
+    def _curves_read(self) -> None:
+        if not self.is_mounted:
+            return
+        if self.sort.subject == SMOOTHED:
+            self._arrange()
+        else:
+            self.table.show_curves(self._reader.curves)
+
+    # Order and groups.
+
+    def sort_by(self, sort: Sort) -> None:
+        """Put the list into another order."""
+        self.sort = sort
+        self._arrange()
+
+    @on(DataTable.HeaderSelected, "#runs-table")
+    def _title_clicked(self, event: DataTable.HeaderSelected) -> None:
+        column = next((column for column in self.table.columns_shown if column.key == event.column_key.value), None)
+        if column is not None and column.sorts:
+            self.sort_by(self.sort.reversed if column.sorts == self.sort.subject else Sort.by(column.sorts))
+
+    def next_grouping(self) -> None:
+        """Bring runs together by something else, or by nothing."""
+        every = list(Grouping)
+        self.grouping = every[(every.index(self.grouping) + 1) % len(every)]
+        self._toggled.clear()
+        self._arrange()
+
+    @on(RunsTable.Toggled)
+    def _toggle(self, event: RunsTable.Toggled) -> None:
+        self.toggle(event.group)
+
+    def toggle(self, group: Group) -> None:
+        """Fold or unfold a group."""
+        self._toggled ^= {group.key}
+        self._arrange()
+
+    # What stands above and below the table.
 
     @on(RunsTable.Marked)
     @on(DataTable.RowHighlighted, "#runs-table")
     def _summarise(self) -> None:
-        rows, table = self.rows or [], self.table
-        live = sum(row.status.state.is_live for row in rows)
-        parts = [f"{len(rows)} run{'s' * (len(rows) != 1)}"]
+        entries, table = self.entries or [], self.table
+        live = sum(entry.status.state.is_live for entry in entries)
+        parts = [f"{len(entries)} run{'s' * (len(entries) != 1)}"]
         if live:
             parts.append(f"{live} live")
-        if len(table.shown) != len(rows):
-            parts.append(f"{len(table.shown)} shown")
+        shown = sum(self._filter.fits(entry) for entry in entries)
+        if shown != len(entries):
+            parts.append(f"{shown} shown")
         if marked := len(table.marks):
             parts.append(f"{marked} marked: o overlays {'them' if marked > 1 else 'it'}")
         current = table.current
         if current is not None and current.problem:
             parts.append(current.problem.replace("\n", "; "))
-        self.query_one("#runs-summary", Static).update(Content(printable_line("  ·  ".join(parts))), layout=False)
+        text = Content(printable_line("  ·  ".join(parts)))
+        if self._problem:
+            text = Content.styled(printable_line(self._problem), "$text-error")
+        self.query_one("#runs-summary", Static).update(text, layout=False)
+        arrow = "▾" if self.sort.descending else "▴"
+        order = f"sort: {self.sort.subject} {arrow}   group: {self.grouping.value}   / filter"
+        if self._filter.text and not self.is_filtering:
+            order += f": {self._filter.text}"
+        self.query_one("#runs-order", Static).update(Content(printable_line(order)), layout=False)
 
     # The filter.
 
     @property
     def is_filtering(self) -> bool:
+        """Whether a filter is written, or is in force."""
         return self.has_class("-filtering")
 
     def write_filter(self) -> None:
+        """Put the cursor into the line of the filter."""
         self.add_class("-filtering")
         self.query_one("#runs-filter", Input).focus()
 
@@ -97,8 +176,31 @@ class RunsList(Vertical):
         self.remove_class("-filtering")
         self.query_one("#runs-filter", Input).value = ""
 
+    @on(Input.Changed, "#runs-filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        try:
+            self._filter, self._problem = parse_filter(event.value), ""
+        except FilterError as error:  # the last one that was right stays in force
+            self._problem = str(error)
+        self._arrange()
+
     @on(Input.Submitted, "#runs-filter")
     def _filtered(self, event: Input.Submitted) -> None:
         event.stop()
+        if self._problem:
+            return
         self.set_class(bool(event.value), "-filtering")
         self.table.focus()
+
+
+class _Suggester(Suggester):
+    """Completes the name or the word at the end of a filter: right takes it."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        try:
+            return next(iter(completions(value)), None)
+        except UserError:
+            return None

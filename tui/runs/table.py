@@ -1,7 +1,6 @@
-"""The table of runs: its columns, as many as fit, and its rows, of which only changed cells are touched."""
+"""The table of runs: rows are runs and groups of them, of which only changed cells are touched."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -9,168 +8,110 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import DataTable
 
-from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.listing.arrangement import Group, Row, Sort
+from torchtty.engine.contract.listing.curves import ShortCurve
+from torchtty.engine.contract.listing.entry import Entry
 from torchtty.tui.charts.style import colour
-from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, moment, rate, short_count
-from torchtty.tui.runs.rows import RunRow
+from torchtty.tui.runs.columns import MARK_WIDTH, Column, Context, fitting, heading, title_of, widths
 
-MARK, IN_MEMORY = "▍", "◆"
+MARK, IN_MEMORY, STAR = "▍", "◆", "★"
 MOST_MARKED = 8  # curves that can be distinguished on one chart
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column: its key, title and width in cells, how much it matters (0 most), and how a cell is written."""
-
-    key: str
-    title: str
-    width: int
-    rank: int
-    write: Callable[[RunRow], Content]
-
-
-def _state(row: RunRow) -> Content:
-    if row.problem:
-        return Content.styled("! broken", "$text-error")
-    look = STATE_LOOKS[row.status.state]
-    return Content.styled(f"{look.sign} {look.word}", look.colour)
-
-
-def _text(value: str) -> Content:
-    return Content(printable_line(value))
-
-
-def _figure(write: Callable[[RunRow], str], width: int) -> Callable[[RunRow], Content]:
-    """Write figures flush right, as figures are compared."""
-    return lambda row: Content("" if row.problem else write(row).rjust(width))
-
-
-def _steps(row: RunRow) -> str:
-    status = row.status
-    return f"{status.step:,}/{short_count(status.max_steps)}" if status.max_steps else f"{status.step:,}"
-
-
-def _speed(row: RunRow) -> str:
-    return rate(row.status.steps_per_second) if row.status.state.is_live else "–"
-
-
-def _loss(row: RunRow) -> str:
-    summarised, family = row.snapshot.summarised, row.snapshot.family
-    if len(summarised) > 1:
-        return measures(summarised)
-    return loss(row.status.metrics.get(family.watched or "") if family else None)
-
-
-def _tested(row: RunRow) -> float | None:
-    family = row.snapshot.family
-    return row.status.test.get(family.tested or "") if family else None
-
-
-def _figures(key: str, title: str, width: int, rank: int, write: Callable[[RunRow], str]) -> Column:
-    return Column(key, title.rjust(width), width, rank, _figure(write, width))
-
-
-NAME, VAL, BEST = "name", "val", "best"
-NAME_WIDTH = 18  # cells that names have in any case
-MORE_FOR_NAMES = 12  # and those that long ones get before other columns
-COLUMNS = (
-    Column("state", "state", 10, 0, _state),
-    Column(NAME, "name", NAME_WIDTH, 0, lambda row: _text(row.title)),
-    Column("model", "model", 12, 5, lambda row: _text(row.model)),
-    Column("dataset", "dataset", 14, 6, lambda row: _text(row.snapshot.dataset)),
-    _figures("parameters", "params", 7, 7, lambda row: short_count(row.status.parameters)),
-    _figures("step", "step", 13, 2, _steps),
-    _figures(VAL, "val", 6, 1, _loss),
-    _figures(BEST, "best", 6, 3, lambda row: loss(row.status.best)),
-    _figures("speed", "speed", 11, 8, _speed),
-    _figures("time", "time", 8, 9, lambda row: duration(row.status.seconds)),
-    _figures("started", "started", 10, 4, lambda row: moment(row.created)),
-)
-SEVERAL_LOSSES = _figures(VAL, "loss", 13, 1, _loss)  # where some run is summed up by more than one
-TESTED = _figures("test", "test", 6, 4, lambda row: loss(_tested(row)))  # where some run has evaluated its test split
-PADDING = 2  # cells the table adds to every column
-MARK_WIDTH = 1
-
-
-def fitting(width: int, rows: Collection[RunRow] = ()) -> list[Column]:
-    """Return the columns that fit into a width, those that matter most first chosen, in their usual order."""
-    several = any(len(row.snapshot.summarised) > 1 for row in rows)
-    columns = [SEVERAL_LOSSES if several and column.key == VAL else column for column in COLUMNS]
-    if any(row.status.test for row in rows):
-        columns.insert(1 + [column.key for column in columns].index(BEST), TESTED)
-    longest = max((len(row.title) for row in rows), default=0)
-    left = width - MARK_WIDTH - PADDING - min(max(0, longest - NAME_WIDTH), MORE_FOR_NAMES)
-    chosen = set()
-    for column in sorted(columns, key=lambda column: column.rank):
-        if column.rank and left < column.width + PADDING:
-            continue
-        left -= column.width + PADDING
-        chosen.add(column.key)
-    return [column for column in columns if column.key in chosen]
-
-
-def name_width(columns: list[Column], width: int, names: list[str]) -> int:
-    """Return the width of the name's column: what is left over, and no more than the names need."""
-    others = sum(column.width + PADDING for column in columns if column.key != NAME) + MARK_WIDTH + PADDING
-    longest = max((len(name) for name in names), default=0)
-    return max(12, min(width - others - PADDING, max(longest, NAME_WIDTH)))
-
-
 class RunsTable(DataTable[Content]):
-    """Rows are runs, newest first. Marked runs carry the colour of their curve."""
+    """Rows are runs and groups. Marked runs carry the colour of their curve."""
 
     DEFAULT_CSS = """
-    RunsTable { height: 1fr; width: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
-    RunsTable, RunsTable:focus { background-tint: $foreground 0%; }
-    RunsTable > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
+    RunsTable {
+        height: 1fr; background: $background; scrollbar-size-vertical: 1;
+        & > .datatable--header { background: $background; color: $foreground 60%; text-style: none; }
+        & > .datatable--cursor { background: $primary 35%; color: $foreground; text-style: bold; }
+        &:focus > .datatable--cursor { background: $primary 60%; }
+    }
     """
-    BINDING_GROUP_TITLE = "Runs"
+    BINDING_GROUP_TITLE = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "select_cursor", "open", id="runs.open", tooltip="Open the run: its curves, its samples, its keys"
-        ),
+        Binding("enter", "select_cursor", "open", id="runs.open", tooltip="Open the run, or fold or unfold the group"),
         Binding("space", "mark", "mark", id="runs.mark", tooltip="Mark the run to compare it with others"),
+        Binding("right", "fold(False)", "unfold", show=False, id="runs.unfold", tooltip="Show the runs of a group"),
+        Binding("left", "fold(True)", "fold", show=False, id="runs.fold", tooltip="Hide the runs of a group"),
     ]
 
     class Marked(Message):
         """Other runs are marked."""
 
+    class Scrolled(Message):
+        """Other rows may be in sight."""
+
+    class Toggled(Message):
+        """A group is to be folded or unfolded."""
+
+        def __init__(self, group: Group) -> None:
+            super().__init__()
+            self.group = group
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
-        self.shown: dict[str, RunRow] = {}
+        self.shown: dict[str, Row] = {}
         self.marks: dict[str, int] = {}  # name -> number of its colour, the same as long as it is marked
-        self._laid_out: list[Column] = []
-        self._name_width = 0
+        self.columns_shown: list[Column] = []
+        self._headings: list[str] = []
+        self._widths: dict[str, int] = {}
         self._cells: dict[str, dict[str, Content]] = {}
+        self._sort = Sort()
+        self._cell_context = Context({}, {})
 
     @property
-    def current(self) -> RunRow | None:
-        """The run under the cursor."""
+    def current_row(self) -> Row | None:
+        """The run or the group under the cursor."""
         if not self.row_count:
             return None
         return self.shown.get(str(self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value))
 
-    def show(self, rows: list[RunRow]) -> None:
+    @property
+    def current(self) -> Entry | None:
+        """The run under the cursor."""
+        row = self.current_row
+        return row if isinstance(row, Entry) else None
+
+    @property
+    def in_sight(self) -> list[Entry]:
+        """The runs whose rows can be seen, and those of a page above and below."""
+        page = max(1, self.size.height)
+        first = max(0, int(self.scroll_offset.y) - page)
+        return [row for row in list(self.shown.values())[first : first + 3 * page] if isinstance(row, Entry)]
+
+    def show(self, rows: list[Row], sort: Sort | None = None, curves: Mapping[str, ShortCurve] | None = None) -> None:
         """Show these rows in this order, changing no more than differs."""
+        self._sort = sort or self._sort
+        groups = {row.title: row.differing for row in rows if isinstance(row, Group) and row.trained_together}
+        self._cell_context = Context(groups, self._cell_context.curves if curves is None else curves)
+        columns = fitting(self.size.width, rows, self._sort)
+        headings = [heading(column, self._sort) for column in columns]
+        wide = widths(columns, self.size.width, [title_of(row) for row in rows])
         keys = [row.key for row in rows]
-        columns = fitting(self.size.width, rows)
-        width = name_width(columns, self.size.width, [row.title for row in rows])
-        if columns != self._laid_out or width != self._name_width or keys != list(self.shown):
-            self._fill(rows, columns, width)
+        if (headings, wide) != (self._headings, self._widths) or keys != list(self.shown):
+            self._fill(rows, columns, headings, wide)
             return
         self.shown = {row.key: row for row in rows}
         for row in rows:
             self._update(row)
 
-    def _fill(self, rows: list[RunRow], columns: list[Column], width: int) -> None:
-        current, before = self.current, self.cursor_row
+    def show_curves(self, curves: Mapping[str, ShortCurve]) -> None:
+        """Write the curves that have been read since."""
+        self._cell_context = Context(self._cell_context.groups, curves)
+        for row in self.in_sight:
+            self._update(row)
+
+    def _fill(self, rows: list[Row], columns: list[Column], headings: list[str], wide: dict[str, int]) -> None:
+        current, before = self.current_row, self.cursor_row
         with self.prevent(DataTable.RowHighlighted):
-            self.clear(columns=columns != self._laid_out or width != self._name_width)
+            self.clear(columns=(headings, wide) != (self._headings, self._widths))
             if not self.columns:
                 self.add_column(" ", key="mark", width=MARK_WIDTH)
-                for column in columns:
-                    self.add_column(column.title, key=column.key, width=width if column.key == NAME else column.width)
-            self._laid_out, self._name_width = columns, width
+                for column, title in zip(columns, headings, strict=True):
+                    self.add_column(title, key=column.key, width=wide[column.key])
+            self.columns_shown, self._headings, self._widths = columns, headings, wide
             self.shown = {row.key: row for row in rows}
             self._cells = {row.key: self._written(row) for row in rows}
             for key, cells in self._cells.items():
@@ -179,14 +120,21 @@ class RunsTable(DataTable[Content]):
             at = keys.index(current.key) if current and current.key in keys else min(before, len(rows) - 1)
             if rows:
                 self.move_cursor(row=max(0, at), animate=False)
+        if rows and self.current_row != current:
+            self.post_message(DataTable.RowHighlighted(self, self.cursor_row, self.ordered_rows[self.cursor_row].key))
 
-    def _written(self, row: RunRow) -> dict[str, Content]:
+    def _written(self, row: Row) -> dict[str, Content]:
+        if isinstance(row, Group):
+            return {"mark": Content(" ")} | {
+                one.key: one.of_group(row, self._cell_context) for one in self.columns_shown
+            }
         number = self.marks.get(row.key)
         warm = Content.styled(IN_MEMORY, "$text-primary") if row.status.serving else Content(" ")
         mark = warm if number is None else Content.styled(MARK, colour(number))
-        return {"mark": mark} | {column.key: column.write(row) for column in self._laid_out}
+        mark = mark.append(Content.styled(STAR, "$text-warning") if row.marks.starred else Content(" "))
+        return {"mark": mark} | {column.key: column.write(row, self._cell_context) for column in self.columns_shown}
 
-    def _update(self, row: RunRow) -> None:
+    def _update(self, row: Row) -> None:
         before, now = self._cells[row.key], self._written(row)
         for column, cell in now.items():
             if cell != before[column]:
@@ -196,6 +144,23 @@ class RunsTable(DataTable[Content]):
     def on_resize(self) -> None:
         """Show the columns that fit now."""
         self.show(list(self.shown.values()))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Report that other rows have come into sight."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.post_message(self.Scrolled())
+
+    def action_fold(self, folded: bool) -> None:
+        """Fold or unfold the group under the cursor; fold the one that the run under it is in."""
+        row = self.current_row
+        if folded and isinstance(row, Entry) and row.depth:
+            above = list(self.shown.values())[: self.cursor_row]
+            groups = (one for one in reversed(above) if isinstance(one, Group))
+            row = next((one for one in groups if row.key in {entry.key for entry in one.entries}), None)
+        if isinstance(row, Group) and row.folded != folded:
+            self.move_cursor(row=list(self.shown).index(row.key), animate=False)
+            self.post_message(self.Toggled(row))
 
     def action_mark(self) -> None:
         """Mark the run under the cursor, or remove its mark, and go to the next."""

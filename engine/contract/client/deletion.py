@@ -21,7 +21,7 @@ def delete(run: RunDirectory) -> int:
 
     A link in it is removed, and what it leads to stays. Blocks for a moment.
     """
-    _let_go(run, Action.DELETE)
+    let_go(run, Action.DELETE)
     size = disk_usage(run)
     try:
         # Renamed first, so that the run is not listed while its files are deleted one by one.
@@ -40,7 +40,7 @@ def rename(run: RunDirectory, name: str) -> RunDirectory:
     target = run.path.with_name(name)
     if os.path.lexists(target):
         raise UserError(f"There is a run called {name} already: choose another name.")
-    _let_go(run, Action.RENAME)
+    let_go(run, Action.RENAME)
     try:
         target.mkdir()  # so that nobody else takes the name meanwhile
         run.path.rename(target)
@@ -67,7 +67,7 @@ def disk_usage(run: RunDirectory) -> int:
     return total
 
 
-def _let_go(run: RunDirectory, action: Action) -> None:
+def let_go(run: RunDirectory, action: Action) -> None:
     """See that nobody works on a run of the runs folder; raise `UserError` where somebody does, or it lies elsewhere."""
     folder = runs_folder()
     if run.path.is_symlink() or run.path.parent.resolve() != folder.resolve():

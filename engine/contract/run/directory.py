@@ -8,6 +8,7 @@
       inbox/          requests for the worker
       steps/000500/   checkpoints
       pinned.json     checkpoints that are kept
+      marks.json      star, tags and note
       media/          image grids
       worker.log
 """

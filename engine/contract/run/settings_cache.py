@@ -18,7 +18,7 @@ from torchtty.engine.contract.run.log import settings_in_force
 from torchtty.engine.contract.settings.configuration import parse
 from torchtty.engine.contract.settings.family import Configuration
 
-FILE = "runs.json"
+FILE = "listing.json"  # `runs.json` lacked groups and recipes
 LARGEST = 64 * 1024 * 1024  # bytes
 MOST_RUNS = 10_000
 
@@ -27,12 +27,14 @@ Mark = list[list[int] | None]
 
 class Known(NamedTuple):
     """A run's settings with its live edits applied, when it was made, in seconds since the epoch (0 if nobody knows), and
-    what `meta.json` says of its parent.
+    what `meta.json` says of its parent, its group and its recipe.
     """
 
     tree: dict[str, dict[str, Any]]
     created: float
     origin: dict[str, Any] | None = None
+    group: str = ""
+    recipe: str = ""
 
     @property
     def parent(self) -> Parent | None:
@@ -97,7 +99,8 @@ def known_by_itself(run: RunDirectory, tree: dict[str, dict[str, Any]]) -> Known
         made = float(moment) if isinstance(moment, int | float) else run.config_path.stat().st_mtime
     except (OSError, OverflowError):
         made = 0.0
-    return Known(tree, made, origin)
+    group, recipe = (str(meta.get(name) or "") for name in ("group", "recipe"))
+    return Known(tree, made, origin, group, recipe)
 
 
 def _mark(run: RunDirectory) -> Mark:

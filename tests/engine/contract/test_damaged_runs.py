@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.listing.entry import EntryReader
 from torchtty.engine.contract.run.directory import RunDirectory, create, find_run, list_runs
 from torchtty.engine.contract.run.files import read_small
 from torchtty.engine.contract.run.log import RunLog
@@ -18,7 +19,6 @@ from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.tui.cli.console import guarded
 from torchtty.tui.cli.program import run as run_command
-from torchtty.tui.runs.rows import RowReader
 
 DEEP = "[" * 200_000
 
@@ -80,7 +80,7 @@ def test_a_damaged_run_is_read_as_far_as_it_can_be(
     name, make = DAMAGE[damage]
     replaced(bad.path / name, make)
     assert {run.name for run in list_runs()} == {"whole", "bad"}
-    snapshot, row = RunSnapshot.of(bad), RowReader().read(bad)
+    snapshot, row = RunSnapshot.of(bad), EntryReader().read(bad)
     RunLog(bad).read()
     bad.best_step()
     if name == "status.json":
@@ -131,7 +131,7 @@ def test_a_folder_that_may_not_be_looked_into_is_a_row_that_says_so(unprivileged
     closed.path.chmod(0o000)
     assert list_runs(unprivileged) == [whole, closed]
     assert find_run("whole", unprivileged) == whole
-    row = RowReader().read(closed)
+    row = EntryReader().read(closed)
     assert row.problem == f"Cannot read {closed.config_path}: Permission denied."
     assert "Permission denied" in row.status.message
 

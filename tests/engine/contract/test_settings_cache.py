@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.listing.entry import EntryReader
 from torchtty.engine.contract.paths import state_folder
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.files import json_line
@@ -15,7 +16,6 @@ from torchtty.engine.contract.run.settings_cache import FILE, SettingsCache
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse, starting_tree
 from torchtty.tui.cli.program import run as run_command
-from torchtty.tui.runs.rows import RowReader
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_what_has_not_changed_is_not_read_again(
     run: RunDirectory, read: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    row = RowReader().read(run)
+    row = EntryReader().read(run)
     assert row.snapshot.configuration == parse(starting_tree("mlp"))
     assert row.created == run.meta()["created"]
     assert run_command(["runs"]) == 0
@@ -81,7 +81,7 @@ def test_a_change_is_seen_at_once(change: Callable[[RunDirectory], object], run:
 @pytest.mark.usefixtures("known")
 def test_what_is_broken_now_is_broken_though_it_was_known(run: RunDirectory) -> None:
     run.config_path.write_text("nonsense")
-    assert "not valid TOML" in RowReader().read(run).problem
+    assert "not valid TOML" in EntryReader().read(run).problem
     run.config_path.unlink()
     os.mkfifo(run.config_path)
     with pytest.raises(UserError, match="no regular file"):
@@ -97,7 +97,7 @@ def test_a_broken_cache_changes_nothing(content: bytes, run: RunDirectory, capsy
     cache.known(run)
     mark = str(next(iter(cache._entries.values()))[0]).replace("None", "null").encode()
     (state_folder() / FILE).write_bytes(content.replace(b"RUN", os.fsencode(run.path)).replace(b"MARK", mark))
-    assert RowReader().read(run).snapshot.configuration == parse(starting_tree("mlp"))
+    assert EntryReader().read(run).snapshot.configuration == parse(starting_tree("mlp"))
     assert run_command(["runs"]) == 0
     assert "one" in capsys.readouterr().out
 
@@ -112,7 +112,7 @@ def test_a_state_folder_that_cannot_be_written_changes_nothing(run: RunDirectory
 
 def test_a_live_run_is_not_remembered(run: RunDirectory, read: list[Path]) -> None:
     run.write_status(Status(state=RunState.RUNNING, pid=os.getpid(), heartbeat=1e12, host="elsewhere"))
-    reader = RowReader()
+    reader = EntryReader()
     reader.read(run)
     reader.save()
     assert read

@@ -102,7 +102,7 @@ async def test_the_key_stands_in_the_line_of_keys_and_in_the_help(torchtty):
         await list_runs(app, pilot)
         await pilot.press("d")
         await until(pilot, lambda: "n new run like this" in str(app.screen.query_one(KeyBar).render()))
-        await pilot.resize_terminal(120, 40)
+        await pilot.resize_terminal(120, 60)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, KeysHelp))
         await until(pilot, shows(app, "Fill the form with the run's settings"))
