@@ -211,7 +211,7 @@ def _varied(group: Group) -> str:
 
 
 def fitting(width: int, rows: Collection[Row] = (), sort: Sort = NEWEST_FIRST) -> list[Column]:
-    """Return the columns that fit into a width, those that matter most first chosen, in their usual order.
+    """Return the columns that fit into a width, those that matter most, in their usual order.
 
     What the list is sorted by has a column in any case.
     """
@@ -231,7 +231,7 @@ def fitting(width: int, rows: Collection[Row] = (), sort: Sort = NEWEST_FIRST) -
     chosen = set()
     for column in sorted([*columns, _WORD], key=lambda column: column.rank):
         if column.rank and left < column.width + PADDING:
-            continue
+            break
         left -= column.width + PADDING
         chosen.add(column.key)
     if _WORD.key in chosen:

@@ -73,11 +73,12 @@ Row = Entry | Group
 def sort_entries(
     entries: Iterable[Entry], sort: Sort, brought: Mapping[str, float | None] | None = None
 ) -> list[Entry]:
-    """Sort runs; those that have no value of the subject come last, and of equal ones the newer first.
+    """Sort runs, given the newest first, as they are listed; those that have no value of the subject come last, and of equal
+    ones the newer first.
 
     `brought` are the values by the runs' names, for the subject `SMOOTHED`.
     """
-    newest = sorted(entries, key=lambda entry: (-entry.created, entry.key))
+    newest = list(entries)
     if sort.subject == NEWEST:
         return newest if sort.descending else newest[::-1]
     if sort.subject == SMOOTHED:

@@ -71,7 +71,7 @@ async def test_runs_are_listed_newest_first_in_columns_that_fit(three_runs, size
         assert list(app.table.shown) == ["new-gpt", "bad-mlp", "old-gpt"]
         for text in ("●", "✗", "■", "300/1,000", "2.400", "3 runs  ·  1 live"):
             assert text in screen_text(app)
-        assert ("● running" in screen_text(app)) is (size[0] >= 160), "where there is little room a state is its sign"
+        assert ("● running" in screen_text(app)) is (size[0] > 80), "where there is little room a state is its sign"
         assert app.table.virtual_size.width <= app.table.size.width
 
 
@@ -142,7 +142,7 @@ async def test_broken_directories_are_listed_with_what_is_wrong(three_runs):
     async with app.run_test(size=(160, 40)) as pilot:
         await until(pilot, shows(app, "! broken"))
         app.table.move_cursor(row=list(app.table.shown).index("bad-mlp"))
-        await until(pilot, shows(app, "is not valid TOML"))
+        await until(pilot, shows(app, "is not valid"))
         assert "? lost" in screen_text(app), "a run without a readable status is lost"
         await pilot.press("enter")
         await until(pilot, shows(app, "kind = [bold]"))
@@ -191,7 +191,7 @@ async def test_d_shows_the_configuration_and_where_the_run_comes_from(three_runs
             "torchtty [bold]␛[2J",
             str(three_runs[2].run.path)[:30],
         ):
-            assert text in screen_text(app)
+            await until(pilot, shows(app, text))
         assert app.screen.pane == DETAILS
         await pilot.press("down")
         await until(pilot, shows(app, "n_hidden"))

@@ -30,7 +30,7 @@ def keys(rows):
 
 
 def test_groups_stand_where_their_first_run_would_and_are_folded_until_toggled():
-    runs = [run("a", 1.0, 2.0), run("b", 2.0, 1.0, "g", seed=2), run("c", 3.0, 3.0, "g", seed=3)]
+    runs = [run("c", 3.0, 3.0, "g", seed=3), run("b", 2.0, 1.0, "g", seed=2), run("a", 1.0, 2.0)]
     assert keys(arrange(runs)) == ["group:g", "a"]
     assert keys(arrange(runs, toggled={"group:g"})) == ["group:g", "c", "b", "a"]
     assert [row.depth for row in arrange(runs, toggled={"group:g"})] == [0, 1, 1, 0]
@@ -45,7 +45,7 @@ def test_groups_stand_where_their_first_run_would_and_are_folded_until_toggled()
 def test_forks_stand_below_their_parent_but_not_in_a_ranking():
     parent = run("parent", 1.0, 2.0)
     fork = run("fork", 3.0, 1.0, parent=Parent("parent", 100, 1.0, {"optimizer.learning_rate": (0.1, 0.01)}))
-    runs = [parent, run("other", 2.0, 1.5), fork]
+    runs = [fork, run("other", 2.0, 1.5), parent]
     rows = arrange(runs)
     assert [(row.key, row.depth) for row in rows] == [("parent", 0), ("fork", 1), ("other", 0)]
     assert keys(arrange(runs, Sort.by("best"), Grouping.NONE)) == ["fork", "other", "parent"]
@@ -53,7 +53,7 @@ def test_forks_stand_below_their_parent_but_not_in_a_ranking():
 
 
 def test_runs_of_a_recipe_are_gathered_and_one_alone_is_not():
-    runs = [run("a", 1.0, recipe="r"), run("b", 2.0, recipe="r"), run("c", 3.0, recipe="s")]
+    runs = [run("c", 3.0, recipe="s"), run("b", 2.0, recipe="r"), run("a", 1.0, recipe="r")]
     assert keys(arrange(runs, grouping=Grouping.RECIPE)) == ["c", "group:r", "b", "a"]
 
 
