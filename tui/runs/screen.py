@@ -32,11 +32,8 @@ from torchtty.tui.shell.key_bar import KeyBar
 PREVIEWED = 110  # cells from which a preview stands beside the list
 SPLIT = 150  # cells from which the list stays beside what is opened
 RUN, DETAILS, COMPARISON = "opened-run", "details", "comparison"
+OVERLAY = "Draw the curves of the marked runs together and list how their settings differ"
 ON_THE_LIST = ("delete", "details", "overlay", "unmark", "rename", "export", "sort", "group", "star", "tags_and_note")
-
-
-def _key(key: str, action: str, name: str, tooltip: str, *, show: bool = True, display: str | None = None) -> Binding:
-    return Binding(key, action, name, id=f"runs.{action}", show=show, tooltip=tooltip, key_display=display)
 
 
 class RunsScreen(RunActions):
@@ -56,26 +53,72 @@ class RunsScreen(RunActions):
     RunsScreen.-open.-split #runs-list { display: block; width: 1fr; border-right: vkey $foreground 15%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("escape", "back", "back", "Back to the list"),
-        _key("slash", "filter", "filter", "Show only runs that fit words or terms such as val<1.9", display="/"),
-        _key("s", "sort", "sort", "Sort the list by another column"),
-        _key("g", "group", "group", "Bring runs together by group, recipe, model or not at all"),
-        _key("asterisk", "star", "star", "Give the run a star, or take it away", display="*"),
-        _key("t", "tags_and_note", "tags, note", "Write tags and a note to the run"),
-        _key("d", "details", "details", "Show the run's results, settings and origin, or close them"),
-        _key(
-            "o", "overlay", "overlay", "Draw the curves of the marked runs together and list how their settings differ"
+        Binding("escape", "back", "back", id="runs.back", tooltip="Back to the list"),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            id="runs.filter",
+            tooltip="Show only runs that fit words or terms such as val<1.9",
+            key_display="/",
         ),
-        _key("n", "new_like", "new run like this", "Fill the form with the run's settings, to start another run"),
-        _key("b", "fork", "fork", "Begin a new run at the run's latest checkpoint"),
-        _key("ctrl+r", "release", "release", RELEASE, show=False),
-        _key("f", "advance", "go first", ADVANCE, show=False),
-        _key("u", "unmark", "unmark", "Remove all marks", show=False),
-        _key("c", "metric", "another metric", "Compare another metric of the runs", show=False),
-        _key("m", "rename", "rename", "Give the run another name", show=False),
-        _key("E", "export", "export", "Export metrics, a chart, weights or the whole run", show=False),
-        _key("delete,D", "delete", "delete", "Delete the run, after asking; U brings it back", display="del"),
-        _key("U", "undo_delete", "undo delete", "Bring back the run that was deleted last", show=False),
+        Binding("s", "sort", "sort", id="runs.sort", tooltip="Sort the list by another column"),
+        Binding(
+            "g", "group", "group", id="runs.group", tooltip="Bring runs together by group, recipe, model or not at all"
+        ),
+        Binding(
+            "asterisk", "star", "star", id="runs.star", tooltip="Give the run a star, or take it away", key_display="*"
+        ),
+        Binding(
+            "t", "tags_and_note", "tags, note", id="runs.tags_and_note", tooltip="Write tags and a note to the run"
+        ),
+        Binding(
+            "d",
+            "details",
+            "details",
+            id="runs.details",
+            tooltip="Show the run's results, settings and origin, or close them",
+        ),
+        Binding("o", "overlay", "overlay", id="runs.overlay", tooltip=OVERLAY),
+        Binding(
+            "n",
+            "new_like",
+            "new run like this",
+            id="runs.new_like",
+            tooltip="Fill the form with the run's settings, to start another run",
+        ),
+        Binding("b", "fork", "fork", id="runs.fork", tooltip="Begin a new run at the run's latest checkpoint"),
+        Binding("ctrl+r", "release", "release", id="runs.release", tooltip=RELEASE, show=False),
+        Binding("f", "advance", "go first", id="runs.advance", tooltip=ADVANCE, show=False),
+        Binding("u", "unmark", "unmark", id="runs.unmark", tooltip="Remove all marks", show=False),
+        Binding(
+            "c", "metric", "another metric", id="runs.metric", tooltip="Compare another metric of the runs", show=False
+        ),
+        Binding("m", "rename", "rename", id="runs.rename", tooltip="Give the run another name", show=False),
+        Binding(
+            "E",
+            "export",
+            "export",
+            id="runs.export",
+            tooltip="Export metrics, a chart, weights or the whole run",
+            show=False,
+        ),
+        Binding(
+            "delete,D",
+            "delete",
+            "delete",
+            id="runs.delete",
+            tooltip="Delete the run, after asking; U brings it back",
+            key_display="del",
+        ),
+        Binding(
+            "U",
+            "undo_delete",
+            "undo delete",
+            id="runs.undo_delete",
+            tooltip="Bring back the run that was deleted last",
+            show=False,
+        ),
     ]
 
     @dataclass

@@ -142,7 +142,7 @@ async def test_broken_directories_are_listed_with_what_is_wrong(three_runs):
     async with app.run_test(size=(160, 40)) as pilot:
         await until(pilot, shows(app, "! broken"))
         app.table.move_cursor(row=list(app.table.shown).index("bad-mlp"))
-        await until(pilot, shows(app, "is not valid"))
+        await until(pilot, shows(app, "is not valid"))  # in the preview
         assert "? lost" in screen_text(app), "a run without a readable status is lost"
         await pilot.press("enter")
         await until(pilot, shows(app, "kind = [bold]"))
