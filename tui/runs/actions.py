@@ -43,6 +43,13 @@ class RunActions(Screen[None]):
         """The run that is meant."""
         raise NotImplementedError
 
+    def _meant(self) -> Entry | None:
+        """Return the run that is meant, or say that there is none."""
+        entry = self.current
+        if entry is None:
+            self.notify("This is for a single run: put the cursor on one. Enter unfolds a group.", severity="warning")
+        return entry
+
     def look_now(self) -> None:
         """Read the list at once: something has changed."""
         raise NotImplementedError
@@ -67,7 +74,7 @@ class RunActions(Screen[None]):
 
     def action_new_like(self) -> None:
         """Ask for a new run with the settings of the run that is meant."""
-        entry = self.current
+        entry = self._meant()
         if entry is not None and entry.snapshot.configuration is not None:
             self.post_message(self.NewRunWanted(entry.snapshot))
         elif entry is not None:
@@ -75,7 +82,7 @@ class RunActions(Screen[None]):
 
     def action_fork(self) -> None:
         """Ask for a fork of the run that is meant, from its latest checkpoint."""
-        if (entry := self.current) is None:
+        if (entry := self._meant()) is None:
             return
         try:
             snapshot = replace(entry.snapshot, checkpoints=tuple(entry.run.checkpoints()))
@@ -94,7 +101,7 @@ class RunActions(Screen[None]):
         self._ask(actions.advance)
 
     def _ask(self, action: Callable[[RunSnapshot], actions.Effect]) -> None:
-        if entry := self.current:
+        if entry := self._meant():
             effect = action(entry.snapshot)
             try:
                 if effect.request is not None:
@@ -108,13 +115,13 @@ class RunActions(Screen[None]):
 
     def action_star(self) -> None:
         """Give the run a star, or take it away."""
-        if entry := self.current:
+        if entry := self._meant():
             marks = replace(entry.marks, starred=not entry.marks.starred)
             self._in_thread(partial(write_marks, entry.run, marks))
 
     def action_tags_and_note(self) -> None:
         """Ask for the run's tags and its note."""
-        if entry := self.current:
+        if entry := self._meant():
             self.app.push_screen(MarksDialog(entry), partial(self._marked, entry.run))
 
     def _marked(self, run: RunDirectory, marks: Marks | None) -> None:
@@ -125,7 +132,7 @@ class RunActions(Screen[None]):
 
     def action_rename(self) -> None:
         """Ask for another name of the run."""
-        entry = self.current
+        entry = self._meant()
         if entry is None:
             return
         if refusal := entry.snapshot.refusal(Action.RENAME):
@@ -147,12 +154,12 @@ class RunActions(Screen[None]):
         """Ask what of the run is to be exported; of one that is open, its view asks."""
         from torchtty.tui.run.export_dialog import ExportDialog  # here: it brings what writes files
 
-        if (entry := self.current) is not None:
+        if (entry := self._meant()) is not None:
             self.app.push_screen(ExportDialog(entry.run, ChartView()))
 
     def action_delete(self) -> None:
         """Ask, then put the run into the trash."""
-        entry = self.current
+        entry = self._meant()
         if entry is None:
             return
         if refusal := entry.snapshot.refusal(Action.DELETE):

@@ -158,16 +158,16 @@ def _smoothed(entry: Entry, context: Context) -> Content:
 NAME, VAL, BEST = "name", "val", "best"
 NAME_WIDTH = 18  # cells that names have in any case
 MORE_FOR_NAMES = 12  # and those that long ones get before other columns
-DIFFERS_WIDTH = 20
+DIFFERS_WIDTH = 14  # and more, as far as there is room
 COLUMNS = (
     Column("state", "state", 10, 0, _state, _states, "state"),
     Column(NAME, "name", NAME_WIDTH, 0, lambda e, _: _text(title_of(e)), lambda g, _: _text(title_of(g)), "name"),
-    Column("differs", "differs", DIFFERS_WIDTH, 8, _distinction, lambda g, _: _text(_varied(g))),
+    Column("differs", "differs", DIFFERS_WIDTH, 5, _distinction, lambda g, _: _text(_varied(g))),
     Column("model", "model", 12, 11, lambda entry, _: _text(entry.model), sorts="model"),
     Column("dataset", "dataset", 14, 12, lambda entry, _: _text(entry.dataset), sorts="data"),
     _figures("lr", "lr", 6, 9, lambda entry: _setting(entry, "learning_rate"), "lr"),
     _figures("parameters", "params", 7, 13, lambda entry: short_count(entry.status.parameters), "params"),
-    _figures("step", "step", 13, 5, _steps, "step"),
+    _figures("step", "step", 13, 6, _steps, "step"),
     _figures(VAL, "val", 6, 1, _loss, "val"),
     _figures(
         BEST, "best", 6, 2, lambda e: loss(e.status.best), "best", lambda g: loss(g.best.status.best) if g.best else ""
@@ -180,7 +180,7 @@ COLUMNS = (
 SEVERAL_LOSSES = _figures(VAL, "loss", 13, 1, _loss, "val")  # where some run is summed up by more than one
 TESTED = _figures("test", "test", 6, 3, _tested, "test")  # where some run has evaluated its test split
 TAGS = Column(
-    "tags", "tags", 12, 7, lambda entry, _: _text(" ".join(entry.marks.tags)), sorts="tag"
+    "tags", "tags", 12, 8, lambda entry, _: _text(" ".join(entry.marks.tags)), sorts="tag"
 )  # where some has one
 SIGN = Column("state", " ", 1, 0, _sign, sorts="state")  # in place of the state's word where there is little room
 LEVEL = Column(SMOOTHED, SMOOTHED, 8, 0, _smoothed, sorts=SMOOTHED, right=True)
@@ -188,7 +188,7 @@ PADDING = 2  # cells the table adds to every column
 MARK_WIDTH = 2
 NEWEST_FIRST = Sort()
 _WORD = replace(
-    COLUMNS[0], key="state-word", width=COLUMNS[0].width - SIGN.width - PADDING, rank=6
+    COLUMNS[0], key="state-word", width=COLUMNS[0].width - SIGN.width - PADDING, rank=7
 )  # what it takes more
 
 

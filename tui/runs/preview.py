@@ -15,7 +15,7 @@ from torchtty.engine.contract.listing.arrangement import Group, Row
 from torchtty.engine.contract.listing.curves import metric_in_short
 from torchtty.engine.contract.listing.differences import in_words, origin_of, short_name
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, state_words
@@ -151,9 +151,8 @@ def _title(row: Row | None) -> Content:
         figures.append(f"best {loss(status.best)}" + (f" at {status.best_step:,}" if status.best_step else ""))
     if figures:
         parts.append("\n" + "  ".join(figures))
-    problem = row.problem or (status.message if status.state.value in ("failed", "lost") else "")
-    if problem:
-        parts.append((f"\n{printable_line(problem)[:200]}", "$text-error"))
+    if row.what_went_wrong:
+        parts.append((f"\n{shortened(printable_line(row.what_went_wrong), LONGEST_TEXT)}", "$text-error"))
     return Content.assemble(*parts)
 
 

@@ -146,9 +146,8 @@ class RunsList(Vertical):
             parts.append(f"{shown} shown")
         if marked := len(table.marks):
             parts.append(f"{marked} marked: o overlays {'them' if marked > 1 else 'it'}")
-        current = table.current
-        if current is not None and current.problem:
-            parts.append(current.problem.replace("\n", "; "))
+        if table.current is not None and (problem := table.current.what_went_wrong):
+            parts.append(problem.replace("\n", "; "))
         text = Content(printable_line("  ·  ".join(parts)))
         if self._problem:
             text = Content.styled(printable_line(self._problem), "$text-error")

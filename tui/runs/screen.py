@@ -245,7 +245,7 @@ class RunsScreen(RunActions):
         """Show the details of the run under the cursor, or close them."""
         if self.pane == DETAILS:
             self.action_back()
-        elif self.runs_list.table.current is not None:
+        elif self._meant() is not None:
             self._open(DETAILS)
             self._show_details()
             self._focus_unless_split(self.query_one(Details))

@@ -31,7 +31,8 @@ USUAL = (
     "step",
     "params",
 )
-ABOUT = {SMOOTHED: "the training loss at the end, averaged over a tenth"}
+ABOUT = {SMOOTHED: "the mean training loss of the last tenth"}
+DIFFERING = "a setting in which runs differ"
 
 
 class SortDialog(ModalScreen[Sort]):
@@ -43,11 +44,12 @@ class SortDialog(ModalScreen[Sort]):
     DEFAULT_CSS = """
     SortDialog { align: center middle; }
     SortDialog > Vertical {
-        width: 64; max-width: 95%; height: auto; max-height: 90%; padding: 1 2; background: $surface;
+        width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 1 2; background: $surface;
         border: round $primary;
     }
     SortDialog #sort-title { text-style: bold; width: 100%; margin-bottom: 1; }
-    SortDialog OptionList { height: auto; max-height: 20; border: none; background: $surface; padding: 0; }
+    SortDialog OptionList { height: auto; max-height: 20; background: $surface; padding: 0; }
+    SortDialog OptionList, SortDialog OptionList:focus { border: none; }
     """
 
     def __init__(self, sort: Sort, settings: Sequence[str]) -> None:
@@ -65,9 +67,12 @@ class SortDialog(ModalScreen[Sort]):
             )
 
     def _written(self, name: str) -> Content:
-        about = ABOUT.get(name) or subject_named(name).about
+        about = ABOUT.get(name) or (DIFFERING if "." in name else subject_named(name).about)
         arrow = ("▾" if self._sort.descending else "▴") if name == self._sort.subject else " "
-        return Content.assemble((f"{arrow} {name:<14} ", "bold" if arrow != " " else ""), (about, "$foreground 60%"))
+        width = max(map(len, self._names))
+        return Content.assemble(
+            (f"{arrow} {name:<{width}}  ", "bold" if arrow != " " else ""), (about, "$foreground 60%")
+        )
 
     def on_mount(self) -> None:
         if self._sort.subject in self._names:

@@ -125,14 +125,18 @@ class RunsTable(DataTable[Content]):
 
     def _written(self, row: Row) -> dict[str, Content]:
         if isinstance(row, Group):
-            return {"mark": Content(" ")} | {
-                one.key: one.of_group(row, self._cell_context) for one in self.columns_shown
-            }
+            cells = {column.key: column.of_group(row, self._cell_context) for column in self.columns_shown}
+            return {"mark": Content(" ")} | self._cut(cells)
         number = self.marks.get(row.key)
         warm = Content.styled(IN_MEMORY, "$text-primary") if row.status.serving else Content(" ")
         mark = warm if number is None else Content.styled(MARK, colour(number))
         mark = mark.append(Content.styled(STAR, "$text-warning") if row.marks.starred else Content(" "))
-        return {"mark": mark} | {column.key: column.write(row, self._cell_context) for column in self.columns_shown}
+        cells = {column.key: column.write(row, self._cell_context) for column in self.columns_shown}
+        return {"mark": mark} | self._cut(cells)
+
+    def _cut(self, cells: dict[str, Content]) -> dict[str, Content]:
+        """Show where a cell is cut: half a number would be another one."""
+        return {key: cell.truncate(self._widths[key], ellipsis=True) for key, cell in cells.items()}
 
     def _update(self, row: Row) -> None:
         before, now = self._cells[row.key], self._written(row)

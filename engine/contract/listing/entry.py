@@ -48,6 +48,11 @@ class Entry:
         return self.snapshot.problem
 
     @property
+    def what_went_wrong(self) -> str:
+        """What is wrong with the directory, or else the error that ended the run; empty for neither."""
+        return self.problem or (self.status.message if self.status.state in (RunState.FAILED, RunState.LOST) else "")
+
+    @property
     def group(self) -> str:
         return self.snapshot.group
 

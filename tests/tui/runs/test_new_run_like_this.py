@@ -105,4 +105,9 @@ async def test_the_key_stands_in_the_line_of_keys_and_in_the_help(torchtty):
         await pilot.resize_terminal(120, 60)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, KeysHelp))
-        await until(pilot, shows(app, "Fill the form with the run's settings"))
+        for _ in range(4):  # the keys take more than a page
+            if "Fill the form with the run's settings" in screen_text(app):
+                break
+            await pilot.press("pagedown")
+            await pilot.pause()
+        assert "Fill the form with the run's settings" in screen_text(app)
