@@ -122,7 +122,7 @@ def session(run: RunDirectory, mode: Mode, **edits: Any) -> str:
     return ""
 
 
-@pytest.mark.timeout(SECONDS)
+@pytest.mark.timeout(SECONDS, func_only=True)  # the fixture trains a run first
 @pytest.mark.parametrize(
     ("name", "damage"), [pytest.param(*case, id="-".join(case), marks=marks(*case)) for case in CASES]
 )

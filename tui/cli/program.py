@@ -269,11 +269,25 @@ def reproduce(
 
 
 @app.command(rich_help_panel=INSPECT)
-def runs(as_json: AsJson = False) -> int:
-    """List every run, the newest first."""
+def runs(
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="NAME,…", help="What is shown, such as name,lr,best,smoothed,tags.")
+    ] = "",
+    sort: Annotated[str, typer.Option("--sort", metavar="NAME", help="The column by which they are sorted.")] = "",
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    filter: Annotated[
+        str,
+        typer.Option("--filter", metavar="TERMS", help="Only those that fit, such as 'model:gpt lr>=1e-3 val<1.9'."),
+    ] = "",
+    as_json: AsJson = False,
+) -> int:
+    """List every run, the newest first.
+
+    Names are those of the guide's page on runs: facts such as state, best, time or note, every setting and every metric.
+    """
     from torchtty.tui.cli.runs import runs
 
-    return runs(as_json=as_json)
+    return runs(columns=columns, sort=sort, reverse=reverse, filter=filter, as_json=as_json)
 
 
 @app.command(rich_help_panel=INSPECT)
@@ -437,6 +451,43 @@ def rename(run: Run, new: Annotated[str, typer.Argument(metavar="NEW", help="The
     from torchtty.tui.cli.files import rename
 
     return rename(run, new)
+
+
+@app.command(rich_help_panel=FILES)
+def star(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN …", help="Names, beginnings of names, or latest.")],
+    off: Annotated[bool, typer.Option("--off", help="Take it away.")] = False,
+) -> int:
+    """Give runs a star."""
+    from torchtty.tui.cli.marks import star
+
+    return star(runs, off=off)
+
+
+@app.command(rich_help_panel=FILES)
+def tag(
+    run: Run,
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAG …]", help="Without any, its tags are printed.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Remove these tags.")] = False,
+) -> int:
+    """Tag a run, so that 'runs --filter tag:…' finds it."""
+    from torchtty.tui.cli.marks import tag
+
+    return tag(run, tags or [], off=off)
+
+
+@app.command(rich_help_panel=FILES)
+def note(
+    run: Run,
+    text: Annotated[Given, _place("[TEXT]", "One line; without it, the note is printed.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Remove the note.")] = False,
+) -> int:
+    """Write a note to a run in place of the one that it has."""
+    from torchtty.tui.cli.marks import note
+
+    return note(run, text, off=off)
 
 
 @app.command(rich_help_panel=MACHINE)

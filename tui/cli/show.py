@@ -19,6 +19,7 @@ from torchtty.engine.contract.run.directory import RunDirectory, find_run
 from torchtty.engine.contract.run.events import Edited, SampleDrawn
 from torchtty.engine.contract.run.lineage import Parent, curves_before, parent_of
 from torchtty.engine.contract.run.log import RunLog, SampleRecord
+from torchtty.engine.contract.run.marks import Marks, read_marks
 from torchtty.engine.contract.run.pins import pinned_steps
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState, Status
@@ -110,6 +111,9 @@ def _print_headline(console: Console, snapshot: RunSnapshot) -> None:
         console.print(Text(printable_line(about), "dim"))
     if status.message:
         console.print(Text(printable(status.message), "red" if status.state is RunState.FAILED else ""))
+    marks = read_marks(snapshot.run)
+    if words := " ".join(["★"] * marks.starred + [f"#{tag}" for tag in marks.tags] + [marks.note] * bool(marks.note)):
+        console.print(Text(words, "yellow"))
     if snapshot.state in (RunState.STOPPED, RunState.LOST) and snapshot.can_resume:
         how = f"'torchtty resume {printable_line(snapshot.name)}' resumes from step {count(snapshot.checkpoints[-1])}"
         console.print(Text(f"{snapshot.state.value.capitalize()} · {how}", "dim"))
@@ -350,6 +354,11 @@ def latest_metrics(status: Status, family: Family | None) -> dict[str, float | i
     return found
 
 
+def marks_as_json(marks: Marks) -> dict[str, Any]:
+    """Return star, tags and note as JSON values."""
+    return {"starred": marks.starred, "tags": list(marks.tags), "note": marks.note}
+
+
 def test_as_json(status: Status) -> dict[str, Any] | None:
     """Return the latest evaluation of the test split; None where there was none."""
     return {"step": status.test_step, **status.test} if status.test else None
@@ -367,5 +376,6 @@ def _everything(log: RunLog, status: Status) -> dict[str, Any]:
         "checkpoints": snapshot.checkpoints,
         "best_checkpoint": run.best_step(),
         "pinned": sorted(pinned_steps(run)),
+        **marks_as_json(read_marks(run)),
         "curves": {name: log.metrics.points(name) for name in shown},
     }

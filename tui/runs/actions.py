@@ -12,13 +12,13 @@ from torchtty.engine.contract.client.trash import move_to_trash, restore, trashe
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.marks import Marks, write_marks
+from torchtty.engine.contract.run.marks import annotate, star
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.run import actions
 from torchtty.tui.run.curves import ChartView
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.deletion import DeleteDialog
-from torchtty.tui.runs.marking import MarksDialog
+from torchtty.tui.runs.marking import MarksDialog, Words
 from torchtty.tui.runs.renaming import RenameDialog
 
 
@@ -116,17 +116,16 @@ class RunActions(Screen[None]):
     def action_star(self) -> None:
         """Give the run a star, or take it away."""
         if entry := self._meant():
-            marks = replace(entry.marks, starred=not entry.marks.starred)
-            self._in_thread(partial(write_marks, entry.run, marks))
+            self._in_thread(partial(star, entry.run, starred=not entry.marks.starred))
 
     def action_tags_and_note(self) -> None:
         """Ask for the run's tags and its note."""
         if entry := self._meant():
             self.app.push_screen(MarksDialog(entry), partial(self._marked, entry.run))
 
-    def _marked(self, run: RunDirectory, marks: Marks | None) -> None:
-        if marks is not None:
-            self._in_thread(partial(write_marks, run, marks))
+    def _marked(self, run: RunDirectory, words: Words | None) -> None:
+        if words is not None:
+            self._in_thread(partial(annotate, run, *words))
 
     # The run's folder.
 

@@ -12,13 +12,16 @@ from textual.widgets import Input, Static
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.run.marks import LONGEST_NOTE, Marks, check_note, check_tag
+from torchtty.engine.contract.run.marks import LONGEST_NOTE, check_note, check_tags
 
 HELP = "enter keeps them, tab goes to the other, escape leaves them. Find them again with / tag:… or note:…"
 
 
-class MarksDialog(ModalScreen[Marks]):
-    """Asks for tags, words with spaces between them, and a note; returns the run's marks with these, or None."""
+Words = tuple[tuple[str, ...], str]  # tags and a note
+
+
+class MarksDialog(ModalScreen[Words]):
+    """Asks for tags, words with spaces between them, and a note; returns them, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="marks.cancel", tooltip="Leave tags and note as they are")
@@ -54,8 +57,7 @@ class MarksDialog(ModalScreen[Marks]):
         event.stop()
         written, note = (self.query_one(f"#marks-{name}", Input).value for name in ("tags", "note"))
         try:
-            tags = tuple(dict.fromkeys(map(check_tag, written.replace(",", " ").split())))
-            self.dismiss(Marks(self._entry.marks.starred, tags, check_note(note)))
+            self.dismiss((check_tags(written.replace(",", " ").split()), check_note(note)))
         except UserError as error:
             help = self.query_one("#marks-help", Static)
             help.update(Content(str(error)))

@@ -5,14 +5,17 @@ import os
 import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
-from torchtty.engine.contract.run.directory import RunDirectory, check_name, list_runs
-from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.access import READABLE
+from torchtty.engine.contract.run.directory import RunDirectory, check_name, is_name, list_runs
+from torchtty.engine.contract.run.files import read_json, write_atomically
 from torchtty.engine.contract.run.requests import Release
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 
+GROUP = "group.json"  # in the folder of a group: what its runs are called
 PATIENCE = 5.0  # seconds for a worker that still has the model in memory to release it
 
 
@@ -32,7 +35,7 @@ def delete(run: RunDirectory) -> int:
 
 
 def rename(run: RunDirectory, name: str) -> RunDirectory:
-    """Give a run another name, which its forks then name as their parent; raise `UserError` as `delete` does, or for the name.
+    """Give a run another name, by which its forks and its group then know it; raise `UserError` as `delete` does, or for the name.
 
     A run whose model is still in memory is released first: its worker would look for it under the old name.
     """
@@ -40,6 +43,9 @@ def rename(run: RunDirectory, name: str) -> RunDirectory:
     target = run.path.with_name(name)
     if os.path.lexists(target):
         raise UserError(f"There is a run called {name} already: choose another name.")
+    group = _group_of(run)
+    if group is not None and RunDirectory(group).status().state.is_live:
+        raise UserError(f"{run.name} is part of {group.name}, which still trains: rename it once that has ended.")
     let_go(run, Action.RENAME)
     try:
         target.mkdir()  # so that nobody else takes the name meanwhile
@@ -48,6 +54,9 @@ def rename(run: RunDirectory, name: str) -> RunDirectory:
         with suppress(OSError):
             target.rmdir()
         raise UserError(f"{run.name} could not be renamed: {error.strerror or error}.") from None
+    if group is not None:
+        with suppress(OSError, ValueError):  # a group that does not list this run any more
+            _rename_in_group(group / GROUP, run.name, name)
     for fork in list_runs():
         meta = fork.meta()
         parent = meta.get("parent")
@@ -55,6 +64,22 @@ def rename(run: RunDirectory, name: str) -> RunDirectory:
             with suppress(OSError):  # a fork of which only the parent's name is out of date
                 write_atomically(fork.meta_path, json.dumps(meta | {"parent": parent | {"run": name}}, indent=1))
     return RunDirectory(target)
+
+
+def _group_of(run: RunDirectory) -> Path | None:
+    """Return the folder of the group that a run was trained in, if it lies beside it."""
+    name = str(run.meta().get("group") or "")
+    folder = run.path.with_name(name) if is_name(name) else None
+    return folder if folder is not None and (folder / GROUP).is_file() else None
+
+
+def _rename_in_group(path: Path, before: str, now: str) -> None:
+    """Let the file of a group name a run as it is called now; raise `OSError` or `ValueError`."""
+    about = read_json(path)
+    runs = about.get("runs") if isinstance(about, dict) else None
+    if isinstance(runs, list):
+        renamed = [one | {"name": now} if isinstance(one, dict) and one.get("name") == before else one for one in runs]
+        write_atomically(path, json.dumps(about | {"runs": renamed}, indent=1), mode=READABLE)
 
 
 def disk_usage(run: RunDirectory) -> int:

@@ -63,10 +63,8 @@ def star(run: RunDirectory, *, starred: bool) -> None:
 
 def tag(run: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Marks:
     """Add tags to a run's and remove others; return its marks. Raises `UserError` for what is no tag."""
-    marks, gone = read_marks(run), set(remove)
-    tags = tuple(dict.fromkeys(name for name in (*marks.tags, *map(check_tag, add)) if name not in gone))
-    if len(tags) > MOST_TAGS:
-        raise UserError(f"A run has {MOST_TAGS} tags at most: {run.name} would have {len(tags)}.")
+    marks, gone = read_marks(run), set(map(check_tag, remove))
+    tags = check_tags(name for name in (*marks.tags, *map(check_tag, add)) if name not in gone)
     changed = replace(marks, tags=tags)
     write_marks(run, changed)
     return changed
@@ -75,6 +73,19 @@ def tag(run: RunDirectory, add: Iterable[str] = (), remove: Iterable[str] = ()) 
 def note(run: RunDirectory, text: str) -> None:
     """Give a run a note in place of the one that it has; an empty one removes it."""
     write_marks(run, replace(read_marks(run), note=check_note(text)))
+
+
+def annotate(run: RunDirectory, tags: Iterable[str], note: str) -> None:
+    """Give a run these tags and this note in place of those that it has; its star stays."""
+    write_marks(run, replace(read_marks(run), tags=check_tags(tags), note=check_note(note)))
+
+
+def check_tags(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return tags as they are stored, each once; raise `UserError` for too many, or for a text that is none."""
+    tags = tuple(dict.fromkeys(map(check_tag, texts)))
+    if len(tags) > MOST_TAGS:
+        raise UserError(f"A run has {MOST_TAGS} tags at most: these are {len(tags)}.")
+    return tags
 
 
 def check_tag(text: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from command_line import COMMAND, Answer, Shell
 from written_run import WrittenRun
 
+from torchtty.engine.contract.experiments.group import create_group
+from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.exports.metrics import metric_rows
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.files import json_line
-from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import starting_tree
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -194,6 +198,22 @@ def test_a_run_is_renamed_its_forks_with_it_and_not_while_it_is_live(
     answer = here("rename", "a-fork", "other")
     assert "a-fork is paused, and its worker writes into its folder: stop it before you rename it." in answer.err
     fork.status(RunState.FINISHED)  # nobody will ever stop it
+
+
+def test_a_run_that_is_renamed_stays_in_its_group_and_not_while_that_trains(
+    here: Here, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHTTY_RUNS", str(own_folders))
+    group = create_group(starting_tree("mlp"), Variation({"training.seed": (1, 2)}), root=own_folders, name="seeds")
+    first, second = group.runs()
+    for run in (first, second):
+        run.write_status(Status(state=RunState.FINISHED))
+    group.directory.write_status(Status(state=RunState.RUNNING, host="elsewhere", heartbeat=time.time()))
+    assert "is part of seeds, which still trains" in here("rename", first.name, "best-seed").err
+    group.directory.write_status(Status(state=RunState.FINISHED))
+    assert here("rename", first.name, "best-seed").code == 0
+    assert [run.name for run in group.runs()] == ["best-seed", second.name]
+    assert "best-seed" in here("show", "seeds", columns=200).out
 
 
 def test_an_archive_that_cannot_be_imported_says_why(here: Here, shell: Shell) -> None:

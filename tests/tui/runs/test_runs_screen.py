@@ -5,15 +5,13 @@ import os
 import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from on_screen import screen_text, shows, until
 from rich.cells import cell_len
-from textual.app import App
+from runs_host import Host
 from textual.widgets import Input, Static
 
-from torchtty import tui
 from torchtty.engine.contract import paths as places
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.errors import UserError
@@ -26,20 +24,7 @@ from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.columns import COLUMNS, NOTHING, fitting
 from torchtty.tui.runs.comparison import Comparison
 from torchtty.tui.runs.deletion import DeleteDialog
-from torchtty.tui.runs.screen import COMPARISON, DETAILS, RUN, RunsScreen
-from torchtty.tui.runs.table import RunsTable
-
-
-class Host(App[None]):
-    """Shows the Runs screen as the app's modes do."""
-
-    CSS_PATH = Path(tui.__file__).parent / "app.tcss"
-    MODES = {"runs": RunsScreen}
-    DEFAULT_MODE = "runs"
-
-    @property
-    def table(self) -> RunsTable:
-        return self.screen.query_one(RunsTable)
+from torchtty.tui.runs.screen import COMPARISON, DETAILS, RUN
 
 
 @pytest.fixture
@@ -69,8 +54,9 @@ async def test_runs_are_listed_newest_first_in_columns_that_fit(three_runs, size
     async with app.run_test(size=size) as pilot:
         await until(pilot, shows(app, "new-gpt"))
         assert list(app.table.shown) == ["new-gpt", "bad-mlp", "old-gpt"]
-        for text in ("●", "✗", "■", "300/1,000", "2.400", "3 runs  ·  1 live"):
+        for text in ("●", "✗", "■", "seed", "2.400", "3 runs  ·  1 live"):
             assert text in screen_text(app)
+        assert ("300/1,000" in screen_text(app)) is (size[0] > 120), "what differs comes before how far it came"
         assert ("● running" in screen_text(app)) is (size[0] > 80), "where there is little room a state is its sign"
         assert app.table.virtual_size.width <= app.table.size.width
 
