@@ -37,6 +37,7 @@ class RenameDialog(ModalScreen[RunDirectory]):
     def __init__(self, run: RunDirectory) -> None:
         super().__init__()
         self._run = run
+        self._renaming = False
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -48,9 +49,13 @@ class RenameDialog(ModalScreen[RunDirectory]):
     def _rename(self, event: Input.Submitted) -> None:
         event.stop()
         name = event.value.strip()
+        if self._renaming:
+            return
         if name == self._run.name:
             self.dismiss(None)
             return
+
+        self._renaming = True
 
         def work() -> None:
             try:
@@ -63,10 +68,12 @@ class RenameDialog(ModalScreen[RunDirectory]):
         self.run_worker(work, thread=True, exclusive=True, group="rename", exit_on_error=False)
 
     def _failed(self, reason: str) -> None:
+        self._renaming = False
         help = self.query_one("#rename-help", Static)
         help.update(Content(reason))
         help.add_class("-problem")
 
     def action_cancel(self) -> None:
-        """Leave the name as it is."""
-        self.dismiss(None)
+        """Leave the name as it is, unless it is being changed: a worker may take seconds to release the run."""
+        if not self._renaming:
+            self.dismiss(None)

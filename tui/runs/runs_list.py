@@ -6,6 +6,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import DataTable, Input, Static
 
@@ -36,6 +37,9 @@ class RunsList(Vertical):
         & #runs-summary { height: 1; color: $foreground 60%; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
+
+    class Arranged(Message):
+        """Other rows are shown, or what they say has changed."""
 
     def __init__(self) -> None:
         super().__init__(id="runs-list")
@@ -81,6 +85,7 @@ class RunsList(Vertical):
             message = f"None of the {len(self.entries)} runs fits “{text}”.\n\nEscape shows all runs."
         self.query_one("#runs-empty", Static).update(Content(message))
         self._summarise()
+        self.post_message(self.Arranged())
         self.call_after_refresh(self._want_curves)
 
     # Curves in short.

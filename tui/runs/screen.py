@@ -175,6 +175,9 @@ class RunsScreen(RunActions):
     def on_runs_screen_listed(self, event: Listed) -> None:
         """Show what the thread has read."""
         self.runs_list.show(event.entries)
+
+    @on(RunsList.Arranged)
+    def _arranged(self) -> None:
         self._show_preview()
         if self.pane == COMPARISON:
             self._compare()

@@ -40,7 +40,11 @@ def move_to_trash(run: RunDirectory) -> RunDirectory:
 
 def trashed() -> list[RunDirectory]:
     """Return the runs in the trash that are this process's, or whose process on this machine is gone; the latest first."""
-    return [RunDirectory(path) for place in _places() for path in sorted(place.iterdir())]
+    found = []
+    for place in _places():
+        with suppress(OSError):  # another app empties it this very moment, or it is no folder
+            found += [RunDirectory(path) for path in sorted(place.iterdir())]
+    return found
 
 
 def _places() -> list[Path]:
@@ -70,8 +74,9 @@ def restore(run: RunDirectory) -> RunDirectory:
         with suppress(OSError):
             target.rmdir()
         raise UserError(f"{run.name} could not be brought back: {error.strerror or error}.") from None
-    with suppress(OSError):
+    with suppress(OSError):  # as soon as nothing else is in them
         run.path.parent.rmdir()
+        run.path.parent.parent.rmdir()
     return RunDirectory(target)
 
 

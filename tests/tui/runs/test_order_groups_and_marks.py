@@ -203,13 +203,16 @@ async def test_the_preview_follows_the_cursor_and_says_what_differs(some):
     async with app.run_test(size=(120, 36)) as pilot:
         await open_list(pilot, app)
         put_cursor(app, "fork")
-        await until(pilot, shows(app, "vs fork of gpt at step 100:"))
-        await until(pilot, shows(app, "learning_rate 1e-3 →"))
+        differs = app.screen.query_one("#preview-differs", Static)
+        await until(pilot, lambda: str(differs.render()).startswith("vs fork of gpt at step 100: learning_rate 1e-3 →"))
         chart = app.screen.query_one("#preview-chart")
         await until(pilot, lambda: chart.spec.series)
         put_cursor(app, f"group:{WIDTH}")
         await until(pilot, shows(app, "best: b  2.500"))
         assert not chart.display
+        await pilot.press("slash", *"nothing-fits")
+        await until(pilot, lambda: "best: b" not in screen_text(app) and not app.listed)
+        await pilot.press("escape")
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: not app.screen.query_one("#runs-preview").display)
         assert app.table.virtual_size.width <= app.table.size.width

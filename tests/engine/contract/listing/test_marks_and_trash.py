@@ -94,6 +94,8 @@ os._exit(9)
     assert [run.name for run in trashed()] == ["one"], "its process is gone"
     elsewhere = own_folders / TRASH / f"5-{os.getppid()}-{socket.gethostname()}" / "alive"
     elsewhere.mkdir(parents=True)
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    (own_folders / TRASH / f"6-{int(gone.stdout)}-{socket.gethostname()}").write_text("no folder")
     assert [run.name for run in trashed()] == ["one"], "what another living app deleted is its own affair"
     restore(trashed()[0])
     assert sorted(run.name for run in list_runs()) == ["one", "two"]
