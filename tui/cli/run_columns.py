@@ -7,10 +7,17 @@ from typing import Any
 
 from rich.text import Text
 
-from torchtty.engine.contract.listing.arrangement import SMOOTHED
 from torchtty.engine.contract.listing.differences import differing, distinction
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.listing.subjects import NEWEST, Kind, Subject, Value, metric_names, subject_named
+from torchtty.engine.contract.listing.subjects import (
+    NEWEST,
+    SMOOTHED,
+    Kind,
+    Subject,
+    Value,
+    metric_names,
+    subject_named,
+)
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.families import metric_named
 from torchtty.engine.contract.settings.family import Metric

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.text import Text
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.listing.arrangement import SMOOTHED, Grouping, Sort, arrange
+from torchtty.engine.contract.listing.arrangement import Grouping, Sort, arrange
 from torchtty.engine.contract.listing.curves import metric_in_short, short_curve
 from torchtty.engine.contract.listing.entry import Entry, EntryReader
 from torchtty.engine.contract.listing.filtering import parse_filter
+from torchtty.engine.contract.listing.subjects import SMOOTHED
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.run.directory import list_runs

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from textual.content import Content
 
-from torchtty.engine.contract.listing.arrangement import SMOOTHED, Group, Row, Sort
+from torchtty.engine.contract.listing.arrangement import Group, Row, Sort
 from torchtty.engine.contract.listing.curves import ShortCurve
 from torchtty.engine.contract.listing.differences import distinction, short_name
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.listing.subjects import NEWEST, setting_of, subject_named
+from torchtty.engine.contract.listing.subjects import NEWEST, SMOOTHED, setting_of, subject_named
 from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.tui.format import STATE_LOOKS, branch, duration, loss, measures, moment, number, rate, short_count
 from torchtty.tui.runs.sparklines import WIDTH, bars, sparkline

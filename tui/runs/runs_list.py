@@ -11,9 +11,10 @@ from textual.suggester import Suggester
 from textual.widgets import DataTable, Input, Static
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.listing.arrangement import SMOOTHED, Group, Grouping, Sort, arrange
+from torchtty.engine.contract.listing.arrangement import Group, Grouping, Sort, arrange
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.listing.filtering import Filter, FilterError, completions, parse_filter
+from torchtty.engine.contract.listing.subjects import SMOOTHED
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.runs.sparklines import CurveReader

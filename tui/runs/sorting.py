@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from torchtty.engine.contract.listing.arrangement import SMOOTHED, Sort
-from torchtty.engine.contract.listing.subjects import NEWEST, SUBJECTS, subject_named
+from torchtty.engine.contract.listing.arrangement import Sort
+from torchtty.engine.contract.listing.subjects import NEWEST, SMOOTHED, SUBJECTS, subject_named
 
 USUAL = (
     NEWEST,

@@ -7,10 +7,8 @@ from functools import cached_property
 
 from torchtty.engine.contract.listing.differences import differing
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.listing.subjects import NEWEST, Value, number_of, subject_named
+from torchtty.engine.contract.listing.subjects import NEWEST, SMOOTHED, Value, number_of, subject_named
 from torchtty.engine.contract.run.lineage import as_tree
-
-SMOOTHED = "smoothed"  # the one subject whose values take reading the curves: whoever sorts by it brings them
 
 
 class Grouping(StrEnum):

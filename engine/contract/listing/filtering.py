@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.listing.subjects import Kind, Subject, known_names, number_of, subject_named
+from torchtty.engine.contract.listing.subjects import SMOOTHED, Kind, Subject, known_names, number_of, subject_named
 from torchtty.engine.contract.printable import printable_line, shortened
 
 _TERM = re.compile(
@@ -79,6 +79,8 @@ def parse_filter(text: str) -> Filter:
 
 def subject_for(name: str) -> Subject:
     """Return the subject of a name in a filter; raise `FilterError` for one that there is not."""
+    if name.lower() == SMOOTHED:
+        raise FilterError("Runs are sorted by smoothed, but not filtered: it takes reading every curve. Try train<2.")
     try:
         return subject_named(name)
     except UserError as error:

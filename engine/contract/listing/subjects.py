@@ -88,6 +88,7 @@ def _age(entry: Entry) -> float | None:
 
 
 NEWEST = "created"
+SMOOTHED = "smoothed"  # the one name whose values take reading the curves: whoever sorts by it brings them
 SUBJECTS: dict[str, Subject] = {
     subject.name: subject
     for subject in (

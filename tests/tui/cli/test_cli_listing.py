@@ -90,6 +90,7 @@ def test_the_columns_that_were_chosen_are_all_shown_and_are_those_of_the_json(th
         (("--filter", "foo:3"), "Runs have no 'foo'."),
         (("--filter", "val<x"), "'val<x' cannot be: x is not a number such as 1e-3, 1.9 or 48k."),
         (("--filter", "state:runing"), "state is one of starting, queued,"),
+        (("--filter", "smoothed<2"), "Runs are sorted by smoothed, but not filtered"),
         (("--filter", "\x1b[2J:3"), "None of the 3 runs fits"),
         (("--filter", "[red]x[/]"), "None of the 3 runs fits '[red]x[/]'."),
     ],
