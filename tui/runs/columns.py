@@ -7,7 +7,7 @@ from textual.content import Content
 
 from torchtty.engine.contract.listing.arrangement import Group, Row, Sort
 from torchtty.engine.contract.listing.curves import ShortCurve
-from torchtty.engine.contract.listing.differences import distinction, short_name
+from torchtty.engine.contract.listing.differences import distinction, shortest_name
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.listing.subjects import NEWEST, SMOOTHED, setting_of, subject_named
 from torchtty.engine.contract.printable import printable_line, shortened
@@ -207,7 +207,7 @@ def number_or_text(value: object) -> str:
 
 
 def _varied(group: Group) -> str:
-    return ", ".join(map(short_name, group.differing[:6])) if group.trained_together else ""
+    return ", ".join(map(shortest_name, group.differing[:6])) if group.trained_together else ""
 
 
 def fitting(width: int, rows: Collection[Row] = (), sort: Sort = NEWEST_FIRST) -> list[Column]:

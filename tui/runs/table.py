@@ -34,6 +34,8 @@ class RunsTable(DataTable[Content]):
         Binding("enter", "select_cursor", "open", id="runs.open", tooltip="Open the run, or fold or unfold the group"),
         Binding("space", "mark", "mark", id="runs.mark", tooltip="Mark the run to compare it with others"),
         Binding("right", "fold(False)", "unfold", show=False, id="runs.unfold", tooltip="Show the runs of a group"),
+        Binding("home", "scroll_top", "top", show=False, id="runs.top", tooltip="Go to the first row"),
+        Binding("end", "scroll_bottom", "bottom", show=False, id="runs.bottom", tooltip="Go to the last row"),
         Binding("left", "fold(True)", "fold", show=False, id="runs.fold", tooltip="Hide the runs of a group"),
     ]
 

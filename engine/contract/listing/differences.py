@@ -7,12 +7,14 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
+from torchtty.engine.contract.listing.subjects import ABBREVIATIONS
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.recipes import recipe_named
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 
+LONG = ("learning_rate", "weight_decay", "batch_size")  # names that leave no room for their values
 Changes = dict[str, tuple[Any, Any]]
 """Settings that differ, by their paths: what they are elsewhere, and here."""
 
@@ -72,18 +74,24 @@ def short_name(path: str) -> str:
     return section if field == "kind" else field
 
 
+def shortest_name(path: str) -> str:
+    """Return a setting's name for a narrow cell: `lr`, by which a filter knows it too."""
+    name = short_name(path)
+    return next((short for short, long in ABBREVIATIONS.items() if long == name and name in LONG), name)
+
+
 def in_words(changes: Changes) -> str:
     """Write what differs: `learning_rate 0.1 → 0.01, batch_size 32 → 64`."""
     return ", ".join(f"{short_name(path)} {show(old)} → {show(new)}" for path, (old, new) in changes.items())
 
 
 def values_in_words(settings: Tree, paths: Iterable[str]) -> str:
-    """Write the values that a run has of settings: `n_layer 2, seed 3`; one that it lacks is left out."""
+    """Write the values that a run has of settings: `n_layer 2, lr 0.1`; one that it lacks is left out."""
     parts = []
     for path in paths:
         section, _, field = path.partition(".")
         if field in settings.get(section, {}):
-            parts.append(f"{short_name(path)} {show(settings[section][field])}")
+            parts.append(f"{shortest_name(path)} {show(settings[section][field])}")
     return ", ".join(parts)
 
 
@@ -94,4 +102,4 @@ def distinction(entry: Entry, in_group: Sequence[str] = ()) -> str:
     origin = origin_of(entry)
     if origin is None:
         return ""
-    return ", ".join(f"{short_name(path)} {show(new)}" for path, (_, new) in origin.changes.items())
+    return ", ".join(f"{shortest_name(path)} {show(new)}" for path, (_, new) in origin.changes.items())

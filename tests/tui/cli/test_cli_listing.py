@@ -75,7 +75,7 @@ def test_the_columns_that_were_chosen_are_all_shown_and_are_those_of_the_json(th
     answer = here("runs", "--columns", chosen, "--sort", "smoothed", columns=40)
     titles, low, middle, _ = answer.out.splitlines()
     assert titles.split() == ["name", "state", "learning_rate", "best", "smoothed", "val_loss", "model", "★", "differs"]
-    assert low.split() == ["low", "finished", "1e-4", "2.4000", "1.5000", "2.4000", "gpt", "learning_rate", "1e-4"]
+    assert low.split() == ["low", "finished", "1e-4", "2.4000", "1.5000", "2.4000", "gpt", "lr", "1e-4"]
     assert middle.split()[:5] == ["middle", "running", "1e-3", "2.2000", "2.5000"]
     first, *_ = json.loads(here("runs", "--columns", chosen, "--sort", "smoothed", "--json").out)
     assert list(first) == chosen.split(",")

@@ -49,7 +49,7 @@ def test_forks_stand_below_their_parent_but_not_in_a_ranking():
     rows = arrange(runs)
     assert [(row.key, row.depth) for row in rows] == [("parent", 0), ("fork", 1), ("other", 0)]
     assert keys(arrange(runs, Sort.by("best"), Grouping.NONE)) == ["fork", "other", "parent"]
-    assert distinction(fork) == "learning_rate 0.01"
+    assert distinction(fork) == "lr 0.01"
 
 
 def test_runs_of_a_recipe_are_gathered_and_one_alone_is_not():
