@@ -152,7 +152,7 @@ def _bests(group: Group, _: Context) -> Content:
 
 def _smoothed(entry: Entry, context: Context) -> Content:
     curve = context.curves.get(entry.key)
-    return Content("" if curve is None else loss(curve.smoothed).rjust(8))
+    return Content("" if curve is None else loss(curve.smoothed).rjust(9))
 
 
 NAME, VAL, BEST = "name", "val", "best"
@@ -183,7 +183,7 @@ TAGS = Column(
     "tags", "tags", 12, 8, lambda entry, _: _text(" ".join(entry.marks.tags)), sorts="tag"
 )  # where some has one
 SIGN = Column("state", " ", 1, 0, _sign, sorts="state")  # in place of the state's word where there is little room
-LEVEL = Column(SMOOTHED, SMOOTHED, 8, 0, _smoothed, sorts=SMOOTHED, right=True)
+LEVEL = Column(SMOOTHED, SMOOTHED, 9, 0, _smoothed, sorts=SMOOTHED, right=True)
 PADDING = 2  # cells the table adds to every column
 MARK_WIDTH = 2
 NEWEST_FIRST = Sort()

@@ -88,9 +88,10 @@ class RunsTable(DataTable[Content]):
         self._sort = sort or self._sort
         groups = {row.title: row.differing for row in rows if isinstance(row, Group) and row.trained_together}
         self._cell_context = Context(groups, self._cell_context.curves if curves is None else curves)
-        columns = fitting(self.size.width, rows, self._sort)
+        room = self.size.width - self.styles.scrollbar_size_vertical  # whether or not there is a scrollbar by then
+        columns = fitting(room, rows, self._sort)
         headings = [heading(column, self._sort) for column in columns]
-        wide = widths(columns, self.size.width, [title_of(row) for row in rows])
+        wide = widths(columns, room, [title_of(row) for row in rows])
         keys = [row.key for row in rows]
         if (headings, wide) != (self._headings, self._widths) or keys != list(self.shown):
             self._fill(rows, columns, headings, wide)

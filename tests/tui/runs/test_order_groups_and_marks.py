@@ -231,6 +231,18 @@ async def test_a_cell_that_is_cut_ends_in_an_ellipsis(some):
         assert "lr 0.0123457, …" in line, "not half a number"
 
 
+async def test_a_list_that_scrolls_needs_no_scrollbar_below(write_run):
+    for number in range(40):
+        write_run(f"a-run-with-a-very-long-name-{number}").status(RunState.FINISHED, step=3)
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await open_list(pilot, app)
+        await pilot.press("s", "down", "down", "down", "down", "down", "enter")
+        await until(pilot, shows(app, "smoothed▴"))
+        assert app.table.show_vertical_scrollbar
+        assert not app.table.show_horizontal_scrollbar
+
+
 async def test_a_failed_run_says_why_below_the_list_where_there_is_no_preview(write_run):
     write_run("bad").status(RunState.FAILED, message="Out of memory [red]x[/]: a smaller batch may fit.")
     app = Host()
