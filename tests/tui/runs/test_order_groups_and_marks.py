@@ -228,7 +228,7 @@ async def test_a_cell_that_is_cut_ends_in_an_ellipsis(some):
     async with app.run_test(size=(120, 36)) as pilot:
         await open_list(pilot, app)
         [line] = [line for line in screen_text(app).splitlines() if "└ fork" in line]
-        assert "lr 0.0123457, …" in line, "not half a number"
+        assert "lr 0.0123457,…" in line, "cut where it can be seen"
 
 
 async def test_a_list_that_scrolls_needs_no_scrollbar_below(write_run):

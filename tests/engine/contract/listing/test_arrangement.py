@@ -85,7 +85,7 @@ def test_a_run_is_compared_with_its_recipe_its_parent_or_its_models_defaults():
     as_recipe = replace(run("a", 1.0, recipe="names-mlp"), settings=tree)
     assert origin_of(as_recipe).changes == {}
     changed = replace(as_recipe, settings=with_value(tree, "training.batch_size", 7))
-    assert distinction(changed) == "batch_size 7"
+    assert distinction(changed) == "bs 7"
     assert origin_of(changed).title == "recipe names-mlp"
     assert origin_of(run("b", 1.0, seed=5)).title.startswith("defaults of")
     assert "training.seed" in origin_of(run("b", 1.0, seed=77)).changes
