@@ -176,6 +176,13 @@ class TorchttyApp(App[int]):
     def on_run_actions_new_run_wanted(self, event: "RunActions.NewRunWanted") -> None:
         self._in_train(lambda train: train.compose_like(event.like))
 
+    def on_train_screen_sweep_started(self, event: TrainScreen.SweepStarted) -> None:
+        from torchtty.tui.experiments.screen import ExperimentsScreen
+
+        self.action_mode("experiments")
+        if isinstance(self.screen, ExperimentsScreen):
+            self.screen.open_group(event.group.name)
+
     def on_experiments_screen_run_wanted(self, event: "ExperimentsScreen.RunWanted") -> None:
         self.open_run(event.run)
 

@@ -303,6 +303,11 @@ class ExperimentsScreen(Screen[None]):
     def _into(self) -> None:
         self.view.focus()
 
+    def open_group(self, name: str) -> None:
+        """Show a group, such as one that was just started, as its curves."""
+        self._looked_at, self.choices = name, Choices()
+        self._look()
+
     def _look(self) -> None:
         self._watcher.look_at(self._looked_at, self.choices)
 

@@ -15,23 +15,35 @@ from torchtty.tui.form.draft import Draft
 
 def command_of(draft: Draft, recipes: Mapping[str, Recipe]) -> str:
     """Return the command line that starts a draft, with a flag for each value that differs from where it started."""
+    recipe, several = recipes.get(draft.recipe or ""), draft.several
     if draft.fork is not None:
         words, start = ["fork", draft.fork.run.name, "--step", str(draft.fork.step)], draft.fork.settings
     else:
-        known = draft.recipe is not None and draft.recipe in recipes
-        words, start = ["train", str(draft.recipe) if known else draft.family], draft.base
+        # `sweep` takes what the recipe's grid has besides, `train` does not.
+        verb = "sweep" if several and not (recipe and set(recipe.grid) - set(several)) else "train"
+        words, start = [verb, recipe.name if recipe is not None else draft.family], draft.base
     flags: list[str] = []
     start = {section: dict(values) for section, values in start.items()}
     for section, values in draft.tree.items():
         kind = values.get("kind")
+        if f"{section}.kind" in several:
+            flags += _flag(f"{section}.kind", draft.exact_text(f"{section}.kind"))
+        elif kind != start.get(section, {}).get("kind"):
+            flags += _flag(f"{section}.kind", str(kind))
         if kind != start.get(section, {}).get("kind"):
-            flags += [f"--{section}.kind", str(kind)]
             start[section] = {"kind": kind} | _defaults(draft, section)
     fields = {spec.path: spec for spec in draft.specs()}
-    for path, (_, value) in difference(start, draft.tree).items():
-        text = _written(fields[path], value)
-        flags += [f"--{path}={text}"] if text.startswith("--") else [f"--{path}", text]
+    changed = {path: value for path, (_, value) in difference(start, draft.tree).items()}
+    for path in fields:
+        if path in several and not path.endswith(".kind"):
+            flags += _flag(path, draft.exact_text(path))
+        elif path in changed:
+            flags += _flag(path, _written(fields[path], changed[path]))
     return shlex.join(["torchtty", *words, *flags])
+
+
+def _flag(path: str, text: str) -> list[str]:
+    return [f"--{path}={text}"] if text.startswith("--") else [f"--{path}", text]
 
 
 def _defaults(draft: Draft, section: str) -> Tree:

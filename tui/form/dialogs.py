@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from torchtty.engine.contract.client.own_recipes import recipe_name, save_recipe
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.values import Value
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.recipes import Recipe
@@ -60,9 +61,17 @@ class SaveRecipeDialog(ModalScreen[Recipe]):
     ]
     DEFAULT_CSS = _CSS.format(name="SaveRecipeDialog")
 
-    def __init__(self, tree: Tree, about: str, recipes: Mapping[str, Recipe]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        about: str,
+        recipes: Mapping[str, Recipe],
+        grid: Mapping[str, tuple[Value, ...]] | None = None,
+    ) -> None:
+        """`grid` holds the settings with several values."""
         super().__init__()
         self._tree = tree
+        self._grid = grid or {}
         self._about = about
         self._recipes = recipes
 
@@ -78,7 +87,8 @@ class SaveRecipeDialog(ModalScreen[Recipe]):
     @on(Input.Changed)
     def _say(self, event: Input.Changed | None = None) -> None:
         name = recipe_name(event.value) if event is not None else ""
-        text = f"enter saves it, escape leaves it. It will train with 'torchtty train {name or 'NAME'}' too."
+        verb = "sweep" if self._grid else "train"
+        text = f"enter saves it, escape leaves it. It will train with 'torchtty {verb} {name or 'NAME'}' too."
         known = self._recipes.get(name)
         if known is not None and known.is_own:
             text = f"enter saves it in place of your recipe {name}, escape leaves it."
@@ -88,7 +98,7 @@ class SaveRecipeDialog(ModalScreen[Recipe]):
     def _save(self, event: Input.Submitted) -> None:
         event.stop()
         try:
-            recipe = save_recipe(event.value, self._tree, self._recipes, self._about)
+            recipe = save_recipe(event.value, self._tree, self._recipes, self._about, self._grid)
         except UserError as error:
             self.query_one(".help", Static).add_class("-problem").update(Content(printable_line(str(error))))
         else:

@@ -7,6 +7,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.sweep import Sweep, define
+from torchtty.engine.contract.experiments.values import Span, Value, is_several, read_values
 from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import (
@@ -29,7 +31,8 @@ class Draft:
     """The settings of one model family, valid or not yet.
 
     `base` holds the values the draft started from (a recipe's, a model's defaults, or a run's), to which a reset returns. A
-    text that is no valid value is stored beside the last valid one, so that it can be corrected.
+    text that is no valid value is stored beside the last valid one, so that it can be corrected. Of a setting with several
+    values the tree holds the first one: it is the configuration of the first run.
     """
 
     def __init__(self, base: Tree, recipe: str | None = None) -> None:
@@ -37,7 +40,10 @@ class Draft:
         self.recipe = recipe
         self.tree: Tree = deepcopy(base)
         self.fork: ForkPoint | None = None  # the checkpoint that the run is to begin from
+        self.is_live = False  # whether these are the settings of a run that trains
         self._invalid: dict[str, tuple[str, str]] = {}  # path -> (text, message)
+        self._several: dict[str, tuple[str, tuple[Value, ...]]] = {}  # path -> (text, what it stands for)
+        self._combined: tuple[object, dict[str, str]] = (None, {})  # the problems of a combination that was looked at
         self._edited: list[str] = []  # paths in the order of their last change
         self._reported: dict[str, str] = {}  # problems that only the worker can detect, such as a missing file
         self._former: dict[tuple[str, str], dict[str, Any]] = {}  # the values of kinds that were chosen before
@@ -103,6 +109,10 @@ class Draft:
         section, _, name = path.partition(".")
         return self.tree[section][name]
 
+    def kind_of(self, section: str) -> str | None:
+        """Return the chosen kind of a section, if it has kinds."""
+        return self.tree.get(section, {}).get("kind")
+
     def start(self, path: str) -> Any:
         """Return the value to which a reset returns."""
         section, _, name = path.partition(".")
@@ -115,6 +125,8 @@ class Draft:
         """Return the text of the field: an invalid text as it was typed, else the value; none is empty."""
         if path in self._invalid:
             return self._invalid[path][0]
+        if path in self._several:
+            return self._several[path][0]
         value = self.value(path)
         return "" if value is None else show(value)
 
@@ -122,10 +134,12 @@ class Draft:
         """Return a text that brings back this very state of the field."""
         if path in self._invalid:
             return self._invalid[path][0]
+        if path in self._several:
+            return self._several[path][0]
         return "" if self.value(path) is None else exact(self.value(path))
 
     def is_modified(self, path: str) -> bool:
-        if path in self._invalid:
+        if path in self._invalid or path in self._several:
             return True
         if path.endswith(".kind"):
             section = path.partition(".")[0]
@@ -137,6 +151,7 @@ class Draft:
         section, _, name = path.partition(".")
         self._note_edit(path)
         self._invalid.pop(path, None)
+        self._several.pop(path, None)
         self._reported.pop(path, None)
         if name == "kind":
             self._change_kind(section, value)
@@ -144,15 +159,72 @@ class Draft:
             self.tree[section][name] = value
 
     def enter(self, spec: FieldSpec, text: str) -> None:
-        """Store a typed text: as a value, or as an invalid text with the reason."""
+        """Store a typed text: as a value, as several of them, or as an invalid text with the reason."""
         try:
-            value = spec.parse(text)
-        except UserError:
+            if is_several(spec, text):
+                self._enter_several(spec, text)
+            else:
+                self.set(spec.path, spec.parse(text))
+        except UserError as error:
             self._note_edit(spec.path)
             self._reported.pop(spec.path, None)
-            self._invalid[spec.path] = (text, f"takes {spec.allowed()}")
-        else:
-            self.set(spec.path, value)
+            self._several.pop(spec.path, None)
+            message = str(error).removeprefix(f"{spec.path} ").rstrip(".")
+            self._invalid[spec.path] = (text, message if is_several(spec, text) else f"takes {spec.allowed()}")
+
+    def _enter_several(self, spec: FieldSpec, text: str) -> None:
+        if not self.takes_several:
+            raise UserError(f"takes one value: {'this run trains' if self.is_live else 'a fork is one run'}")
+        values = read_values(spec, text)
+        if isinstance(values, Span):
+            many = f"{text.strip()}{'' if values.log else ' lin'} 5"
+            raise UserError(f"is a range: say how many numbers of it, such as '{many}', or list them")
+        self.set(spec.path, values[0])
+        if len(values) > 1:
+            self._several[spec.path] = (text.strip(), values)
+
+    # Several values.
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether these may be the settings of several runs."""
+        return not self.is_live and self.fork is None
+
+    @property
+    def several(self) -> dict[str, tuple[Value, ...]]:
+        """The settings that have several values, and these, in the order of the form."""
+        return {spec.path: self._several[spec.path][1] for spec in self.specs() if spec.path in self._several}
+
+    def sweep(self, grid: Mapping[str, tuple[Value, ...]] | None = None) -> Sweep:
+        """Return the sweep of the settings with several values, and of a recipe's `grid` where that is given.
+
+        What was changed here takes the place of what the grid has. Raises `ConfigurationError`.
+        """
+        varied_kinds = {path.partition(".")[0] for path in self._several if path.endswith(".kind")}
+        texts = {path: text for path, (text, _) in self._several.items()}
+        for spec in self.specs():
+            path = spec.path
+            if path not in texts and self.is_modified(path) and (spec.section in varied_kinds or path in (grid or {})):
+                texts[path] = exact(self.value(path))
+        return define(self.portable(), texts, grid, recipe=self.recipe, sweeps=False)
+
+    def _problems_of_combinations(self) -> dict[str, str]:
+        """Return what is wrong with a sweep as a whole, {path: message}: a combination that cannot be, or too many runs."""
+        if not self._several:
+            return {}
+        key = (repr(self.tree), dict(self._several))
+        if self._combined[0] != key:
+            found: dict[str, str] = {}
+            try:
+                self.sweep().check()
+            except ConfigurationError as error:
+                for problem in error.problems:
+                    found.setdefault(*self._at_edited(problem.path, problem.message))
+            except UserError as error:
+                last = next(path for path in reversed(self._edited) if path in self._several)
+                found[last] = str(error).rstrip(".")
+            self._combined = (key, found)
+        return self._combined[1]
 
     def reset(self, path: str) -> None:
         section, _, name = path.partition(".")
@@ -177,6 +249,8 @@ class Draft:
         except ConfigurationError as error:
             for problem in error.problems:
                 found.setdefault(*self._at_edited(problem.path, problem.message))
+        if not found:
+            found |= self._problems_of_combinations()
         for spec in self.specs():
             if spec.is_path and not spec.optional and self.value(spec.path) == "" != spec.default:
                 found.setdefault(spec.path, "Type a path")
@@ -225,6 +299,7 @@ class Draft:
         self._former[section, old["kind"]] = old
         prefix = f"{section}."
         self._invalid = {path: entry for path, entry in self._invalid.items() if not path.startswith(prefix)}
+        self._several = {path: entry for path, entry in self._several.items() if not path.startswith(prefix)}
         former = self._former.get((section, kind))
         origin = self.base[section]
         if former is not None:

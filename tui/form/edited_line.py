@@ -78,7 +78,20 @@ class EditedLine(Widget, can_focus=True):
     @property
     def editor(self) -> Widget | None:
         """The editor, once the line has been entered."""
-        return self.children[0] if self.children else None
+        return self.children[-1] if self.children else None
+
+    async def exchange_editor(self) -> None:
+        """Put another editor in the place of the one that is there, as what is shown now is for another kind of it."""
+        before = self.editor
+        if before is None:
+            return
+        after = self.make_editor()
+        with self.app.batch_update():
+            await self.mount(after)
+            if before.has_focus or before.has_focus_within:
+                self.screen.set_focus(after)
+            await before.remove()
+        self.refresh()
 
     def focus_editor(self) -> None:
         (self.editor or self).focus()

@@ -104,6 +104,7 @@ class Form(Vertical):
     def show_live(self, title: str, draft: Draft) -> None:
         """Show the settings of a running run that can change while it trains."""
         self.live = draft
+        draft.is_live = True
         self.query_one("#live-title", Static).update(Content(f"{title}: settings that can change while it trains"))
         self._arrange()
 
@@ -154,9 +155,10 @@ class Form(Vertical):
 
     def mark(self) -> dict[str, str]:
         """Mark every row that is modified or has a problem. Returns the problems."""
-        draft, problems = self.shown, self.shown.problems()
+        draft, problems, several = self.shown, self.shown.problems(), self.shown.several
         for row in self.listed_rows():
-            row.mark(modified=draft.is_modified(row.path), problem=problems.get(row.path, ""))
+            count = len(several.get(row.path, ()))
+            row.mark(modified=draft.is_modified(row.path), problem=problems.get(row.path, ""), several=count)
         self._sum_up()
         if self.live is None:
             self.pickers.mark(problems.get("data.dataset", ""))
@@ -171,9 +173,25 @@ class Form(Vertical):
     def on_field_row_stepped(self, event: FieldRow.Stepped) -> None:
         event.stop()
         row, draft = event.row, self.shown
+        if row.path in draft.several:
+            return  # a step from which of them?
         draft.set(row.path, row.spec.stepped(draft.value(row.path), event.direction))
         row.show_text(draft.text(row.path))
         self._changed()
+
+    def on_field_row_several_wanted(self, event: FieldRow.SeveralWanted) -> None:
+        """Give a list all of its values, the chosen one first: what is not wanted is taken out of the text."""
+        event.stop()
+        row, draft = event.row, self.shown
+        chosen = draft.text(row.path)
+        others = [choice for choice in row.spec.choices or ("yes", "no") if choice != chosen]
+        text = ",".join([chosen, *others])
+        draft.enter(row.spec, text)
+        row.show_text(text)
+        if row.spec.name == "kind":
+            self._arrange()
+        self._changed()
+        self._explain(row.spec)
 
     def on_field_row_reset(self, event: FieldRow.Reset) -> None:
         event.stop()
@@ -247,18 +265,23 @@ class Form(Vertical):
     # Drafts and rows.
 
     def _enter(self, row: FieldRow, text: str) -> None:
-        self.shown.enter(row.spec, text)
-        if row.spec.name == "kind":
+        draft = self.shown
+        kind, count = draft.kind_of(row.spec.section), len(draft.several.get(row.path, ()))
+        draft.enter(row.spec, text)
+        if draft.kind_of(row.spec.section) != kind:
             self._arrange()
             self._explain(row.spec)
-        if row.spec.choices:
+        elif len(draft.several.get(row.path, ())) != count:
+            self._explain(row.spec)
+        if text in row.spec.choices:
             self._changed()
             return
         # While a person types no field is marked as invalid, but marks that no longer apply are removed at once.
-        problems = self.shown.problems()
+        problems, several = self.shown.problems(), self.shown.several
         for other in {row, *(other for other in self.listed_rows() if other.problem)}:
             modified = other is not self.pickers.file_row and self.shown.is_modified(other.path)
-            other.mark(modified=modified, problem=problems.get(other.path, "") if other.problem else "")
+            problem = problems.get(other.path, "") if other.problem else ""
+            other.mark(modified=modified, problem=problem, several=len(several.get(other.path, ())))
         self._sum_up()
         self._report_change()
 
@@ -343,4 +366,4 @@ class Form(Vertical):
 
     def _explain(self, spec: FieldSpec) -> None:
         self.query_one(HelpLine).remove_class("-whole")
-        self.query_one(HelpLine).explain(self.shown, spec, live=self.live is not None)
+        self.query_one(HelpLine).explain(self.shown, spec)

@@ -48,8 +48,10 @@ def recall(recipes: Mapping[str, Recipe]) -> Draft | None:
     texts = {path: text for path, text in changed.items() if isinstance(text, str)}
     for path, text in texts.items():  # first the kinds, which decide on the settings that there are
         section, _, name = path.partition(".")
-        if name == "kind" and section != "model" and section in draft.tree and text in kinds(draft.family, section):
-            draft.set(path, text)
+        chosen = [part.strip() for part in text.split(",")]
+        known = kinds(draft.family, section) if section != "model" and section in draft.tree else ()
+        if name == "kind" and set(chosen) <= set(known):
+            draft.enter(next(spec for spec in draft.specs() if spec.path == path), text)
     fields = {spec.path: spec for spec in draft.specs()}
     for path, text in texts.items():
         if path in fields and not path.endswith(".kind"):

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Select, Static
 
+from torchtty.engine.contract.experiments.values import may_vary
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.fields import FieldSpec, show
@@ -29,6 +30,7 @@ NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # begins a value that is no name of a re
 A_FILE = f"{NOT_A_NAME}file"
 OWN_DEFAULTS = f"{NOT_A_NAME}defaults"  # no recipe
 EDITOR_AT = 10  # the column where the list begins
+SHOWN = 8  # of the values of a setting
 BEFORE_NAME = "   "  # between an entry's title and its name
 
 
@@ -193,6 +195,13 @@ def datasets(draft: Draft) -> list[tuple[str, str]]:
     return [*((_title(entry), entry.name) for entry in fitting), (file, A_FILE)]
 
 
+def _how_to_give_several(spec: FieldSpec) -> str:
+    """Say how a setting is given several values."""
+    if spec.choices or spec.type is bool:
+        return "several: press ,"
+    return "several: 1,2 or 1..10" if spec.type is int else "several: 1,2 or 1e-4..1e-1 log 7"
+
+
 def _title(entry: Dataset) -> str:
     return entry.name if entry.embedded else f"{entry.name}  ↓ {size(entry.download_size)}"
 
@@ -205,16 +214,20 @@ class HelpLine(Widget):
         self.content = Content()
         self._top = 0  # the first line in view
 
-    def explain(self, draft: Draft, spec: FieldSpec, *, live: bool) -> None:
-        """Show a setting's help, its range, its unit and its initial value."""
+    def explain(self, draft: Draft, spec: FieldSpec) -> None:
+        """Show a setting's help, its range, its unit and its initial value, or the values that it stands for."""
         start = draft.base[spec.section].get("kind") if spec.name == "kind" else draft.start(spec.path)
         facts = [spec.allowed(), f"in {spec.unit}" if spec.unit else ""]
-        if live:
+        if draft.is_live:
             facts.append("enter applies it")
+        elif values := draft.several.get(spec.path):
+            facts = [f"{len(values)} values: {', '.join(map(show, values[:SHOWN]))}{', …' * (len(values) > SHOWN)}"]
+            facts.append(f"ctrl+z brings back {show(start)}")
         else:
             origin = "parent" if draft.fork else "recipe" if draft.recipe else "default"
             facts.append(f"{origin} {show(start) if start != '' else 'empty'}")
             facts.append("can change while it trains" if spec.live else "")
+            facts.append(_how_to_give_several(spec) if draft.takes_several and may_vary(spec) else "")
         name = spec.name if spec.name != "kind" else spec.section
         self._show(name, f"{draft.help(spec)}\n", " · ".join(filter(None, facts)))
 

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select
 
+from torchtty.engine.contract.experiments.values import may_vary
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.tui.form.edited_line import EditedLine, Toggle, face_of_choice, face_of_switch, face_of_text
 from torchtty.tui.form.section import unfold
@@ -20,12 +21,15 @@ from torchtty.tui.shell.inputs import UncutInput
 NAME_AT = 2  # the column where the name stands, after the mark
 EDITOR_AT = 22
 EDITOR_WIDTH, WIDE_EDITOR_WIDTH = 13, 20
+SEVERAL_EDITOR_WIDTH = 18  # of one that holds several values; their number stands in the place of the unit
 UNIT_AT = EDITOR_AT + EDITOR_WIDTH + 1
 WIDTH = UNIT_AT + 6
 
 STEP = Binding.Group("step", compact=True)
 CHANGED = "•"
 WRONG = "×"
+SEVERAL = "≡"
+TAKE_SEVERAL = "Take several of the values: a run for each"
 
 
 class FieldInput(UncutInput, inherit_bindings=False):
@@ -45,6 +49,7 @@ class FieldRow(EditedLine):
         Binding("up", "step(1)", "more", id="form.more", group=STEP, tooltip="Step up"),
         Binding("down", "step(-1)", "less", id="form.less", group=STEP, tooltip="Step down"),
         Binding("ctrl+z", "reset", "reset", id="form.reset", tooltip="Reset to the value of the recipe", priority=True),
+        Binding("comma", "several", "several", id="form.several", key_display=",", tooltip=TAKE_SEVERAL),
     ]
 
     @dataclass
@@ -68,6 +73,12 @@ class FieldRow(EditedLine):
         row: "FieldRow"
 
     @dataclass
+    class SeveralWanted(Message):
+        """The key for several of a list's values, or for yes and no, was pressed."""
+
+        row: "FieldRow"
+
+    @dataclass
     class Submitted(Message):
         """Enter was pressed in the field."""
 
@@ -87,15 +98,28 @@ class FieldRow(EditedLine):
         self.label = label or (spec.section if self.is_heading else spec.name)
         self.modified = False
         self.problem = ""
+        self.several = 0  # how many values, where there are several
         self.text = text
         self._placeholder = "none" if spec.optional else ""
         self._is_wide = spec.type is str and not spec.pattern
-        self._editor_width = WIDE_EDITOR_WIDTH if self._is_wide else EDITOR_WIDTH
+
+    @property
+    def _editor_width(self) -> int:
+        return SEVERAL_EDITOR_WIDTH if self.several else WIDE_EDITOR_WIDTH if self._is_wide else EDITOR_WIDTH
+
+    @property
+    def _is_switch(self) -> bool:
+        return self.spec.type is bool and self.text in ("yes", "no")
+
+    @property
+    def _is_list(self) -> bool:
+        """Whether one of the choices is chosen; several of them are a text."""
+        return self.text in self.spec.choices
 
     def make_editor(self) -> Widget:
-        if self.spec.type is bool:
+        if self._is_switch:
             return Toggle(self.text == "yes")
-        if self.spec.choices:
+        if self._is_list:
             choices = [(choice, choice) for choice in self.spec.choices]
             return Select(choices, value=self.text, allow_blank=False, compact=True)
         wide = "wide" if self._is_wide else ""
@@ -118,6 +142,8 @@ class FieldRow(EditedLine):
         with self.prevent(Input.Changed, Select.Changed, Toggle.Changed):
             if editor is None:
                 self.refresh()
+            elif not self._is_for_this(editor):
+                self.call_later(self.exchange_editor)
             elif isinstance(editor, Input):
                 editor.value = text
                 editor.cursor_position = len(text)
@@ -126,12 +152,17 @@ class FieldRow(EditedLine):
             elif isinstance(editor, Toggle):
                 editor.on = text == "yes"
 
-    def mark(self, *, modified: bool, problem: str) -> None:
-        """Show whether the value differs from the initial one, and its problem, if any."""
-        if (modified, problem) == (self.modified, self.problem):
+    def _is_for_this(self, editor: Widget) -> bool:
+        """Whether an editor is one for the text; what has several values goes on as a text until it is left."""
+        return isinstance(editor, Input) or (self._is_switch if isinstance(editor, Toggle) else self._is_list)
+
+    def mark(self, *, modified: bool, problem: str, several: int = 0) -> None:
+        """Show whether the value differs from the initial one, its problem, if any, and how many values there are."""
+        if (modified, problem, several) == (self.modified, self.problem, self.several):
             return
-        self.modified, self.problem = modified, problem
+        self.modified, self.problem, self.several = modified, problem, several
         self.set_class(bool(problem), "-wrong")
+        self.set_class(bool(several), "-several")
         self.styles.height = 1 + len(self._problem_lines())
         self.refresh()
 
@@ -140,24 +171,29 @@ class FieldRow(EditedLine):
 
     def render(self) -> RenderResult:
         mark, style = (WRONG, "$text-error bold") if self.problem else (CHANGED, "$text-accent bold")
+        if self.several and not self.problem:
+            mark, style = SEVERAL, "$text-warning bold"
         parts: list[Content | tuple[str, str]] = [
             (mark if self.problem or self.modified else " ", style),
             (f" {self.label}".ljust(EDITOR_AT - 1), self._label_style),
             self._face() if self.editor is None else Content(" " * self._editor_width),
             Content(" "),
         ]
-        if self.spec.unit:
+        if self.several:
+            parts.append((f"×{self.several}", "$text-warning"))
+        elif self.spec.unit:
             parts.append((self.spec.unit, "$foreground 60%"))
         for line in self._problem_lines():
             parts.append((f"\n  {line}", "$text-error"))
         return Content.assemble(*parts)
 
     def _face(self) -> Content:
-        if self.spec.type is bool:
+        if self._is_switch:
             return face_of_switch(self.text == "yes", EDITOR_WIDTH)
-        if self.spec.choices:
+        if self._is_list:
             return face_of_choice(self.text, EDITOR_WIDTH)
-        return face_of_text(self.text, self._placeholder, self._editor_width, "$text-error" if self.problem else "")
+        style = "$text-error" if self.problem else "$text-warning" if self.several else ""
+        return face_of_text(self.text, self._placeholder, self._editor_width, style)
 
     @property
     def _label_style(self) -> str:
@@ -166,10 +202,15 @@ class FieldRow(EditedLine):
         return "$text-primary" if self.is_heading else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        return action != "step" or self.spec.type in (int, float)
+        if action == "several":
+            return (self._is_switch or self._is_list) and may_vary(self.spec)
+        return action != "step" or (self.spec.type in (int, float) and not self.several)
 
     def action_step(self, direction: int) -> None:
         self.post_message(self.Stepped(self, direction))
+
+    def action_several(self) -> None:
+        self.post_message(self.SeveralWanted(self))
 
     def action_reset(self) -> None:
         self.post_message(self.Reset(self))
@@ -191,5 +232,7 @@ class FieldRow(EditedLine):
     def on_descendant_focus(self) -> None:
         self.post_message(self.Focused(self))
 
-    def on_descendant_blur(self) -> None:
+    async def on_descendant_blur(self) -> None:
+        if isinstance(self.editor, Input) and (self._is_switch or self._is_list):  # it is one value again
+            await self.exchange_editor()
         self.post_message(self.Focused(self, left=True))

@@ -1,5 +1,6 @@
 """The Train mode: the form on the left, the run on the right, and what connects them."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -7,6 +8,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from torchtty.engine.contract.client.fork import ForkPoint
     from torchtty.engine.contract.diagnosis.finding import Finding
+    from torchtty.engine.contract.experiments.group import RunGroup
+    from torchtty.engine.contract.experiments.sweep import Sweep
+    from torchtty.engine.contract.experiments.values import Value
     from torchtty.engine.contract.run.directory import RunDirectory
     from torchtty.engine.contract.run.snapshot import RunSnapshot
     from torchtty.engine.contract.run.status import RunState
@@ -44,6 +49,7 @@ class TrainScreen(Screen[None]):
     AUTO_FOCUS = "#start"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "start", "train", id="train.start", tooltip="Start training with these settings"),
+        Binding("ctrl+g", "start_grid", "all runs", id="train.grid", tooltip="Train all runs of the recipe's grid"),
         Binding("f8", "invalid", "invalid", id="train.invalid", show=False, tooltip="Go to the first invalid setting"),
         *STEERING,
         Binding("e", "edit_live", "edit", id="train.edit", tooltip="Change settings of the run while it trains"),
@@ -54,6 +60,12 @@ class TrainScreen(Screen[None]):
         Binding("escape", "leave_field", "run", id="train.leave", tooltip="Go to the run"),
         Binding("escape", "drop_fork", "drop fork", id="train.drop_fork", tooltip="Drop the fork: compose a new run"),
     ]
+
+    @dataclass
+    class SweepStarted(Message):
+        """A sweep was started with the settings of the form."""
+
+        group: "RunGroup"
 
     def __init__(self, pool: "Callable[[], WorkerPool]") -> None:
         super().__init__()
@@ -66,6 +78,7 @@ class TrainScreen(Screen[None]):
         self._begun = False  # whether the form is being built
         self._afterwards: list[Callable[[], object]] = []  # what waits for it
         self._shown_state: RunState | None = None
+        self._grid_offered = False  # whether the key for all runs of a grid is shown
         self._started: RunDirectory | None = None  # the latest run that was started here
         self._before_fork: Draft | None = None  # what the form held
 
@@ -101,7 +114,7 @@ class TrainScreen(Screen[None]):
         self.is_furnished = True
         self.refresh_bindings()
         self.set_timer(WARM_CHARTS_AFTER, self._warm_charts)
-        self.start_line.ask(self.form.draft, self._fallback_of(self.form.draft))
+        self.start_line.ask(self.form.draft, self._recipe)
         if self._afterwards:
             for action in self._afterwards:
                 action()
@@ -157,11 +170,40 @@ class TrainScreen(Screen[None]):
         if not self._all_right():
             return
         draft = self.form.draft
+        if draft.several:
+            self._start_sweep(draft.sweep())
+            return
         self._starting = True
         if draft.fork is not None:
             self._launch(partial(create_fork, draft.fork, draft.configuration()), is_fork=True)
         else:
             self._launch(partial(create, draft.configuration(), recipe=draft.recipe))
+
+    def action_start_grid(self) -> None:
+        """Start all runs of the recipe's grid, with what was changed in the form, and with its settings of several values."""
+        if not self.is_furnished or self._starting:
+            return
+        self.form.show_next()
+        if self._all_right():
+            self._start_sweep(self.form.draft.sweep(self._grid))
+
+    def _start_sweep(self, sweep: "Sweep") -> None:
+        self._starting = True
+        self._launch_sweep(sweep)
+
+    @work(thread=True, group="start")
+    def _launch_sweep(self, sweep: "Sweep") -> None:
+        from torchtty.engine.contract.errors import UserError
+        from torchtty.engine.contract.experiments.lifecycle import start_sweep
+
+        try:
+            group = start_sweep(sweep)
+        except UserError as error:
+            self.app.call_from_thread(self._complain, str(error))
+        else:
+            self.post_message(self.SweepStarted(group))
+        finally:
+            self.app.call_from_thread(self._launched)
 
     def _all_right(self) -> bool:
         """Whether the settings can be used; else go to the first that cannot, and say why."""
@@ -354,6 +396,8 @@ class TrainScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in RUN_ACTIONS:
             return self.is_furnished and self.view.check_action(action, parameters)
+        if action == "start_grid":
+            return self.is_furnished and bool(self._grid)
         if action in ("edit_live", "edit_next", "leave_field", "drop_fork"):
             return self.is_furnished and self._check_form_action(action)
         return True
@@ -448,10 +492,13 @@ class TrainScreen(Screen[None]):
 
         self.form.show_next()
         if self._all_right():
-            draft = self.form.draft
-            recipe = self.form.recipes.get(draft.recipe or "")
+            draft, recipe = self.form.draft, self._recipe
+            if kinds := [path for path in draft.several if path.endswith(".kind")]:
+                what = kinds[0].partition(".")[0]
+                self._complain(f"A recipe has one kind of {what}, and there are several here: choose one to save it.")
+                return
             about = recipe.about if recipe is not None else "A recipe of your own."
-            dialog = SaveRecipeDialog(draft.portable(), about, self.form.recipes)
+            dialog = SaveRecipeDialog(draft.portable(), about, self.form.recipes, draft.several)
             self.app.push_screen(dialog, self._recipe_saved)
 
     def _recipe_saved(self, recipe: "Recipe | None") -> None:
@@ -459,7 +506,10 @@ class TrainScreen(Screen[None]):
             self._offer_recipes()
             self.form.choose_recipe(recipe.name, afresh=True)
             self.form.explain_recipe()
-            self.notify(f"Saved. 'torchtty train {recipe.name}' trains it too.", markup=False)
+            said = f"Saved. 'torchtty {'sweep' if recipe.grid else 'train'} {recipe.name}' trains it too."
+            if recipe.grid:
+                said += f" Its {len(recipe.runs())} runs are its grid: the form shows the first, and ctrl+g trains all."
+            self.notify(said, markup=False)
 
     def on_pickers_deletion_wanted(self, event: "Pickers.DeletionWanted") -> None:
         """Delete a recipe of the person's own; its settings stay in the form."""
@@ -511,7 +561,10 @@ class TrainScreen(Screen[None]):
         if self.form.draft.fork is None:  # one of a fork is of no use without it
             self._to_remember = self.form.draft
         self._remembering = self.set_timer(REMEMBER_AFTER, self._remember)
-        self.start_line.ask_soon(self.form.draft, self._fallback_of(self.form.draft))
+        self.start_line.ask_soon(self.form.draft, self._recipe)
+        if self._grid_offered != bool(self._grid):
+            self._grid_offered = bool(self._grid)
+            self.refresh_bindings()
 
     def _remember(self) -> None:
         """Store the form's settings for the next start."""
@@ -530,10 +583,16 @@ class TrainScreen(Screen[None]):
         if event.draft is self.form.draft and self.form.live is None:
             self.form.mark()
 
-    def _fallback_of(self, draft: "Draft") -> str:
-        """Return what a draft's recipe falls back to without a network; empty if nothing."""
-        recipe = self.form.recipes.get(draft.recipe or "")
-        return recipe.fallback.name if recipe is not None and recipe.fallback is not None else ""
+    @property
+    def _recipe(self) -> "Recipe | None":
+        """The recipe of the form's draft."""
+        return self.form.recipes.get(self.form.draft.recipe or "")
+
+    @property
+    def _grid(self) -> "Mapping[str, tuple[Value, ...]]":
+        """The grid of the draft's recipe; empty where it has none, and for a fork."""
+        recipe = self._recipe
+        return recipe.grid if recipe is not None and self.form.draft.fork is None else {}
 
     def _complain(self, message: str) -> None:
         self.notify(message, severity="error", markup=False)

@@ -59,8 +59,17 @@ def recipe_name(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
 
 
-def save_recipe(title: str, tree: Tree, shipped: Mapping[str, Recipe], about: str = ABOUT) -> Recipe:
-    """Write a configuration as a recipe of one's own, in place of an earlier one of this name; return it. Raises `UserError`."""
+def save_recipe(
+    title: str,
+    tree: Tree,
+    shipped: Mapping[str, Recipe],
+    about: str = ABOUT,
+    grid: Mapping[str, tuple[Any, ...]] | None = None,
+) -> Recipe:
+    """Write a configuration as a recipe of one's own, in place of an earlier one of this name; return it.
+
+    `grid` holds settings with several values: a run for every combination. Raises `UserError`.
+    """
     name = recipe_name(title)
     if not name:
         raise UserError("A recipe needs a name with a letter or a digit in it.")
@@ -75,6 +84,10 @@ def save_recipe(title: str, tree: Tree, shipped: Mapping[str, Recipe], about: st
         section, _, field = path.partition(".")
         if value is not None:  # TOML has no none
             content.setdefault(section, {})[field] = value
+    for path, several in (grid or {}).items():
+        if None in several:
+            raise UserError(f"A recipe cannot have none among several values, as {path} has it: give it others.")
+        content.setdefault("grid", {})[path] = list(several)
     target = own_recipes_folder() / f"{name}.toml"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

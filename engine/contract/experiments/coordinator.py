@@ -23,7 +23,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.course import Course, course_of
 from torchtty.engine.contract.experiments.group import RunGroup
 from torchtty.engine.contract.experiments.members import ATTEMPTS, Job, Member, jobs_for, make_ready
-from torchtty.engine.contract.gpus import visible_gpus
+from torchtty.engine.contract.experiments.outlook import cores, side_by_side
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.access import PRIVATE
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -213,12 +213,10 @@ class Coordinator:
 
     def _slots(self) -> int:
         """Return how many parts may be at work at once: one a GPU, or one a core."""
-        wanted = {str(member.tree["training"].get("device", "auto")) for member in self._members}
         if self._limit is not None:
             return self._limit
-        if wanted - {"cpu"} and (gpus := visible_gpus()):
-            return len(gpus) if "auto" in wanted or "cuda" in wanted else max(1, len(wanted))
-        return cores()
+        wanted = {str(member.tree["training"].get("device", "auto")) for member in self._members}
+        return side_by_side(wanted)
 
     def _variables(self) -> dict[str, str]:
         """Return the variables of workers that train side by side: each has its share of the cores."""
@@ -326,11 +324,6 @@ class Coordinator:
 def _is_at_work(status: Status) -> bool:
     """Whether a worker has a run."""
     return status.state.is_live and bool(status.pid) and status.process_is_alive()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(arguments: list[str]) -> int:

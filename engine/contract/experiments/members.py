@@ -1,6 +1,5 @@
 """The runs of a sweep in training: which of them train as one batched model, and how one that was cut short goes on."""
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from torchtty.engine.contract.client.workers import Mode
-from torchtty.engine.contract.experiments.variation import varying
+from torchtty.engine.contract.experiments.variation import common
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.families import family_of
@@ -77,7 +76,7 @@ def jobs_for(members: Sequence[Member], until: int | None = None) -> list[Job]:
     for number, member in enumerate(members):
         step = member.run.checkpoints()[-1:]
         can = not member.alone and member.family.trains_by_steps and not step
-        batches.setdefault(_common(member) if can else f"{number}", []).append(member)
+        batches.setdefault(common(member.tree) if can else f"{number}", []).append(member)
     jobs = []
     for together in batches.values():
         for first in range(0, len(together), AT_ONCE):
@@ -85,16 +84,6 @@ def jobs_for(members: Sequence[Member], until: int | None = None) -> list[Job]:
             mode = Mode.RESUME if some[0].run.checkpoints() else Mode.TRAIN
             jobs.append(Job(some, mode, until))
     return jobs
-
-
-def _common(member: Member) -> str:
-    """Return what the members of a batch have in common, as a key."""
-    free = {tuple(path.split(".")) for path in varying(member.family.kind, member.tree)}
-    kept = {
-        section: {name: value for name, value in fields.items() if (section, name) not in free}
-        for section, fields in member.tree.items()
-    }
-    return json.dumps(kept, sort_keys=True)
 
 
 def make_ready(member: Member, mode: Mode) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.plan import Kind, Plan, rungs
+from torchtty.engine.contract.experiments.plan import Kind, Plan
 from torchtty.engine.contract.experiments.values import Span, Value, is_several, read_values
 from torchtty.engine.contract.experiments.variation import Variation, fields_of, short
 from torchtty.engine.contract.printable import shortened
@@ -162,37 +162,6 @@ def _kinds(
         elif tree[section].get("kind") != text:
             base = with_value(base, path, text)
     return varied, base
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What a sweep amounts to: its runs, and the seconds and bytes that they take where an estimate is known."""
-
-    runs: int
-    steps: int  # of all runs together
-    seconds: float | None = None
-    memory: int | None = None
-
-
-def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: int = 1) -> Outlook:
-    """Return what a sweep amounts to, given what a worker answered to `prepare` for one of its runs.
-
-    The time is that of runs like this one after the other on each of `workers`; batched members are quicker than that.
-    """
-    runs, training = sweep.runs, sweep.tree["training"]
-    most = sweep.variation.values.get("training.max_steps", (training.get("max_steps", 1),))
-    mean = sum(int(steps) for steps in most if isinstance(steps, int)) / len(most)
-    rounds, before, steps = rungs(sweep.plan, runs, round(mean)), 0, 0
-    for left, until in rounds:
-        steps, before = steps + left * (until - before), until
-    per_step, memory = (estimate or {}).get("seconds_per_step"), (estimate or {}).get("memory")
-    at_once = min(workers, runs)
-    return Outlook(
-        runs,
-        steps,
-        per_step * steps / max(1, at_once) if per_step else None,
-        int(memory) * at_once if memory else None,
-    )
 
 
 @dataclass(frozen=True)

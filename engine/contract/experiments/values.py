@@ -116,6 +116,10 @@ def read_values(spec: FieldSpec, text: str) -> tuple[Value, ...] | Span:
         return _span(spec, text, log=False)
     found: list[Value] = []
     for part in text.split(","):
+        if not part.strip():
+            raise UserError(
+                f"{spec.path} has a comma with no value beside it: write the value, or take the comma away."
+            )
         found.extend(_range(spec, part) if ".." in part and spec.type is not str else [spec.parse(part)])
         if len(found) > MOST:
             raise UserError(f"{spec.path} has more than {MOST} values, and a sweep has {MOST} runs at most.")

@@ -1,5 +1,6 @@
 """What the runs of a sweep differ in, and the configurations that this amounts to."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -20,7 +21,8 @@ class Variation:
     """What runs differ in: {path: values}. A run has one value of each; a grid has a run for every combination.
 
     `spans` are the settings whose values a plan draws from a range. `fixed` are settings which were given one value, and which
-    hold in every variant of their section that has them: `optimizer.kind` adam,sgd begins each optimizer afresh.
+    hold in every variant of their section that has them: `optimizer.kind` adam,sgd begins afresh with each optimizer that
+    is not the one in common.
     """
 
     values: Mapping[str, tuple[Value, ...]]
@@ -55,8 +57,9 @@ class Variation:
         own: Tree = dict(tree)
         for path, value in settings.items():
             if path.endswith(".kind"):
-                own = with_value(own, path, value)
                 section = path.partition(".")[0]
+                if own[section].get("kind") != value:
+                    own = with_value(own, path, value)
                 names = variant(own["model"]["kind"], section, str(value)).model_fields
                 for given, fixed in self.fixed.items():
                     if given.partition(".")[0] == section and given.partition(".")[2] in names:
@@ -96,6 +99,16 @@ def fields_of(
 def varying(kind: str, tree: Mapping[str, Any]) -> list[str]:
     """Return the settings in which members of one batched model may differ: numbers that change no shape."""
     return [spec.path for spec in specs(kind, tree) if spec.groups]
+
+
+def common(tree: Mapping[str, Any]) -> str:
+    """Return what the members of one batched model have in common with a run of this configuration, as a key."""
+    free = {tuple(path.split(".")) for path in varying(str(tree["model"]["kind"]), tree)}
+    kept = {
+        section: {name: value for name, value in fields.items() if (section, name) not in free}
+        for section, fields in tree.items()
+    }
+    return json.dumps(kept, sort_keys=True)
 
 
 def in_words(settings: Mapping[str, Value]) -> str:

@@ -90,7 +90,7 @@ async def test_a_word_of_patience_that_comes_late_does_not_hide_what_is_wrong(to
         form, start_line = train(app).form, train(app).start_line
         await until(pilot, lambda: start_line._patience is not None)
         form.draft.enter(form.row("model.n_head").spec, "0")
-        start_line.ask(form.draft, "")
+        start_line.ask(form.draft, None)
         start_line._ask_for_patience()  # as when its timer had ticked before it was stopped
         await pilot.pause()
         line = app.screen.query_one("#estimate", Static)
