@@ -98,7 +98,8 @@ class GroupTraining:
                     began = time.perf_counter()
                     found = self._steps(training, count)
                     self._follow(time.perf_counter() - began, count)
-                    losses = self._evaluated(training, count)
+                    with self.aside():
+                        losses = self._evaluated(training, count)
                     for member, metrics in zip(training, found, strict=True):
                         self._go_on(member, Done(count, metrics, losses.get(member.loop)))
         finally:

@@ -257,15 +257,19 @@ class Loop:
 
     def _evaluate(self, *, thorough: bool = False, found: dict[str, float] | None = None) -> None:
         """Evaluate; at an interval the rules take it in, and one that ends the run then has the rest evaluated as well."""
-        self.metrics.fetch()
-        found = self.task.evaluate(thorough) if found is None else found
+        if found is None:
+            with self.aside():
+                found = self.task.evaluate(thorough)
+        else:
+            self.metrics.fetch()
         if not found:
             return
         ended = self.rules.ending is not None
         if not ended and self.step and (every := self._intervals.evaluation) and self.step % every == 0:
             self.rules.take_evaluation(self.step, {name: seven_digits(value) for name, value in found.items()})
             if self.rules.ending is not None and not thorough and self._intervals.evaluates_whole:
-                found = self.task.evaluate(True)
+                with self.aside():
+                    found = self.task.evaluate(True)
         if thorough or self.rules.ending is not None:
             self._evaluated_last = self.step
         losses = self.metrics.evaluated(found)
@@ -326,7 +330,8 @@ class Loop:
         best = list(self.checkpoints.best) if self.checkpoints.best else None
         state: dict[str, Any] = {"task": self.task.training_state(), "best": best, "rules": self.rules.state()}
         state |= self.metrics.state() | {"evaluated_last": self._evaluated_last}
-        self.checkpoints.write(self.step, state, self.metrics.losses)
+        with self.aside():
+            self.checkpoints.write(self.step, state, self.metrics.losses)
         self.metrics.restart_speed()
 
     def restore(self, saved: Saved, best_weights: dict[str, Tensor] | None) -> None:

@@ -58,7 +58,7 @@ def main(folder: Path) -> int:
         if "prepare" in request:
             answer = problems_of_fork(request["prepare"], request["fork"]) if "fork" in request else {}
             if not (answer or request.get("only_fits")):
-                answer = prepare(request["prepare"])
+                answer = prepare(request["prepare"], with_flops=bool(request.get("with_flops")))
             _reply(folder / Path(str(request["reply"])).name, answer)
         elif "run" in request:
             return _take_over(

@@ -20,6 +20,7 @@ from torchtty.engine.contract.settings.optimizer import OptimizerBase
 from torchtty.engine.contract.settings.training import TrainingBase
 from torchtty.engine.devices import gpu_uuid, out_of_memory_means, synchronise
 from torchtty.engine.training.checkpoint import read_shapes
+from torchtty.engine.training.flops import flops_per_step
 from torchtty.engine.training.inheritance import about_data, misfits
 from torchtty.engine.training.memory import gradient_memory
 from torchtty.engine.training.task import ExposesModel, Facts, PreviewsDownload, Task, build_task, task_class
@@ -30,13 +31,15 @@ OPEN_GPU = 500 * 2**20  # bytes that CUDA takes of a GPU for a process that uses
 COMFORTABLE = 0.8  # of the free memory: allocators round up, and evaluation and samples need some too
 
 
-def prepare(tree: dict[str, Any]) -> dict[str, Any]:
+def prepare(tree: dict[str, Any], *, with_flops: bool = False) -> dict[str, Any]:
     """Return parameters, memory, vocabulary, notes and, on a CPU, the seconds a step takes, or the problems that forbid a run.
 
-    `unreachable` beside a problem says that it is something that cannot be fetched from here.
+    `unreachable` beside a problem says that it is something that cannot be fetched from here; `with_flops` adds those of a step.
     """
     try:
-        return _estimate(parse(tree))
+        configuration = parse(tree)
+        answer = _estimate(configuration)
+        return answer | {"flops_per_step": _flops(configuration)} if with_flops else answer
     except ConfigurationError as error:
         return {"problems": [[problem.path, problem.message] for problem in error.problems]}
     except UserError as error:
@@ -98,6 +101,11 @@ def _estimate(configuration: Configuration) -> dict[str, Any]:
     return answer
 
 
+def _flops(configuration: Configuration) -> int:
+    task, scale = task_class(configuration).for_timing(_on_cpu(configuration))
+    return round(flops_per_step(task) * scale)
+
+
 def _device(configuration: Configuration) -> torch.device:
     training = configuration.sections()["training"]
     return free_device(training.device) if isinstance(training, TrainingBase) else torch.device("cpu")
@@ -106,7 +114,8 @@ def _device(configuration: Configuration) -> torch.device:
 def _on_cpu(configuration: Configuration) -> Configuration:
     """Return a configuration to look at without its GPU, which nothing opens or uses before a run does."""
     training = configuration.sections()["training"]
-    assert isinstance(training, TrainingBase)
+    if not isinstance(training, TrainingBase):
+        return configuration
     changed = training.model_copy(update={"device": "cpu", "precision": "float32"})
     return configuration.model_copy(update={"training": changed})
 

@@ -75,6 +75,13 @@ def remaining(status: Status) -> str:
     return f"ETA {duration(left)}" if left is not None and status.state is RunState.RUNNING else ""
 
 
+def how_far(status: Status) -> str:
+    """Return how far a run is, in seconds where those end it first: `1,200/3,000`, `12/30 s`."""
+    if status.max_seconds and status.seconds / status.max_seconds > status.step / max(1, status.max_steps):
+        return f"{status.seconds:,.0f}/{status.max_seconds:,.0f} s"
+    return f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
+
+
 def figures_so_far(status: Status, family: Family) -> str:
     """Return the metrics that sum the run up and its speed, as far as they are known."""
     parts: list[str] = []
@@ -114,7 +121,7 @@ class InPlace:
     def show(self, status: Status, figures: str | None = None) -> None:
         """Show how far a run is; `figures` says it in other words than its own metrics."""
         runs = status.state is RunState.RUNNING
-        steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
+        steps = how_far(status)
         figures, rest = figures_so_far(status, self._family) if figures is None else figures, remaining(status)
         name = self._name if runs else f"{self._name}: {describe(status)}"
         room = self._progress.console.width - BAR - sum(len(text) + 1 for text in (steps, figures, rest)) - 1
@@ -148,7 +155,9 @@ class Plain(AbstractContextManager["Plain"]):
         if (what, True) == (self._last[0], now - self._last[1] < PLAIN_INTERVAL):
             return
         self._last = (what, now)
-        steps = f"step {count(status.step)} of {count(status.max_steps)}" if status.max_steps and status.step else ""
+        steps = ""
+        if status.step and (far := how_far(status)):
+            steps = far if far.endswith(" s") else f"step {count(status.step)} of {count(status.max_steps)}"
         figures = figures_so_far(status, self._family) if figures is None else figures
         parts = (what, steps, figures, remaining(status))
         self.note("  ".join(part for part in parts if part))

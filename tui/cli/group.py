@@ -10,6 +10,8 @@ from rich.text import Text
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.group import Planned, RunGroup
+from torchtty.engine.contract.experiments.results import ResultsReader
+from torchtty.engine.contract.experiments.standings import standings
 from torchtty.engine.contract.experiments.variation import short
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
@@ -37,7 +39,10 @@ def show_group(group: RunGroup, *, as_json: bool) -> int:
         return Exit.DONE
     family = family_of(runs[0].configuration().kind)
     output().print(_table(group, family))
-    if (found := _common(_statuses(runs), family)) is not None and len(found[1]) > 1:
+    found = (
+        _common(_statuses(runs), family) if group.race() is None else None
+    )  # of models that differ, a mean says nothing
+    if found is not None and len(found[1]) > 1:
         metric, values = found
         output().print(
             Text(f"{metric.title} {loss(mean(values))} ± {loss(stdev(values))} (mean and sd of {len(values)})")
@@ -61,6 +66,15 @@ def spread(statuses: Sequence[Status], family: Family) -> str:
     for what, how_many in outcomes(statuses).items():
         parts.append(f"{how_many} {what}")
     return " · ".join(parts)
+
+
+def standing(reader: ResultsReader) -> str:
+    """Say how a race stands in a line of progress: how many are over, and who leads."""
+    results = reader.read()
+    over = sum(not member.status.state.is_live for member in results.members)
+    ladder = [one for one in standings(results) if one.bits is not None]
+    leads = f" · {ladder[-1].name} leads, {loss(ladder[-1].bits)} bits/char" if ladder else ""
+    return f"{over} of {len(results.members)} models{leads}"
 
 
 def outcomes(statuses: Sequence[Status]) -> dict[str, int]:

@@ -125,6 +125,33 @@ def sweep(
     )
 
 
+@app.command(context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
+def race(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[DATASET|FILE] [--section.field VALUE …]")] = None,
+    seconds: Annotated[
+        float | None, _taking("S", "Seconds of training of each model; 30 if no budget is given.")
+    ] = None,
+    steps: Annotated[int | None, _taking("N", "Steps of each model.")] = None,
+    flops: Annotated[float | None, _taking("F", "Floating-point operations of each model, such as 1e12.")] = None,
+    recipes: Annotated[
+        Given, _taking("NAME,…", "The recipes and models that take part; every model that learns texts if left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The race's name.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and start nothing.")] = False,
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> int:
+    """Train models on one text under one budget, and say what each idea buys in bits per character.
+
+    Settings hold for every model that has them: --training.seed 3 --data.lower_case yes
+    """
+    from torchtty.engine.contract.experiments.race import BudgetKind
+    from torchtty.tui.cli.race import race
+
+    budgets = {BudgetKind.SECONDS: seconds, BudgetKind.STEPS: steps, BudgetKind.FLOPS: flops}
+    return race(arguments or [], budgets, recipes, name=name, dry_run=dry_run, detach=detach, as_json=as_json)
+
+
 @app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
 def resume(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,

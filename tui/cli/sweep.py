@@ -16,7 +16,7 @@ from torchtty.engine.contract.experiments.lifecycle import (
     start_sweep,
     sweep_of,
 )
-from torchtty.engine.contract.experiments.results import read_results
+from torchtty.engine.contract.experiments.results import ResultsReader, read_results
 from torchtty.engine.contract.experiments.sweep import Sweep, define, plan_from, read_file
 from torchtty.engine.contract.experiments.values import is_several
 from torchtty.engine.contract.experiments.variation import fields_of
@@ -36,7 +36,7 @@ from torchtty.tui.cli.arguments import (
 )
 from torchtty.tui.cli.console import Exit, UsageError, notify, print_json, report_error
 from torchtty.tui.cli.follow import INTERVAL, Interruptions, counting_interrupts, display, last_line
-from torchtty.tui.cli.group import group_as_json, show_group, spread
+from torchtty.tui.cli.group import group_as_json, show_group, spread, standing
 from torchtty.tui.cli.results import print_results
 
 BEGINS = 20.0  # seconds that a coordinator may take to begin
@@ -62,7 +62,7 @@ def sweep(
             raise UsageError("A sweep that is gone on with keeps its settings: give --resume and its name alone.")
         group = group_named(resume)
         notify(f"{group.name}: {len(open_runs(group))} of {len(group.planned())} runs are to be finished.")
-        return _followed(lambda: _resumed(group, workers), detach=detach, as_json=as_json)
+        return followed(lambda: _resumed(group, workers), detach=detach, as_json=as_json)
     given = parse_argv(arguments)
     planned, name = _planned(given, options, name, grid_of_recipe=grid_of_recipe)
     planned.check()
@@ -90,7 +90,7 @@ def fork_group(
 
 def train_sweep(planned: Sweep, name: str | None, *, workers: int | None, detach: bool, as_json: bool) -> int:
     """Start a sweep and follow it; return the exit code."""
-    return _followed(lambda: start_sweep(planned, name, workers=workers), detach=detach, as_json=as_json)
+    return followed(lambda: start_sweep(planned, name, workers=workers), detach=detach, as_json=as_json)
 
 
 def announcement(planned: Sweep) -> str:
@@ -170,7 +170,8 @@ def _resumed(group: RunGroup, workers: int | None) -> RunGroup:
     return group
 
 
-def _followed(begin: Callable[[], RunGroup], *, detach: bool, as_json: bool) -> int:
+def followed(begin: Callable[[], RunGroup], *, detach: bool, as_json: bool) -> int:
+    """Begin a sweep or a race and follow it; return the exit code."""
     with counting_interrupts() as interruptions:
         group = begin()
         return follow_group(group, interruptions, detach=detach, as_json=as_json)
@@ -180,7 +181,7 @@ def follow_group(group: RunGroup, interruptions: Interruptions, *, detach: bool,
     """Show a sweep until it is over, or to detach until it trains; return the exit code."""
     tree = group.tree() or group.runs()[0].configuration().tree()
     family = family_of(tree["model"]["kind"])
-    began, handled = time.monotonic(), 0
+    began, handled, races, reader = time.monotonic(), 0, group.race() is not None, ResultsReader(group)
     with display(group.name, family, results_on_stdout=as_json or detach) as shown:
         while True:
             status = group.status()
@@ -197,7 +198,8 @@ def follow_group(group: RunGroup, interruptions: Interruptions, *, detach: bool,
                 shown.note("Stopping every run with a checkpoint; ctrl+c again leaves them to themselves.")
             if detach and not handled and status.state is RunState.RUNNING:
                 break
-            shown.show(status, spread([run.status() for run in group.runs()], family))
+            figures = standing(reader) if races else spread([run.status() for run in group.runs()], family)
+            shown.show(status, figures)
             time.sleep(INTERVAL if len(group.planned()) < 50 else 5 * INTERVAL)
     return _conclude(group, interrupted=handled > 0, detach=detach, as_json=as_json)
 

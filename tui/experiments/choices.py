@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from torchtty.engine.contract.experiments.race import BudgetKind
 from torchtty.engine.contract.experiments.results import BEST, LAST, At, Results
 from torchtty.engine.contract.experiments.summaries import LENGTH, figure_steps
 from torchtty.engine.contract.experiments.variation import SEED
@@ -43,6 +44,7 @@ class Choices:
     chosen_columns: bool = False  # whether `columns` is a choice, and may then be none
     each: bool = True  # whether a matrix has a column for every moment of the recipe's figures, where there are several
     log: bool = False
+    x: str = ""  # of a race: what was spent, its budget if left open
 
     def settled(self, results: Results) -> "Choices":
         """Return the choices as they are of a group: names that it lacks, or that were left open, replaced by what suits it."""
@@ -57,7 +59,9 @@ class Choices:
             columns = self.columns
         else:
             columns = next((path for path in others if path != SEED), NONE)
-        return replace(self, metric=metric, at=at, rows=rows, columns=columns)
+        kinds = [kind.value for kind in BudgetKind] if results.race is not None else []
+        x = self.x if self.x in kinds else results.race.budget.kind.value if results.race is not None else NONE
+        return replace(self, metric=metric, at=at, rows=rows, columns=columns, x=x)
 
     def next_metric(self, results: Results) -> "Choices":
         return replace(self, metric=after(results.metrics, self.metric), at=LAST)
@@ -76,6 +80,9 @@ class Choices:
     def next_rows(self, results: Results) -> "Choices":
         rows = after(results.fields, self.rows)
         return replace(self, rows=rows, columns=self.rows if rows == self.columns else self.columns)
+
+    def next_axis(self, results: Results) -> "Choices":
+        return replace(self, x=after([kind.value for kind in BudgetKind], self.x)) if results.race else self
 
     def next_columns(self, results: Results) -> "Choices":
         offered = (*(path for path in results.fields if path != self.rows), NONE)

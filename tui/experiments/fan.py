@@ -125,21 +125,26 @@ class Fan:
             entries.append((("band: one sd", style.axis),))
         if self.figures:
             entries.append((("◇ course" if style.unicode else "o course", style.axis),))
-        lines: list[list[Run]] = [[]]
-        used = 0
-        for entry in entries:
-            size = sum(len(text) for text, _ in entry)
-            if used and used + GAP + size > width:
-                if len(lines) == most:
-                    lines[-1].append((" …", style.axis))
-                    break
-                lines.append([])
-                used = 0
-            if used:
-                lines[-1].append((" " * GAP, style.axis))
-            lines[-1] += entry
-            used += size + GAP
-        return [tuple(line) for line in lines]
+        return in_lines(entries, width, most, style)
+
+
+def in_lines(entries: Sequence[Line], width: int, most: int, style: ChartStyle) -> list[Line]:
+    """Lay the entries of a legend out in as many lines as they take, at most so many."""
+    lines: list[list[Run]] = [[]]
+    used = 0
+    for entry in entries:
+        size = sum(len(text) for text, _ in entry)
+        if used and used + GAP + size > width:
+            if len(lines) == most:
+                lines[-1].append((" …", style.axis))
+                break
+            lines.append([])
+            used = 0
+        if used:
+            lines[-1].append((" " * GAP, style.axis))
+        lines[-1] += entry
+        used += size + GAP
+    return [tuple(line) for line in lines]
 
 
 def _marker(bundle: Bundle, curve: int) -> int:

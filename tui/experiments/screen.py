@@ -134,6 +134,13 @@ class ExperimentsScreen(Screen[None]):
         Binding(
             "c", "choose('next_columns')", "columns", id="experiments.columns", tooltip="Another setting as the columns"
         ),
+        Binding(
+            "x",
+            "choose('next_axis')",
+            "axis",
+            id="experiments.axis",
+            tooltip="Of a race: what was spent along the x axis, seconds, steps or FLOPs",
+        ),
         Binding("l", "log", "log y", id="experiments.log", tooltip="A logarithmic y axis, or a linear one"),
         Binding("u", "use", "use best", id="experiments.use", tooltip=BEST_TO_FORM),
         Binding("s", "stop", "stop", id="experiments.stop", tooltip="Stop every run of the group with a checkpoint"),
@@ -458,6 +465,8 @@ class ExperimentsScreen(Screen[None]):
             return results is not None and not results.status.state.is_live
         if action == "log":
             return view in ("fan", "panels", "scatter")
+        if action == "choose" and parameters[0] == "next_axis":
+            return results is not None and results.race is not None and view == "fan"
         if action == "choose" and parameters[0] == "next_rows":
             return view in ("matrix", "panels", "scatter")
         if action == "choose" and parameters[0] == "next_columns":

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from torchtty.engine.contract.experiments.comparison import losses_of_runs, verdict
 from torchtty.engine.contract.experiments.group import RunGroup, list_groups
+from torchtty.engine.contract.experiments.race import BITS
 from torchtty.engine.contract.experiments.results import Results, ResultsReader
+from torchtty.engine.contract.experiments.standings import race_verdict
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.tui.charts.figure import Figure
 from torchtty.tui.experiments.bars import bars_of
@@ -14,6 +16,7 @@ from torchtty.tui.experiments.choices import Choices
 from torchtty.tui.experiments.fan import fan_of
 from torchtty.tui.experiments.matrix import matrix_of
 from torchtty.tui.experiments.panels import panels_of
+from torchtty.tui.experiments.race_chart import race_chart_of
 from torchtty.tui.experiments.result_tables import result_tables
 from torchtty.tui.experiments.settings_scatter import scatter_of
 
@@ -120,8 +123,12 @@ class GroupWatcher:
         if not results.metrics:
             self._notify(Look(listed, results, choices, _waits(results)))
             return
-        words = tuple(filter(None, (verdict(results, choices.metric, choices.at), losses_of_runs(results))))
-        self._notify(Look(listed, results, choices, FIGURES[choices.view](results, choices), words))
+        said = race_verdict(results) if results.race else verdict(results, choices.metric, choices.at)
+        words = tuple(filter(None, (said, losses_of_runs(results))))
+        figure = FIGURES[choices.view]
+        if results.race and choices.view == "fan" and choices.metric == BITS:
+            figure = race_chart_of
+        self._notify(Look(listed, results, choices, figure(results, choices), words))
 
 
 def _mark(results: Results) -> object:

@@ -114,7 +114,12 @@ class WarmWorker:
         return self._read(self.folder / "hello.json")
 
     def prepare(
-        self, tree: Mapping[str, Any], fork: tuple[RunDirectory, int] | None = None, *, only_fits: bool = False
+        self,
+        tree: Mapping[str, Any],
+        fork: tuple[RunDirectory, int] | None = None,
+        *,
+        only_fits: bool = False,
+        with_flops: bool = False,
     ) -> int:
         """Ask what a configuration amounts to; the answer appears under the number returned. See `answer`.
 
@@ -122,6 +127,7 @@ class WarmWorker:
         """
         self._requests += 1
         asked: dict[str, Any] = {"prepare": tree, "reply": f"prepared-{self._requests}.json", "only_fits": only_fits}
+        asked |= {"with_flops": True} if with_flops else {}
         if fork is not None:
             asked["fork"] = {"path": str(fork[0].path), "step": fork[1]}
         self._write(asked)
@@ -131,7 +137,7 @@ class WarmWorker:
         """Return the answer to `prepare`, None while there is none.
 
         Either `problems` [[path, message]], with `unreachable` where that is a lost network, or `parameters`, `memory` (bytes),
-        `seconds_per_step`, `vocab_size`, `notes`.
+        `seconds_per_step`, `vocab_size`, `notes`, and `flops_per_step` where it was asked for.
         """
         return self._read(self.folder / f"prepared-{request}.json")
 

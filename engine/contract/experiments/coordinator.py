@@ -64,7 +64,8 @@ class Coordinator:
     """One process's work on a sweep."""
 
     def __init__(self, group: RunGroup, workers: int | None = None) -> None:
-        self.group, self._limit = group, workers
+        self.group, self._race = group, group.race()
+        self._limit = 1 if self._race else workers  # seconds mean the same only where nothing trains beside
         self._hands: list[Hand] = []
         self._pending: deque[Job] = deque()
         self._stopping = False
@@ -86,6 +87,8 @@ class Coordinator:
         self._began = time.monotonic()
         try:
             self._members = [Member.of(run) for run in self.group.runs()]
+            for member in self._members:
+                member.alone = self._race is not None
             self._note(force=True)
             self._course: Course = course_of(self.group, self._members)
             self._adopt()
@@ -283,8 +286,12 @@ class Coordinator:
         self._speed.append((now, step))
         (before, first), seconds = self._speed[0], now - self._began
         speed = (step - first) / (now - before) if now > before and step > first else None
+        limits = [member.tree["training"].get("max_seconds") for member in self._members] if self._race else []
+        if any(limits):  # what is spent of a budget is the seconds of training of all, whatever else took time
+            seconds = sum(member.status.seconds for member in self._members)
         self._status = self._status.model_copy(
             update={
+                "max_seconds": sum(filter(None, limits)) or None,
                 "step": step,
                 "max_steps": total,
                 "seconds": seconds,

@@ -46,6 +46,13 @@ class Curve:
         stop = len(self.steps) if step is None else bisect_right(self.steps, step)
         return list(zip(self.steps[:stop], self.values[:stop], strict=True))
 
+    def scaled(self, factor: float) -> "Curve":
+        """Return the curve as it is now with its values times a number."""
+        found = Curve()
+        found.steps, found.values = self.steps[:], array("d", (factor * value for value in self.values))
+        found.broken = self.broken
+        return found
+
     def at(self, step: float) -> float | None:
         """Return the value of a step; None where there is none."""
         place = bisect_left(self.steps, step)

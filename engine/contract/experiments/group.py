@@ -23,8 +23,9 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.plan import Plan
+from torchtty.engine.contract.experiments.race import Race
 from torchtty.engine.contract.experiments.values import MOST, Span, Value
-from torchtty.engine.contract.experiments.variation import Variation, short
+from torchtty.engine.contract.experiments.variation import MODEL, Variation, short
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.access import PRIVATE, READABLE, access_to_new_runs
 from torchtty.engine.contract.run.directory import RunDirectory, check_name, claim, create, stem_of
@@ -32,7 +33,7 @@ from torchtty.engine.contract.run.files import read_json, write_atomically
 from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse
-from torchtty.engine.contract.settings.family import Tree
+from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.fields import show
 
 FORMAT = 2  # 1 had neither plan nor tree
@@ -88,8 +89,12 @@ class RunGroup:
         """Return how its runs are chosen."""
         return Plan.of(self.about().get("plan"))
 
+    def race(self) -> Race | None:
+        """Return what it races for; None for a sweep."""
+        return Race.of(self.about().get("race"))
+
     def tree(self) -> Tree | None:
-        """Return the configuration that its runs have in common; None for a group of before there were plans."""
+        """Return the configuration that its runs have in common; None for a race, and a group of before there were plans."""
         tree = self.about().get("tree")
         return tree if isinstance(tree, dict) else None
 
@@ -150,10 +155,38 @@ def create_group(
 
     Raises `UserError` where a name is taken or the disk refuses; then nothing of the group stays.
     """
-    root, plan = root or runs_folder(), plan or Plan()
+    plan = plan or Plan()
     settings = plan.settings(variation)
-    configurations = [variation.configuration(tree, one) for one in settings]
-    stem = name or stem_of(configurations[0] if configurations else parse(tree), recipe)
+    new = [NewRun(one, variation.configuration(tree, one), recipe) for one in settings]
+    stem = stem_of(new[0].configuration if new else parse(tree), recipe)
+    about = {
+        "recipe": recipe,
+        "plan": plan.as_json(),
+        "tree": dict(tree),
+        "varied": {path: list(values) for path, values in variation.values.items()},
+        "spans": {path: asdict(span) for path, span in variation.spans.items()},
+        "fixed": dict(variation.fixed),
+    }
+    return make_group(new, about, stem, root=root, name=name)
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run that a group is to be made with: what it differs in, all of its settings, and the recipe it comes from."""
+
+    settings: Mapping[str, Value]
+    configuration: Configuration
+    recipe: str | None = None
+
+
+def make_group(
+    new: Sequence[NewRun], about: Mapping[str, Any], stem: str, *, root: Path | None = None, name: str | None = None
+) -> RunGroup:
+    """Make a group, called by a stem and a number unless it has a name; `about` is what `group.json` says beside its runs.
+
+    Raises `UserError` as `create_group` does.
+    """
+    root, stem = root or runs_folder(), name or stem
     check_name(stem if name else f"{stem}-1")
     if len(stem) > (longest := LONGEST_NAME - len(f"-run-{MOST}")):
         raise UserError(
@@ -167,23 +200,14 @@ def create_group(
         group.path.chmod(access_to_new_runs())
         group.directory.inbox.mkdir()
         group.directory.inbox.chmod(PRIVATE)
-        planned = _planned(group.name, settings)
-        about = {
-            "format": FORMAT,
-            "created": time.time(),
-            "recipe": recipe,
-            "plan": plan.as_json(),
-            "tree": dict(tree),
-            "varied": {path: list(values) for path, values in variation.values.items()},
-            "spans": {path: asdict(span) for path, span in variation.spans.items()},
-            "fixed": dict(variation.fixed),
-            "runs": [{"name": run.name, "settings": dict(run.settings)} for run in planned],
-        }
+        planned = _planned(group.name, [one.settings for one in new])
+        beginning = {"format": FORMAT, "created": time.time()}
+        listed = {"runs": [{"name": run.name, "settings": dict(run.settings)} for run in planned]}
         group.directory.write_status(Status(state=RunState.STARTING, heartbeat=time.time()))
-        group.write_about(about)
-        for run, configuration in zip(planned, configurations, strict=True):
+        group.write_about(beginning | dict(about) | listed)
+        for run, one in zip(planned, new, strict=True):
             note = partial(_note, group=group.name)
-            runs.append(create(configuration, root=root, name=run.name, recipe=recipe, fill=note))
+            runs.append(create(one.configuration, root=root, name=run.name, recipe=one.recipe, fill=note))
     except (OSError, UserError) as error:
         for folder in (*(run.path for run in runs), *([group.path] if group else [])):
             shutil.rmtree(folder, ignore_errors=True)  # nobody has begun to work in there
@@ -199,14 +223,16 @@ def _note(run: RunDirectory, group: str) -> None:
 
 def _planned(group: str, settings: Sequence[Mapping[str, Value]]) -> list[Planned]:
     """Name the runs by what they differ in: `names-mlp-4-seed-3`; by their numbers where that would be too long, or twice one."""
-    names = [
-        "-".join([group, *(f"{short(path)}-{_in_a_name(value)}" for path, value in one.items())]) for one in settings
-    ]
+    names = ["-".join([group, *(_part_of_name(path, value) for path, value in one.items())]) for one in settings]
     clear = len(set(names)) == len(names) and all(len(name) <= LONGEST_NAME for name in names)
     return [
         Planned(name if clear else f"{group}-run-{number}", one)
         for number, (name, one) in enumerate(zip(names, settings, strict=True), 1)
     ]
+
+
+def _part_of_name(path: str, value: Value) -> str:
+    return _in_a_name(value) if path == MODEL else f"{short(path)}-{_in_a_name(value)}"
 
 
 def _in_a_name(value: Value) -> str:

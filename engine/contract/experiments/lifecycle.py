@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from filelock import FileLock, Timeout
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.client.deletion import rename as rename_run
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.entrants import Entrant, create_race
 from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group, list_groups
+from torchtty.engine.contract.experiments.race import Budget
 from torchtty.engine.contract.experiments.sweep import Sweep, define, texts_of
 from torchtty.engine.contract.run.access import READABLE
 from torchtty.engine.contract.run.directory import RunDirectory, check_name
@@ -37,6 +39,15 @@ def start_sweep(
         check_installed(sweep.plan)
     group = create_group(sweep.tree, sweep.variation, root=root, name=name, recipe=sweep.recipe, plan=sweep.plan)
     start_coordinator(group, workers)
+    return group
+
+
+def start_race(
+    entrants: Sequence[Entrant], budget: Budget, corpus: str, name: str | None = None, *, root: Path | None = None
+) -> RunGroup:
+    """Make the group of a race with its runs, and start its coordinator; raise `UserError`."""
+    group = create_race(entrants, budget, corpus, root=root, name=name)
+    start_coordinator(group)
     return group
 
 
@@ -159,6 +170,8 @@ def fork_of(group: RunGroup, texts: Mapping[str, str]) -> Sweep:
 def sweep_of(group: RunGroup) -> Sweep:
     """Return the sweep that a group was made from, to fork it with other settings; raise `UserError` for one of before plans."""
     tree = group.tree()
+    if group.race() is not None:
+        raise UserError(f"{group.name} is a race: fork one of its runs, or start another with 'torchtty race'.")
     if tree is None:
         raise UserError(f"{group.name} was made by an older torchtty, which did not note what its runs have in common.")
     recipe = group.about().get("recipe")

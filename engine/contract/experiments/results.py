@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.curves import Curve
 from torchtty.engine.contract.experiments.group import RunGroup
+from torchtty.engine.contract.experiments.race import BITS, LOSS, Race, bits_per_character
 from torchtty.engine.contract.experiments.stabilisation import Stabilisation
 from torchtty.engine.contract.experiments.statistics import Spread
 from torchtty.engine.contract.experiments.variation import SEED
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.log import RunLog
+from torchtty.engine.contract.run.metrics import Batch
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Family, Tree
@@ -35,6 +37,8 @@ class Member:
     tree: Tree
     curves: Mapping[str, Curve] = field(default_factory=dict)
     exists: bool = True
+    seconds: Curve = field(default_factory=Curve)  # of training, at each evaluation of a run that races
+    chance: float | None = None  # bits per character of one that races, were all of its tokens equally likely
 
     @property
     def seed(self) -> Any:
@@ -98,6 +102,7 @@ class Results:
     members: tuple[Member, ...]
     status: Status
     recipe: Recipe | None = None
+    race: Race | None = None
 
     @cached_property
     def family(self) -> Family | None:
@@ -127,7 +132,7 @@ class Results:
     @cached_property
     def metric(self) -> str:
         """The metric that the group is judged by: the watched one, else that of the recipe's figures, else the headline's."""
-        wished = [self.family.watched] if self.family else []
+        wished = [BITS, self.family.watched] if self.family else []
         wished += [reference.metric for reference in self.references]
         wished += [names[0] for names in self.family.headline] if self.family else []
         return next((name for name in wished if name in self.metrics), next(iter(self.metrics), ""))
@@ -206,11 +211,12 @@ class ResultsReader:
         self.group = group
         self._logs: dict[str, RunLog] = {}
         self._curves: dict[str, dict[str, Curve]] = {}
+        self._seconds: dict[str, Curve] = {}
         self._trees: dict[str, Tree] = {}
 
     def read(self, goes_on: Callable[[], bool] = lambda: True) -> Results:
         """Return what the group has come to by now. It stops reading curves when `goes_on` says no."""
-        members = []
+        members, race = [], self.group.race()
         for planned in self.group.planned():
             run = RunDirectory(self.group.path.parent / planned.name)
             exists = run.config_path.is_file()
@@ -218,19 +224,38 @@ class ResultsReader:
                 self._read(run)
             curves = dict(self._curves.get(run.name, {}))
             status = run.status() if exists else Status(state=RunState.LOST)
-            members.append(Member(run.name, planned.settings, status, self._tree(run), curves, exists))
-        return Results(self.group.name, tuple(members), self.group.status(), self._recipe())
+            member = Member(run.name, planned.settings, status, self._tree(run), curves, exists)
+            members.append(member if race is None else self._racing(member))
+        return Results(self.group.name, tuple(members), self.group.status(), self._recipe(), race)
+
+    def _racing(self, member: Member) -> Member:
+        """Return a member with what a race compares, as far as that is known."""
+        log = self._logs.get(member.name)
+        characters = log.facts.characters_per_token if log is not None else None
+        if log is None or characters is None or LOSS not in member.curves:
+            return member
+        bits = member.curves[LOSS].scaled(bits_per_character(1.0, characters))
+        chance = log.facts.references.get("chance")
+        return replace(
+            member,
+            curves={BITS: bits, **member.curves},
+            seconds=self._seconds.get(member.name, Curve()),
+            chance=None if chance is None else bits_per_character(chance, characters),
+        )
 
     def _read(self, run: RunDirectory) -> None:
         log = self._logs.setdefault(run.name, RunLog(run))
         curves = self._curves.setdefault(run.name, {})
         if log.read().metrics_restarted:
-            for curve in curves.values():
+            for curve in (*curves.values(), self._seconds.get(run.name, Curve())):
                 curve.clear()
         for name in log.metrics.names:
             curve = curves.setdefault(name, Curve())
             for batch in log.metrics.pop(name):
                 curve.extend(batch)
+                if name == LOSS and "seconds" in batch.coordinates:
+                    seconds = Batch(batch.steps, batch.coordinates["seconds"], {})
+                    self._seconds.setdefault(run.name, Curve()).extend(seconds)
 
     def _tree(self, run: RunDirectory) -> Tree:
         """Return a run's settings at its start; nothing where they cannot be read."""

@@ -7,7 +7,9 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.comparison import losses_of_runs, ranked, verdict, which_mattered
+from torchtty.engine.contract.experiments.race import BITS
 from torchtty.engine.contract.experiments.results import LAST, At, Member, Results, label, short_name
+from torchtty.engine.contract.experiments.standings import race_table
 from torchtty.engine.contract.experiments.statistics import Spread
 from torchtty.engine.contract.experiments.tables import Cell, Table, written
 from torchtty.engine.contract.experiments.variation import SEED
@@ -32,6 +34,8 @@ def tables_of(
     Runs that differ in the seed alone are shown by step; others as a matrix of their settings. Raises `UserError` for a setting in
     which the runs do not differ, or a metric that none of them has.
     """
+    if results.race is not None and not (rows or columns or at) and metric in ("", BITS):
+        return [race_table(results)]
     metric = checked_metric(results, metric)
     fields = [path for path in results.fields if path != SEED]
     rows, columns = rows and field_named(results, rows), [field_named(results, name) for name in columns]

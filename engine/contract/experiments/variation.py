@@ -14,6 +14,7 @@ from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.fields import FieldSpec, describe, show
 
 SEED = "training.seed"
+MODEL = "model"  # what the runs of a race differ in: the name of a family or recipe
 
 
 @dataclass(frozen=True)
@@ -119,4 +120,4 @@ def in_words(settings: Mapping[str, Value]) -> str:
 def short(path: str) -> str:
     """Return a setting's name without its section; a kind by its section, as there are several."""
     section, _, name = path.partition(".")
-    return section if name == "kind" else name
+    return section if name in ("", "kind") else name

@@ -52,7 +52,7 @@ class Status(BaseModel):
     gpu: str = ""  # its UUID, where it is a CUDA GPU
     parameters: int | None = None
     memory: int | None = None  # the most bytes that its tensors have taken on its GPU so far
-    seconds: float = 0.0  # time spent training, pauses left out
+    seconds: float = 0.0  # time spent training; pauses, evaluations and samples left out
     steps_per_second: float | None = None
     metrics: dict[str, float] = {}  # the latest of those that the run's family sums a run up by
     best: float | None = None  # the lowest value of the family's watched metric, and the step that had it

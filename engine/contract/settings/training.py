@@ -31,7 +31,7 @@ class TrainingBase(Section):
     )
     max_seconds: float | None = setting(
         None,
-        "Seconds of training, pauses left out, after which it ends; none: no limit.",
+        "Seconds of training after which it ends, pauses, evaluations and samples left out; none: no limit.",
         gt=0,
         step=60,
         unit="seconds",
