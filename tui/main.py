@@ -19,7 +19,8 @@ The app needs a terminal, and its input or output here is a pipe or a file. Thes
 
 def main() -> None:
     """Run the app or a command, and exit with 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    sys.exit(_app() if len(sys.argv) == 1 else _command())
+    asked_by_shell = "_TORCHTTY_COMPLETE" in os.environ  # what to complete
+    sys.exit(_app() if len(sys.argv) == 1 and not asked_by_shell else _command())
 
 
 def _app() -> int:

@@ -149,7 +149,7 @@ def configured(tree: Mapping[str, Any], arguments: Arguments) -> Configuration:
     kind = str(tree["model"]["kind"])
     problems = [Problem(token, "is not an option; settings begin with two dashes") for token in arguments.unknown]
     flags: dict[str, str] = {}
-    fields = _settings_by_path(kind, tree, arguments.settings)
+    fields = settings_by_path(kind, tree, arguments.settings)
     for name, text in arguments.settings.items():
         path, problem = _full_path(name, fields)
         if problem:
@@ -191,7 +191,7 @@ def full_paths(tree: Mapping[str, Any], arguments: Arguments) -> dict[str, str |
     return found
 
 
-def _settings_by_path(kind: str, tree: Mapping[str, Any], flags: Mapping[str, str | None]) -> dict[str, FieldSpec]:
+def settings_by_path(kind: str, tree: Mapping[str, Any], flags: Mapping[str, str | None]) -> dict[str, FieldSpec]:
     """Return the settings that exist once the variants that the flags choose are in the tree."""
     changed = dict(tree)
     for path, text in flags.items():
@@ -217,14 +217,14 @@ def _full_path(name: str, fields: Mapping[str, FieldSpec]) -> tuple[str, Problem
 
 def paths_given(tree: Mapping[str, Any], arguments: Arguments) -> list[str]:
     """Return the full paths of the settings that were given; all of them must be valid."""
-    fields = _settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
+    fields = settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
     return [_full_path(name, fields)[0] for name in arguments.settings]
 
 
 def live_settings(tree: Mapping[str, Any], arguments: Arguments) -> dict[str, Any]:
     """Return the settings that were given as {path: value}; raise a `UsageError` for one that a resumed run cannot change."""
     configuration = configured(tree, arguments)
-    fields = _settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
+    fields = settings_by_path(str(tree["model"]["kind"]), tree, arguments.settings)
     given = paths_given(tree, arguments)
     changed = (with_absolute_paths(configuration) if DATASET in given else configuration).tree()
     fixed = [path for path in given if path not in fields or not (fields[path].live or path in OF_THE_MACHINE)]

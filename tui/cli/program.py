@@ -1,10 +1,12 @@
 """The commands and their options: one function a command, which imports its module when it is called: `--help` is quick."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from torchtty.tui.cli import completion
 from torchtty.tui.cli.console import UsageError
 
 EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
@@ -16,13 +18,17 @@ app = typer.Typer(
     name="torchtty",
     help="A playground for small neural networks. Without a command: the app.",
     epilog=EPILOG,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, the beginning of one, or latest.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's name, the beginning of one, or latest.", autocompletion=completion.runs
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return once the run trains or is queued; it continues in the background.")
@@ -30,12 +36,12 @@ Detach = Annotated[
 Given = str | None  # as typed: the run's own settings say what is valid
 
 
-def _taking(metavar: str, about: str) -> Any:
-    return typer.Option(metavar=metavar, help=about)
+def _taking(metavar: str, about: str, complete: Any = None) -> Any:
+    return typer.Option(metavar=metavar, help=about, autocompletion=complete)
 
 
-def _place(metavar: str, about: str) -> Any:
-    return typer.Argument(metavar=metavar, help=about)
+def _place(metavar: str, about: str = "", complete: Any = None) -> Any:
+    return typer.Argument(metavar=metavar, help=about or None, autocompletion=complete)
 
 
 # The errors of the parser; Typer brings its own copy of Click from some version on, and exports no base class.
@@ -45,6 +51,8 @@ ParserError: type[Exception] = next(base for base in typer.BadParameter.__mro__ 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments ask for; return its exit code."""
     command = typer.main.get_command(app)
+    if completion.VARIABLE in os.environ:  # the shell asks what could stand here, and the answer ends the process
+        return completion.answer(command)
     try:
         with command.make_context("torchtty", list(arguments)) as context:
             return int(command.invoke(context) or 0)
@@ -72,9 +80,13 @@ def _torchtty(
     pass
 
 
-@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
+@app.command(
+    cls=completion.TakesSettings, context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN
+)
 def train(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="MODEL|RECIPE [--section.field VALUE …]")] = None,
+    arguments: Annotated[
+        list[str] | None, _place("MODEL|RECIPE [--section.field VALUE …]", complete=completion.start_and_values)
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The run's name.")] = None,
     no_fallback: Annotated[bool, typer.Option("--no-fallback", help=NO_FALLBACK)] = False,
     detach: Detach = False,
@@ -86,20 +98,27 @@ def train(
     return train(arguments or [], name, detach=detach, as_json=as_json, falls_back=not no_fallback)
 
 
-@app.command(context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
+@app.command(cls=completion.TakesSettings, context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
 def sweep(
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL|RECIPE|FILE [--section.field VALUES …]")
+        list[str] | None, _place("MODEL|RECIPE|FILE [--section.field VALUES …]", complete=completion.start_and_values)
     ] = None,
     plan: Annotated[
-        Given, _taking("PLAN", "grid (the default), random, halving, optuna, optuna-qmc, optuna-cmaes or optuna-gp.")
+        Given,
+        _taking(
+            "PLAN",
+            "grid (the default), random, halving, optuna, optuna-qmc, optuna-cmaes or optuna-gp.",
+            completion.plans,
+        ),
     ] = None,
     runs: Annotated[int | None, _taking("N", "How many runs a plan draws.")] = None,
     plan_seed: Annotated[
         int | None,
         typer.Option("--plan-seed", metavar="N", help="Fixes what a plan draws; --seed is that of the runs."),
     ] = None,
-    resume: Annotated[Given, _taking("NAME", "Go on with a sweep that was stopped, or that died.")] = None,
+    resume: Annotated[
+        Given, _taking("NAME", "Go on with a sweep that was stopped, or that died.", completion.groups)
+    ] = None,
     workers: Annotated[int | None, _taking("N", "How many runs or batches train side by side.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The sweep's name.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and start nothing.")] = False,
@@ -127,7 +146,9 @@ def sweep(
 
 @app.command(context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
 def race(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[DATASET|FILE] [--section.field VALUE …]")] = None,
+    arguments: Annotated[
+        list[str] | None, _place("[DATASET|FILE] [--section.field VALUE …]", complete=completion.datasets)
+    ] = None,
     seconds: Annotated[
         float | None, _taking("S", "Seconds of training of each model; 30 if no budget is given.")
     ] = None,
@@ -152,9 +173,13 @@ def race(
     return race(arguments or [], budgets, recipes, name=name, dry_run=dry_run, detach=detach, as_json=as_json)
 
 
-@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
+@app.command(
+    cls=completion.TakesSettings, context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN
+)
 def resume(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,
+    arguments: Annotated[
+        list[str] | None, _place("RUN [--section.field VALUE …]", complete=completion.run_and_values)
+    ] = None,
     detach: Detach = False,
     changed_data: Annotated[
         bool, typer.Option("--changed-data", help="Continue although the data have changed since the run began.")
@@ -167,9 +192,13 @@ def resume(
     return resume(arguments or [], detach=detach, changed_data=changed_data, as_json=as_json)
 
 
-@app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN)
+@app.command(
+    cls=completion.TakesSettings, context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=TRAIN
+)
 def fork(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="RUN [--section.field VALUE …]")] = None,
+    arguments: Annotated[
+        list[str] | None, _place("RUN [--section.field VALUE …]", complete=completion.run_and_values)
+    ] = None,
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", help="The checkpoint to begin at; the latest if left out.")
     ] = None,
@@ -254,7 +283,9 @@ def replay(
 
 @app.command(rich_help_panel=TRAIN)
 def release(
-    run: Annotated[Given, _place("[RUN]", "A run whose model is in memory; without one, every such run.")] = None,
+    run: Annotated[
+        Given, _place("[RUN]", "A run whose model is in memory; without one, every such run.", completion.runs)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run whose model is in memory.")] = False,
 ) -> int:
     """Release the model that a finished run keeps in memory to answer prompts."""
@@ -284,7 +315,7 @@ def sample(
 
 @app.command(rich_help_panel=TRAIN)
 def reproduce(
-    recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE …]")] = None,
+    recipes: Annotated[list[str] | None, _place("[RECIPE …]", complete=completion.recipes)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every recipe that ships.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="The short form of each recipe.")] = False,
     as_json: AsJson = False,
@@ -327,7 +358,7 @@ def show(run: Run, as_json: AsJson = False) -> int:
 
 @app.command(rich_help_panel=INSPECT)
 def results(
-    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group's name, or latest.")],
+    group: Annotated[str, _place("GROUP", "A group's name, or latest.", completion.groups)],
     rows: Annotated[str, typer.Option("--rows", metavar="FIELD", help="The setting whose values are the rows.")] = "",
     columns: Annotated[
         str, typer.Option("--columns", metavar="FIELD,…", help="The settings whose values are the columns.")
@@ -361,7 +392,9 @@ def diagnose(run: Run, as_json: AsJson = False) -> int:
 
 @app.command(context_settings=TAKES_SETTINGS, add_help_option=False, rich_help_panel=INSPECT)
 def lens(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[LENS [RUN [--option VALUE …]]]")] = None,
+    arguments: Annotated[
+        list[str] | None, _place("[LENS [RUN [--option VALUE …]]]", complete=completion.lenses_and_runs)
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Look into a run's model, also while it trains; 'lens' lists the lenses, 'lens NAME --help' the options of one."""
@@ -372,7 +405,9 @@ def lens(
 
 @app.command(rich_help_panel=INSPECT)
 def data(
-    dataset: Annotated[Given, _place("[NAME|PATH|-]", "A dataset, or a text of yours to look into.")] = None,
+    dataset: Annotated[
+        Given, _place("[NAME|PATH|-]", "A dataset, or a text of yours to look into.", completion.datasets)
+    ] = None,
     field: Annotated[Given, _taking("NAME", "The field or column that holds the text.")] = None,
     format: Annotated[Given, _taking("FORMAT", "plain, json-lines or csv; else the file's ending tells.")] = None,
     encoding: Annotated[Given, _taking("NAME", "Such as latin-1; else the bytes tell.")] = None,
@@ -388,7 +423,9 @@ def data(
 
 @app.command(rich_help_panel=INSPECT)
 def models(
-    model: Annotated[Given, _place("[MODEL|RECIPE]", "A model or recipe whose settings are listed.")] = None,
+    model: Annotated[
+        Given, _place("[MODEL|RECIPE]", "A model or recipe whose settings are listed.", completion.models_and_recipes)
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """List models and recipes, or the settings of one."""
@@ -409,7 +446,9 @@ def recipes(
 
 
 @app.command(rich_help_panel=INSPECT)
-def guide(page: Annotated[Given, _place("[PAGE]", "A page; without one they are listed.")] = None) -> int:
+def guide(
+    page: Annotated[Given, _place("[PAGE]", "A page; without one they are listed.", completion.pages)] = None,
+) -> int:
     """Print a page of the guide, as the app's help shows it."""
     from torchtty.tui.cli.doctor import guide
 
@@ -463,7 +502,7 @@ def import_(
 
 @app.command(rich_help_panel=FILES)
 def delete(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN …", help="Names, beginnings of names, or latest.")],
+    runs: Annotated[list[str], _place("RUN …", "Names, beginnings of names, or latest.", completion.runs)],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
     """Delete runs, and groups with theirs, from the disk, after asking."""
@@ -482,7 +521,7 @@ def rename(run: Run, new: Annotated[str, typer.Argument(metavar="NEW", help="The
 
 @app.command(rich_help_panel=FILES)
 def star(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN …", help="Names, beginnings of names, or latest.")],
+    runs: Annotated[list[str], _place("RUN …", "Names, beginnings of names, or latest.", completion.runs)],
     off: Annotated[bool, typer.Option("--off", help="Take it away.")] = False,
 ) -> int:
     """Give runs a star."""
