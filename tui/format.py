@@ -75,9 +75,9 @@ def _three_digits(value: float) -> str:
     return f"{value:.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
 
 
-def number(value: float) -> str:
-    """Write any number in about seven characters: 1.842, 27.31, 0.0421, 3.00e-4, 1.25M."""
-    if math.isnan(value):
+def number(value: float | None) -> str:
+    """Write any number in about seven characters: 1.842, 27.31, 0.0421, 3.00e-4, 1.25M; `–` for one that is none."""
+    if value is None or math.isnan(value):
         return MISSING
     size = abs(value)
     if size >= 1e15:

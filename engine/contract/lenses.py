@@ -49,7 +49,8 @@ class LensEntry:
 
     One that `reads_checkpoints` gets the run and the step of its model as a third argument of
     `compute`, and takes a `step` only where it declares that itself. One that is not `live` is
-    computed when a person asks for it, and not again by itself while the model trains.
+    computed when a person asks for it, and not again by itself while the model trains. One that
+    `reads_weights` has nothing to show once they are no numbers any more.
     """
 
     name: str
@@ -59,6 +60,7 @@ class LensEntry:
     own_options: tuple[FieldSpec, ...] = ()
     reads_checkpoints: bool = False
     live: bool = True
+    reads_weights: bool = True
 
     @property
     def options(self) -> tuple[FieldSpec, ...]:
@@ -127,6 +129,7 @@ _ENTRIES = (
             option("word", "", "A word whose pairs are listed."),
             _SEED,
         ),
+        reads_weights=False,
     ),
     LensEntry(
         "windows",
@@ -138,6 +141,7 @@ _ENTRIES = (
             option("split", "train", "Which split of the data.", choices=("train", "val", "test")),
         ),
         live=False,
+        reads_weights=False,
     ),
     LensEntry(
         "rates",
@@ -159,6 +163,7 @@ _ENTRIES = (
             _SEED,
         ),
         live=False,
+        reads_weights=False,
     ),
     LensEntry(
         "initial",
@@ -177,6 +182,7 @@ _ENTRIES = (
                 step=10,
             ),
         ),
+        reads_weights=False,
     ),
     LensEntry(
         "embeddings",
@@ -258,6 +264,7 @@ _ENTRIES = (
         needs=(),
         own_options=(option("steps", False, "Every operation of the forward pass instead of every layer."),),
         live=False,
+        reads_weights=False,
     ),
     LensEntry(
         "attention",
@@ -302,6 +309,7 @@ _ENTRIES = (
         needs=(Feature.TEXT,),
         own_options=(_TEXT,),
         live=False,
+        reads_weights=False,
     ),
     LensEntry(
         "bptt",

@@ -143,8 +143,9 @@ def _numbers(tensor: Tensor, module: nn.Module | None) -> dict[str, Any]:
     """Return mean, spread, histogram, and what share of numbers is saturated and of units dead, where that means something."""
     numbers = units_of(tensor).double()  # (N, units)
     mean, spread = float(numbers.mean()), float(numbers.std(correction=0))
-    reach = float(numbers.abs().max()) or 1.0
-    counts = torch.histc(numbers.clamp(-reach, reach).float(), BINS, -reach, reach)
+    finite = numbers[numbers.isfinite()].clamp(-torch.finfo(torch.float32).max, torch.finfo(torch.float32).max)
+    reach = float(finite.abs().max()) or 1.0 if len(finite) else 1.0
+    counts = torch.histc(finite.float(), BINS, -reach, reach)
     found: dict[str, Any] = {
         "shape": list(tensor.shape),
         "mean": values(torch.tensor(mean)),

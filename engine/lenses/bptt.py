@@ -91,7 +91,8 @@ class _Run:
         self.predicted = np.arange(len(inputs[0]))[-len(logits) :]  # positions that predict: all, or the last
         shifted = np.exp(logits - logits.max(1, keepdims=True))
         self.probabilities = shifted / shifted.sum(1, keepdims=True)  # (N, V)
-        self.losses = -np.log(self.probabilities[np.arange(len(logits)), targets[self.predicted]])  # (N,)
+        with np.errstate(divide="ignore"):  # a target that was given no probability costs infinitely much
+            self.losses = -np.log(self.probabilities[np.arange(len(logits)), targets[self.predicted]])  # (N,)
         self.loss = float(self.losses.mean())
 
 

@@ -47,7 +47,7 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
     contexts = [shown(task.data, row[:end].tolist()) for row, end in zip(x, seen.tolist(), strict=True)]
     chance, loss = math.log(size), float(first.mean())
     spread = float(logits.std(1, correction=0).mean())
-    verdict = "confidently wrong" if loss > chance + WRONG else "flat" if spread < FLAT else "fine"
+    verdict = _judged(loss, chance, spread)
     at = min(options["example"], len(logits) - 1)
     own = logits[at] + options["add"]
     chosen = own.argsort(descending=True)[:MOST_SYMBOLS].sort().values if size > MOST_SYMBOLS else torch.arange(size)
@@ -55,8 +55,8 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
     names = shown(task.data, chosen.tolist())
     return {
         "chance": round(chance, 4),
-        "loss": round(loss, 4),
-        "now": round(float(now.mean()), 4),
+        "loss": _finite(loss),
+        "now": _finite(float(now.mean())),
         "spread": values(torch.tensor(spread)),
         "verdict": verdict,
         "example": at,
@@ -73,6 +73,17 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
         "map": values(logits[:MOST_EXAMPLES].softmax(1)[:, chosen], 3),
         "examples": ["".join(context[-4:]) for context in contexts[:MOST_EXAMPLES]],
     }
+
+
+def _judged(loss: float, chance: float, spread: float) -> str:
+    """Return what a first loss says of the first weights; one that is no number is neither good nor bad."""
+    if not math.isfinite(loss):
+        return "no number"
+    return "confidently wrong" if loss > chance + WRONG else "flat" if spread < FLAT else "fine"
+
+
+def _finite(loss: float) -> float | None:
+    return round(loss, 4) if math.isfinite(loss) else None
 
 
 def _last_predicted(y: Tensor) -> Tensor:

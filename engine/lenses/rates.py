@@ -21,6 +21,7 @@ from torchtty.engine.training.step import EagerStep
 SMOOTHING = 0.9  # weight of the past in the smoothed loss
 TOO_FAR = 3.0  # times the distance from the best to the first loss above which it has diverged
 SKIPPED = 5  # steps at the beginning, whose smoothed loss still swings
+DECADES = 1.0  # below the rate of the lowest loss, in which a rate is looked for
 NEAR = 8  # steps to either side over which a slope is measured
 
 
@@ -88,14 +89,15 @@ def compute(task: Any, options: Mapping[str, Any]) -> Generator[Progress, None, 
 def steepest(rates: list[float], smoothed: list[float]) -> float:
     """Return the rate with two digits at which the smoothed loss falls fastest against the logarithm of the rate.
 
-    The slope at a step is that of the line through the neighbours on either side, up to the lowest loss.
+    The slope at a step is that of the line through the neighbours on either side, within a decade below the lowest loss: a
+    model that learns at every rate falls fastest at its first steps, whatever their rate was.
     """
     lowest_at = min(range(len(smoothed)), key=smoothed.__getitem__)
     logs = [math.log10(rate) for rate in rates]
-    candidates = range(min(SKIPPED, lowest_at), lowest_at + 1) or range(1)
+    near = (at for at in range(min(SKIPPED, lowest_at), lowest_at + 1) if logs[at] >= logs[lowest_at] - DECADES)
 
     def slope(at: int) -> float:
         one, other = max(0, at - NEAR), min(len(rates) - 1, at + NEAR)
         return (smoothed[other] - smoothed[one]) / (logs[other] - logs[one]) if other > one else 0.0
 
-    return float(f"{rates[min(candidates, key=slope)]:.2g}")
+    return float(f"{rates[min(near, key=slope)]:.2g}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from torchtty.engine.contract.errors import UserError
@@ -52,6 +53,17 @@ def at_checkpoint(task: T, run: RunDirectory, step: int) -> T:
     apart = set_apart(task)
     apart.load_weights(saved.weights)
     return apart
+
+
+def refuse_diverged(task: Task) -> None:
+    """Raise `UserError` if the weights of a task's model are no numbers any more."""
+    model: nn.Module = task.model  # type: ignore[attr-defined]
+    finite = [weight.detach().isfinite().all() for weight in model.parameters()]
+    if finite and not bool(torch.stack(finite).all()):
+        raise UserError(
+            "The model's weights have become NaN or infinite, as they do when training diverges: there is nothing to see in "
+            "them. Look into an earlier checkpoint with the option step, or train again with a lower learning_rate."
+        )
 
 
 def thinned(steps: list[int], most: int) -> list[int]:

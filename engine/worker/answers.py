@@ -20,7 +20,7 @@ from torchtty.engine.contract.run.events import Answered, Images, Progress, Samp
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.settings.family import Feature
 from torchtty.engine.devices import out_of_memory_means, random_state_kept
-from torchtty.engine.lenses.subject import Moment, at_checkpoint, set_apart
+from torchtty.engine.lenses.subject import Moment, at_checkpoint, refuse_diverged, set_apart
 from torchtty.engine.sampling.grid import grid_png
 from torchtty.engine.sampling.text import SampleRequest, SampleResult
 from torchtty.engine.training.held_out import evaluated
@@ -229,9 +229,13 @@ def _computed(loop: Loop, lens: LensEntry, options: dict[str, Any]) -> Generator
     """Compute a lens on a copy of the model, so that training goes on as if nobody had looked."""
     compute: Compute = import_module(f"torchtty.engine.lenses.{lens.name}").compute
     if lens.reads_checkpoints:
+        if lens.reads_weights and options.get("step") is None:
+            refuse_diverged(loop.task)
         return (yield from compute(set_apart(loop.task), options, Moment(loop.run, loop.step)))
     step = options.pop("step")
     task = set_apart(loop.task) if step is None else at_checkpoint(loop.task, loop.run, step)
+    if lens.reads_weights:
+        refuse_diverged(task)
     result = yield from compute(task, options)
     return result if step is None else result | {"checkpoint": step}
 

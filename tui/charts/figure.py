@@ -119,6 +119,12 @@ class FigureView(Widget, can_focus=True):
             self.cursor = figure.moved(self.cursor, 0, 0)
         self._draw()
 
+    def wanted(self, height: int) -> int:
+        """Return how many of `height` lines the figure fills, in the width there is."""
+        if self.figure is None or not self.size.width:
+            return height
+        return min(height, len(self.figure.draw(self.size.width, height, self.cursor, self._style()).lines))
+
     def forget_cursor(self) -> None:
         """Show no cursor until it is moved."""
         self.cursor = None

@@ -30,7 +30,7 @@ class HeatMap:
     """Values (rows x columns) with a label for each row and column; what is no number stays empty.
 
     `read` words the value at a row and column; without it that is `row, column value`. `write` writes a value into its own cell
-    where cells are wide enough for it.
+    where cells are wide enough for it. `measure` says beside the scale what the values are.
     """
 
     values: tuple[tuple[float, ...], ...]
@@ -41,6 +41,7 @@ class HeatMap:
     column_axis: str = ""
     read: Callable[[int, int, float], str] | None = None
     write: Callable[[float], str] | None = None
+    measure: str = ""
 
     def moved(self, cursor: Cursor | None, right: int, down: int) -> Cursor | None:
         if not self.rows or not self.columns:
@@ -64,7 +65,7 @@ class HeatMap:
         layout = _Layout.of(self, width, None if height is None else max(1, height - AROUND), cursor, style)
         lines: list[Line] = [self._head(layout, cursor, width, style), self._labels(layout, cursor, style)]
         lines += self._body(layout, cursor, style)
-        lines.append(self._legend(layout, style))
+        lines.append(self._legend(layout, width, style))
         return Drawing(tuple(lines), layout.at)
 
     # -- the parts ------------------------------------------------------------------------------------------------
@@ -182,7 +183,7 @@ class HeatMap:
         value = self.values[row][column]
         return self.scale.colour(value) if math.isfinite(value) else EMPTY
 
-    def _legend(self, layout: "_Layout", style: ChartStyle) -> Line:
+    def _legend(self, layout: "_Layout", width: int, style: ChartStyle) -> Line:
         """The scale: its least and greatest value with the colours between them."""
         low, high, steps = self.scale.low, self.scale.high, 16
         if self.scale.kind == "log":
@@ -200,7 +201,11 @@ class HeatMap:
             bar = [(self.scale.shade(value, unicode=style.unicode), Style()) for value in between]
         about = {"log": " log scale", "sqrt": " root scale"}.get(self.scale.kind, "")
         pad = " " * (layout.label + 1)
-        return ((f"{pad}{number(low)} ", style.axis), *bar, (f" {number(high)}{about}", style.axis))
+        measure = f"  {printable_line(self.measure)}" if self.measure else ""
+        left, right = f"{pad}{number(low)} ", f" {number(high)}{about}"
+        if cell_len(left + right + measure) + steps > width:
+            measure = ""
+        return ((left, style.axis), *bar, (f"{right}{measure}", style.axis))
 
 
 def _line(text: str, style: Style) -> Line:

@@ -21,7 +21,7 @@ LABEL = 8  # cells of the y axis
 class LinePlot:
     """Points (x, y) in order of x, faint `raw` ones beneath, and vertical lines at `marks`, each a place and a name.
 
-    `read` words a point; `label` writes a place on the x axis.
+    `read` words a point; `label` writes a place on the x axis, as many of the `ticks` as there is room for, or of five places.
     """
 
     points: Points
@@ -31,6 +31,7 @@ class LinePlot:
     y_axis: str = ""
     read: Callable[[int], str] | None = None
     label: Callable[[float], str] = number
+    ticks: tuple[float, ...] = ()
 
     def moved(self, cursor: Cursor | None, right: int, down: int) -> Cursor | None:  # noqa: ARG002
         if not self.points:
@@ -50,17 +51,19 @@ class LinePlot:
         left, right = self.points[0][0], self.points[-1][0]
         area = _Area(left, right if right > left else left + 1, low, high if high > low else low + 1, columns, rows)
         cells: dict[tuple[int, int], tuple[str, Style]] = {}
-        for number_of_mark, (x, name) in enumerate(self.marks):
-            at = area.column(x)
+        for x, _ in self.marks:
             for row in range(rows):
-                cells[at, row] = ("┊" if style.unicode else "|", style.mark)
-            for place, character in enumerate(printable_line(name)[: columns - at - 1]):
-                cells[at + 1 + place, min(number_of_mark, rows - 1)] = (character, style.mark)
+                cells[area.column(x), row] = ("┊" if style.unicode else "|", style.mark)
         if style.unicode:
             area.dots(cells, self.raw, style.raw(PALETTE[0]), joined=False)
             area.dots(cells, self.points, style.curve(PALETTE[0]), joined=True)
         else:
             area.stars(cells, self.points, style.curve(PALETTE[0]))
+        for number_of_mark, (x, name) in enumerate(self.marks):
+            at, shown = area.column(x), printable_line(name)[:columns]
+            begin = at + 1 if at + 1 + len(shown) <= columns else max(0, at - len(shown))
+            for place, character in enumerate(shown):
+                cells[begin + place, min(number_of_mark, rows - 1)] = (character, style.mark)
         if cursor is not None:
             x, y = self.points[cursor[0]]
             cells[area.column(x), area.row(y)] = ("●" if style.unicode else "@", style.cursor)
@@ -89,8 +92,8 @@ class LinePlot:
 
     def _x_labels(self, area: "_Area", style: ChartStyle) -> Line:
         cells = [" "] * area.columns
-        for place in range(5):
-            x = area.left + (area.right - area.left) * place / 4
+        even = tuple(area.left + (area.right - area.left) * place / 4 for place in range(5))
+        for x in self.ticks or even:
             text = self.label(x)
             start = min(max(0, area.column(x) - len(text) // 2), area.columns - len(text))
             if start >= 0 and all(cells[at] == " " for at in range(max(0, start - 1), start + len(text))):

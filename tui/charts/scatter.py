@@ -33,7 +33,7 @@ class Scatter:
     groups: tuple[int, ...] = ()
 
     def moved(self, cursor: Cursor | None, right: int, down: int) -> Cursor | None:
-        """Go to the nearest point in a direction."""
+        """Go to the nearest point in a direction; by more than one line to the next in order, so that each can be reached."""
         if not self.points:
             return None
         if cursor is None:
@@ -41,6 +41,8 @@ class Scatter:
         at = min(cursor[0], len(self.points) - 1)
         if not right and not down:
             return at, 0
+        if abs(down) > 1:
+            return (at + (1 if down > 0 else -1)) % len(self.points), 0
         x, y = self.points[at]
         best, least = at, math.inf
         for place, (other_x, other_y) in enumerate(self.points):

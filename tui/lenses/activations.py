@@ -8,10 +8,9 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale, scale_for
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import count, number
-from torchtty.tui.lenses.text import bars, table
+from torchtty.tui.lenses.text import bars, matrix, table
 from torchtty.tui.lenses.view import View
 
-NAN = float("nan")
 MEASURES = {"saturated": "share of numbers saturated", "dead": "share of units dead", "spread": "spread"}
 
 
@@ -43,7 +42,7 @@ def _heading_of_map(result: dict[str, Any]) -> Text:
 
 
 def _map(result: dict[str, Any]) -> HeatMap:
-    rows = [[NAN if value is None else value for value in row] for row in result["map"]]
+    rows = matrix(result["map"])
     away = [[abs(value) for value in row] for row in rows]
     bounded = any(layer["name"] == result["layer"] and "saturated" in layer for layer in result["layers"])
     scale = Scale(0.0, 1.0) if bounded else scale_for(away)
@@ -53,15 +52,21 @@ def _map(result: dict[str, Any]) -> HeatMap:
 
     units = tuple(str(place) for place in range(len(rows)))
     examples = tuple(str(place) for place in range(len(rows[0]) if rows else 0))
-    return HeatMap(tuple(map(tuple, away)), units, examples, scale, "unit", "example", read)
+    return HeatMap(tuple(map(tuple, away)), units, examples, scale, "unit", "example", read, measure="away from 0")
 
 
 def _over(over: dict[str, Any], measure: str) -> HeatMap:
-    rows = [[NAN if value is None else value for value in row] for row in over["values"]]
+    rows = matrix(over["values"])
     names = tuple(map(printable_line, over["names"]))
     steps = tuple(f"{step:,}" for step in over["steps"])
     return HeatMap(
-        tuple(map(tuple, rows)), names, steps, Scale(0, 1) if measure != "spread" else scale_for(rows), "layer", "step"
+        rows,
+        names,
+        steps,
+        Scale(0, 1) if measure != "spread" else scale_for(rows),
+        "layer",
+        "step",
+        measure=MEASURES[measure],
     )
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
-from torchtty.tui.lenses.text import about_text, probability, symbol
+from torchtty.tui.lenses.text import about_text, matrix, probability, symbol
 from torchtty.tui.lenses.view import View
 
 
@@ -16,7 +16,7 @@ def render(result: dict[str, Any], width: int) -> View:
     names = tuple(symbol(token) for token in result["tokens"])
     layer = result["layers"][result["layer"] - 1]
     shown = HeatMap(
-        tuple(tuple(row) for row in result["weights"][result["head"] - 1]),
+        matrix(result["weights"][result["head"] - 1]),
         names,
         names,
         Scale(0.0, 1.0, "sqrt"),
@@ -26,6 +26,7 @@ def render(result: dict[str, Any], width: int) -> View:
             f"{names[row]} (place {row + 1}) looks at {names[column]} ({column + 1})  {probability(value)}"
         ),
         lambda value: f"{value:.2f}".removeprefix("0") if value else "",
+        "weight",
     )
     heading = Text.assemble(
         (f"layer {result['layer']} of {len(result['layers'])}, head {result['head']} of {layer['n_head']}", "bold"),

@@ -28,7 +28,14 @@ def render(result: dict[str, Any], width: int) -> View:
         return f"{place}  by hand {value:.9f}  autograd {other:.9f}  apart {abs(value - other):.1e}"
 
     shown = HeatMap(
-        tuple(map(tuple, by_hand)), rows, columns, scale_for(by_hand, diverging=True), "row", "column", read
+        tuple(map(tuple, by_hand)),
+        rows,
+        columns,
+        scale_for(by_hand, diverging=True),
+        "row",
+        "column",
+        read,
+        measure="gradient",
     )
     worst = max(parameter["difference"] for parameter in result["parameters"])
     equal = "equal to" if worst <= ENOUGH else "NOT equal to"

@@ -8,7 +8,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import fine_duration, number
-from torchtty.tui.lenses.text import about_text, probability, symbol
+from torchtty.tui.lenses.text import about_text, matrix, probability, symbol
 from torchtty.tui.lenses.view import View
 
 TITLES = {
@@ -30,7 +30,7 @@ def render(result: dict[str, Any], width: int) -> View:
         return f"y[{names[row]}] takes {probability(value)} of {names[column]}  y = ({output} …)"
 
     shown = HeatMap(
-        tuple(tuple(row) for row in version["weights"]),
+        matrix(version["weights"]),
         names,
         names,
         Scale(0.0, 1.0, "sqrt"),
@@ -38,6 +38,7 @@ def render(result: dict[str, Any], width: int) -> View:
         "takes",
         read,
         lambda value: f"{value:.2f}".removeprefix("0") if value else "",
+        "weight",
     )
     heading = Text.assemble(
         (f"{TITLES[version['name']]}: {version['formula']}", "bold"),
@@ -53,7 +54,7 @@ def _versions(result: dict[str, Any]) -> list[tuple[str, str]]:
     for version in result["versions"]:
         same = version["same_as"]
         against = SAME_AS.get(same, TITLES.get(same, same)[2:])
-        difference = f"differs from {against} by at most {number(version['difference'])}" if same else "to begin with"
+        difference = f"at most {_or_none(version['difference'])} from {against}" if same else "to begin with"
         parts.append(
             (
                 f"{TITLES[version['name']]:24} {fine_duration(version['seconds']):>8}  {difference}\n",

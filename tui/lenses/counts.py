@@ -45,7 +45,15 @@ def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
         return f"{value:.0f}" if result["show"] == "counts" else f"{value:.2f}".removeprefix("0")
 
     shown = HeatMap(
-        tuple(map(tuple, table)), tuple(names), tuple(names), scale_for(table, "sqrt"), "first", "then", read, write
+        tuple(map(tuple, table)),
+        tuple(names),
+        tuple(names),
+        scale_for(table, "sqrt"),
+        "first",
+        "then",
+        read,
+        write,
+        "pairs" if result["show"] == "counts" else "probability",
     )
     return View(_heading(result), _body(result), shown)
 

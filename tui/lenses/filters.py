@@ -1,5 +1,6 @@
 """How the lens filters is shown: the maps of a layer as pictures, its filters, or one map number by number."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from torchtty.tui.charts.figure import Figure
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import count, number
 from torchtty.tui.lenses.picture_rows import PictureRows, pictures_in
+from torchtty.tui.lenses.text import matrix, table
 from torchtty.tui.lenses.view import View
 
 CELL = 14  # cells for a map: as many stand beside each other as there is room for
@@ -20,19 +22,20 @@ def render(result: dict[str, Any], width: int) -> View:
     layer = next(one for one in result["layers"] if one["name"] == result["layer"])
     heading = Text.assemble(
         (f"{result['show']} of {printable_line(layer['name'])}", "bold"),
-        f" · {layer['type']}, {_shape(layer)} · example {result['example'] + 1} of {result['examples']}",
+        f" · {_channels(layer)} channels, maps {_sides(layer['size'])} · example {result['example'] + 1} of {result['examples']}",
     )
-    return View(heading, _layers(result), _figure(result, width))
+    return View(heading, _layers(result, width), _figure(result, width))
 
 
 def _figure(result: dict[str, Any], width: int) -> Figure:
     if result["show"] == "numbers":
-        rows, columns = len(result["map"]), len(result["map"][0])
+        values = matrix(result["map"])
+        rows, columns = len(values), len(values[0])
         return HeatMap(
-            tuple(map(tuple, result["map"])),
+            values,
             tuple(map(str, range(rows))),
             tuple(map(str, range(columns))),
-            scale_for(result["map"], diverging=True),
+            scale_for(values, diverging=True),
             f"map {result['number']}: row",
             "column",
             lambda row, column, value: f"map {result['number']} at row {row}, column {column}: {number(value)}",
@@ -53,14 +56,23 @@ def _figure(result: dict[str, Any], width: int) -> Figure:
     return PictureRows((*real, *pictures), beside, read, grey)
 
 
-def _layers(result: dict[str, Any]) -> Text:
-    text = Text()
-    for layer in result["layers"]:
-        line = f"{printable_line(layer['name']):26} {layer['type']:16} {_shape(layer)}\n"
-        text.append(line, "bold" if layer["name"] == result["layer"] else "")
-    return text
+def _layers(result: dict[str, Any], width: int) -> Text:
+    rows: list[list[str | Text]] = [
+        [
+            Text(printable_line(layer["name"]), "bold" if layer["name"] == result["layer"] else ""),
+            _channels(layer),
+            _sides(layer["kernel"]),
+            _sides(layer["size"]),
+            Text(printable_line(layer["type"]), "dim"),
+        ]
+        for layer in result["layers"]
+    ]
+    return table(("layer", "channels", "filters", "maps", "type"), rows, width)
 
 
-def _shape(layer: dict[str, Any]) -> str:
-    kernel, size = ("×".join(map(str, layer[name])) for name in ("kernel", "size"))
-    return f"{count(layer['takes'])} → {count(layer['gives'])} channels, filters {kernel}, maps {size}"
+def _channels(layer: dict[str, Any]) -> str:
+    return f"{count(layer['takes'])} → {count(layer['gives'])}"
+
+
+def _sides(size: Sequence[int]) -> str:
+    return "×".join(map(str, size))

@@ -9,7 +9,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.charts.colours import Scale, scale_for
 from torchtty.tui.charts.heat_map import HeatMap
 from torchtty.tui.format import MISSING, count, number
-from torchtty.tui.lenses.text import table
+from torchtty.tui.lenses.text import matrix, table
 from torchtty.tui.lenses.view import View
 
 HEALTHY = -3  # the decimal logarithm of a healthy ratio of update to weight
@@ -38,12 +38,16 @@ def _ratios(over: dict[str, Any]) -> HeatMap:
         return f"{_names(over)[row]}, step {count(over['steps'][column])}  {ratio}  {_judged(value)}"
 
     scale = Scale(HEALTHY - 2, HEALTHY + 2, diverging=True)
-    return HeatMap(tuple(map(tuple, powers)), _names(over), _steps(over), scale, "weight", "step", read)
+    return HeatMap(
+        tuple(map(tuple, powers)), _names(over), _steps(over), scale, "weight", "step", read, measure="power of ten"
+    )
 
 
 def _norms(over: dict[str, Any]) -> HeatMap:
-    rows = [[math.nan if value is None else value for value in row] for row in over["values"]]
-    return HeatMap(tuple(map(tuple, rows)), _names(over), _steps(over), scale_for(rows, "log"), "weight", "step")
+    rows = matrix(over["values"])
+    return HeatMap(
+        tuple(map(tuple, rows)), _names(over), _steps(over), scale_for(rows, "log"), "weight", "step", measure="norm"
+    )
 
 
 def _names(over: dict[str, Any]) -> tuple[str, ...]:

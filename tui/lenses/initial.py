@@ -14,6 +14,7 @@ from torchtty.tui.lenses.view import View
 BAR = 20  # cells of the longest bar
 VERDICTS = {
     "confidently wrong": "the first steps only take this confidence back: scale the last layer's weights down",
+    "no number": "the first weights are so large that the forward pass overflows",
     "flat": "all tokens are equal, and the gradient has to break that",
     "fine": "the first predictions are nearly even, as they should be for who knows nothing",
 }
@@ -29,19 +30,23 @@ def render(result: dict[str, Any], width: int) -> View:
     def read(row: int, column: int, value: float) -> str:
         return f"after {examples[row]} comes {names[column]} {probability(value)}, by chance {1 / result['vocabulary']:.3f}"
 
-    figure = HeatMap(rows, examples, names, Scale(0.0, highest), "example", "next", read)
+    figure = HeatMap(rows, examples, names, Scale(0.0, highest), "example", "next", read, measure="probability")
     return View(_heading(result), _steps(result, width), figure)
 
 
 def _heading(result: dict[str, Any]) -> Text:
-    colour = {"confidently wrong": "bold red", "flat": "bold yellow"}.get(result["verdict"], "bold green")
+    colour = {"fine": "bold green", "flat": "bold yellow"}.get(result["verdict"], "bold red")
     return Text.assemble(
-        (f"first loss {result['loss']:.4f}", "bold"),
+        (f"first loss {_loss(result['loss'])}", "bold"),
         f" against chance {result['chance']:.4f}: ",
         (result["verdict"], colour),
-        f" · now {result['now']:.4f}\n",
+        f" · now {_loss(result['now'])}\n",
         (VERDICTS[result["verdict"]], "dim"),
     )
+
+
+def _loss(value: float | None) -> str:
+    return "no number" if value is None else f"{value:.4f}"
 
 
 def _steps(result: dict[str, Any], width: int) -> Text:
@@ -63,7 +68,7 @@ def _steps(result: dict[str, Any], width: int) -> Text:
                 number(count) if count is not None else "∞",
                 probability(share) if share is not None else MISSING,
                 probability(shifted) if shifted is not None else MISSING,
-                "█" * round((shifted or 0.0) / most * BAR),
+                ("▇" * round((shifted or 0.0) / most * BAR)).ljust(BAR),
             ]
         )
     told = "\n\ncounts = exp(logits); probabilities = counts / sum; shifted: the largest logit is taken off first, which changes "

@@ -27,6 +27,10 @@ from torchtty.tui.lenses.options import Changed, OptionsLine
 from torchtty.tui.lenses.tabs import LensTabs
 from torchtty.tui.lenses.view import Suggestion, rendered
 
+LEAST_BODY, BODY_SHARE = (
+    3,
+    0.4,
+)  # lines below a figure in a short pane; of the room for both in another one, if it is filled
 SHORT = 22  # rows below which the sentence on how to read the result stands at the end of what scrolls
 TICK = 0.25  # seconds between two looks whether a lens is to be computed anew
 LEAST_INTERVAL = 1.0  # seconds between two computations of a lens while the model trains
@@ -46,14 +50,12 @@ class LensPane(Vertical):
     LensPane #lens-heading { height: auto; }
     LensPane #lens-figure { height: 1fr; display: none; }
     LensPane #lens-scroll { height: 1fr; scrollbar-size-vertical: 1; & Static { height: auto; } }
-    LensPane.-figure #lens-figure { display: block; height: 2fr; }
-    LensPane.-figure #lens-scroll { max-height: 40%; }
+    LensPane.-figure #lens-figure { display: block; height: 2fr; }  /* until `_divide` knows what it takes */
     LensPane.-figure.-no-body #lens-scroll { display: none; }
     LensPane .lens-reading { height: auto; color: $foreground 60%; }
     LensPane.-short #lens-reading { display: none; }
     LensPane #lens-reading-below { display: none; }
     LensPane.-short #lens-reading-below { display: block; }
-    LensPane.-short.-figure #lens-scroll { height: 3; }
     LensPane #lens-state { height: auto; max-height: 3; color: $text-secondary; &.-wrong { color: $text-error; } }
     """
     BINDING_GROUP_TITLE = "Lens"
@@ -109,6 +111,7 @@ class LensPane(Vertical):
         self._looking = False  # whether a thread looks if the model has moved
         self._shown_options: tuple[str, ...] = ()
         self._suggestion: Suggestion | None = None
+        self._divided: tuple[object, ...] = ()  # for what the room is divided between figure and body
         self._at: float | None = None  # the step at which the cursor of the chart beside it stands
 
     def compose(self) -> ComposeResult:
@@ -335,11 +338,29 @@ class LensPane(Vertical):
             view = rendered(self.lens, result.value | at, width - 1)  # beside the scrollbar
             heading.update(view.heading)
             body.update(view.body)
+            body.display = view.body != ""
             self.set_class(view.figure is not None, "-figure")
             self.set_class(view.body == "" and not self.has_class("-short"), "-no-body")
             self.figure.show(view.figure)
             self._suggestion = view.suggestion
+            if view.figure is not None:
+                self.call_after_refresh(self._divide)
         self.refresh_bindings()
+
+    def _divide(self) -> None:
+        """Give the figure the lines it fills, and the body the others; while the same lens moves on they stay as they are."""
+        scroll = self.query_one("#lens-scroll", VerticalScroll)
+        about = (self.lens.name, self.size, tuple(self._values.items()), self.result is not None)
+        if about == self._divided or not self.has_class("-figure"):
+            return
+        self._divided = about
+        if self.has_class("-no-body"):
+            self.figure.styles.height = None
+            return
+        room, body = self.figure.size.height + scroll.outer_size.height, scroll.virtual_size.height
+        least = min(body, LEAST_BODY if self.has_class("-short") else round(room * BODY_SHARE))
+        filled = self.figure.wanted(max(room - body, room - least))
+        self.figure.styles.height = filled if filled < room else None
 
     # -- options --------------------------------------------------------------------------------------------------
 

@@ -103,7 +103,10 @@ class PictureRows:
         text = printable_line(text)
         room = width - cell_len(about) - 2 if about else width
         if cell_len(text) > room:
-            text, about = set_cell_size(text, min(cell_len(text), width)), ""
+            if cursor is not None:
+                text, about = set_cell_size(text, min(cell_len(text), width)), ""
+            else:  # what is out of sight is more than the caption
+                text = f"{set_cell_size(text, max(0, room - 1))}{'…' if style.unicode else '.'}"
         return ((text, look), (f"  {about}" if about else "", style.axis))
 
 

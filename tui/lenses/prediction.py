@@ -38,10 +38,11 @@ def render(result: dict[str, Any], width: int) -> View:
         tuple(ROWS[kind] for kind in kinds),
         tokens,
         scale,
-        "",
-        "surprise in bits",
+        "by",
+        "token",
         read,
         lambda value: f"{value:.1f}" if math.isfinite(value) else "",
+        "bits of surprise",
     )
     text = Text(symbol(result["given"]), "dim")
     for position, token in zip(positions, tokens, strict=True):

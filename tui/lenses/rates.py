@@ -19,7 +19,11 @@ def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
         return rate if over_rate else math.log10(rate)
 
     def label(x: float) -> str:
-        return show(float(f"{x:.2g}")) if over_rate else f"{10**x:.0e}".replace("e-0", "e-").replace("e+0", "e")
+        return (
+            show(float(f"{x:.2g}"))
+            if over_rate
+            else f"{10**x:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("e0", "")
+        )
 
     rates = result["rates"]
     points = tuple((place(rate), y) for rate, y in zip(rates, result["smoothed"], strict=True))
@@ -33,7 +37,9 @@ def render(result: dict[str, Any], width: int) -> View:  # noqa: ARG001
     if rates[0] <= result["own"] <= rates[-1]:
         marks.insert(0, (place(result["own"]), "own"))
     axis = "learning rate" if over_rate else "learning rate, by its exponent"
-    plot = LinePlot(points, raw, tuple(marks), axis, "loss", read, label)
+    decades = range(math.ceil(math.log10(rates[0]) - 1e-3), math.floor(math.log10(rates[-1]) + 1e-3) + 1)
+    ticks = tuple(map(float, decades)) if len(decades) > 1 and not over_rate else ()
+    plot = LinePlot(points, raw, tuple(marks), axis, "loss", read, label, ticks)
     told = Text.assemble((f"suggested rate {show(result['suggested'])}", "bold"))
     best = show(float(f"{result['best']:.2g}"))
     told.append(f" · lowest loss at {best} · the run's own is {show(result['own'])}")

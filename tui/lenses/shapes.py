@@ -62,7 +62,8 @@ def render(result: dict[str, Any], width: int) -> View:
         if name_width + sum(GAP + widths[column] for column in columns) <= width:
             break
         columns.remove(column)
-    name_width = max(min(name_width, width - sum(GAP + widths[column] for column in columns)), NARROWEST_NAME)
+    room = width - sum(GAP + widths[column] for column in columns)
+    name_width = min(name_width, max(room, NARROWEST_NAME))
     lines = []
     for row, name in enumerate(["layer", *names]):
         line = Text(name, no_wrap=True)

@@ -1,5 +1,6 @@
 """Text in lenses: tokens and probabilities as they are written, tables whose columns line up, small histograms."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from torchtty.engine.contract.printable import printable_line
+from torchtty.tui.format import MISSING
 
 BARS = " ▁▂▃▄▅▆▇█"
 GAP = 2  # cells between two columns
@@ -17,8 +19,15 @@ def symbol(token: str) -> str:
     return printable_line(token).replace(" ", "␣")
 
 
-def probability(value: float) -> str:
-    """Write a probability in a few characters: `0.74`, `0.003`, `2e-5`."""
+def matrix(rows: Sequence[Sequence[float | None]]) -> tuple[tuple[float, ...], ...]:
+    """Return the values of a heat map; one that a result has as None, since it is no number, is NaN."""
+    return tuple(tuple(math.nan if value is None else value for value in row) for row in rows)
+
+
+def probability(value: float | None) -> str:
+    """Write a probability in a few characters: `0.74`, `0.003`, `2e-5`; `–` for one that is none."""
+    if value is None or math.isnan(value):
+        return MISSING
     return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}" if 0 < value < 1e-3 else f"{value:.2g}"
 
 

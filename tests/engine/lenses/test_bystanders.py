@@ -1,6 +1,7 @@
 """Training goes on as if nobody had looked: to the bit, with every lens, on every family that it looks into."""
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from small_models import SMALL, events, loop_over
 
-from torchtty.engine.contract.lenses import lenses_for
+from torchtty.engine.contract.lenses import LENSES, lenses_for
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.files import JsonLinesTail
@@ -67,3 +68,22 @@ def test_every_lens_looks_into_a_run_that_is_over_and_has_let_its_training_go(
     found = [event for event in events(loop) if getattr(event, "request", "") == "lens"]
     assert [event.message for event in found if isinstance(event, Failed)] == []
     assert sum(isinstance(event, Answered) for event in found) == len(lenses)
+
+
+@pytest.mark.parametrize("name", ["mlp", "rnn", "gpt", "dcgan"])
+def test_weights_that_are_no_numbers_are_refused_in_a_sentence_and_what_needs_none_is_shown(
+    configured: Callable[..., Any], name: str
+) -> None:
+    configuration = configured(name, training__max_steps="1", sampling__interval="0")
+    loop = loop_over(configuration, lambda: requests.Lens(name=""), 0, 1)
+    torch.nn.init.constant_(next(iter(loop.task.model.parameters())), math.nan)  # type: ignore[attr-defined]
+    lenses = lenses_of(configuration)
+    for lens in lenses:
+        loop.writer.run.send(requests.Lens(name=lens))
+    loop.requests.obey_all()
+    found = [event for event in events(loop) if getattr(event, "request", "") == "lens"]
+    refused = {event.message for event in found if isinstance(event, Failed)}
+    assert len(refused) == 1
+    assert "Look into an earlier checkpoint" in refused.pop()
+    answered = sum(isinstance(event, Answered) for event in found)
+    assert answered == sum(not LENSES[lens].reads_weights for lens in lenses) > 0

@@ -100,3 +100,28 @@ def test_the_first_weights_of_a_run_that_was_loaded_are_those_of_a_new_one(confi
     loaded = build_task(configuration, None, new.architecture())
     loaded.model.load_state_dict(new.model.state_dict())
     assert looked_at(loaded)["loss"] == looked_at(new)["loss"]
+
+
+def test_a_first_loss_that_is_no_number_is_not_fine(
+    configured: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = set_apart(build_task(configured("mlp")))
+    built = task.build_network
+
+    def too_large() -> Any:
+        network = built()
+        torch.nn.init.constant_(network.head.weight, math.inf)
+        return network
+
+    monkeypatch.setattr(task, "build_network", too_large)
+    result = computed(initial.compute, task, LENSES["initial"].complete({}))
+    assert result["verdict"] == "no number"
+    assert result["loss"] is None
+    assert math.isfinite(result["now"])
+
+
+def test_a_run_that_diverged_keeps_the_verdict_on_its_first_weights(configured: Callable[..., Any]) -> None:
+    task = build_task(configured("mlp"))
+    torch.nn.init.constant_(task.model.head.weight, math.nan)
+    result = looked_at(task)
+    assert (result["verdict"], result["now"]) == ("fine", None)

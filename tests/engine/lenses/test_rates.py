@@ -45,8 +45,15 @@ def test_the_sweep_is_a_plain_loop_over_rates_from_the_first_weights(configured:
 
 def test_the_steepest_fall_is_found_on_a_curve_that_is_known() -> None:
     exponents = [-5 + 6 * at / 299 for at in range(300)]
-    curve = [3 - 2 / (1 + math.exp(-6 * (x + 2))) + (4 * (x + 0.5) ** 2 if x > -0.5 else 0) for x in exponents]
+    curve = [3 - 2 / (1 + math.exp(-6 * (x + 2))) + (4 * (x + 1.2) ** 2 if x > -1.2 else 0) for x in exponents]
     assert math.log10(rates.steepest([10**x for x in exponents], curve)) == pytest.approx(-2, abs=0.05)
+
+
+def test_a_model_that_learns_at_every_rate_is_not_sent_to_the_lowest() -> None:
+    exponents = [-5 + 5 * at / 299 for at in range(300)]
+    curve = [2.5 + math.exp(-(x + 5)) + (2 * (x + 2.5) ** 2 if x > -2.5 else 0) for x in exponents]  # steepest at 1e-5
+    lowest = exponents[min(range(300), key=curve.__getitem__)]
+    assert lowest - 1.02 <= math.log10(rates.steepest([10**x for x in exponents], curve)) < lowest
 
 
 def test_a_sweep_ends_where_it_diverges_and_says_so(configured: Callable[..., Any]) -> None:

@@ -43,3 +43,19 @@ def test_the_cursor_goes_along_the_points() -> None:
     assert sum(line.count("●") for line in texts(drawing)) == 1
     assert drawing.at(79, 5) == (10, 0)
     assert drawing.at(3, 5) is None
+
+
+def test_a_marks_name_stands_over_the_curve_and_left_of_the_mark_where_the_right_has_no_room() -> None:
+    names = ("own", "suggested 0.088")
+    plot = LinePlot(FALLING.points, marks=((9.0, names[0]), (9.5, names[1])))
+    for style in (ChartStyle(), ChartStyle(unicode=False, colour=False)):
+        lines = texts(plot.draw(50, 14, None, style))
+        assert all(any(name in line for line in lines) for name in names), lines
+
+
+def test_ticks_stand_at_the_places_that_are_named() -> None:
+    plot = LinePlot(FALLING.points, label=lambda x: f"{x:.0f}", ticks=(0.0, 3.0, 9.0))
+    drawing = plot.draw(60, 12, (3, 0), ChartStyle())
+    labels = texts(drawing)[-2]
+    assert labels.split() == ["0", "3", "9"]
+    assert labels.index("3") == max(line.find("●") for line in texts(drawing)[1:-2])

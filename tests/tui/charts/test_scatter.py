@@ -52,3 +52,14 @@ def test_ways_of_the_point_under_the_cursor_are_drawn_and_nothing_breaks_on_odd_
     assert not any("\x1b" in line for line in texts(odd.draw(40, 12, (1, 0), ChartStyle())))
     single = Scatter(((2.0, 2.0),), ("a",))
     assert any("a" in line for line in texts(single.draw(40, 12, None, ChartStyle()))[1:-1])
+
+
+def test_every_point_is_reached_also_of_those_that_lie_on_each_other() -> None:
+    crowded = Scatter(((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (5.0, 1.0)), tuple("abcd"))
+    cursor, seen = crowded.moved(None, 0, 0), set()
+    for _ in crowded.points:
+        assert cursor is not None
+        seen.add(crowded.labels[cursor[0]])
+        cursor = crowded.moved(cursor, 0, 8)
+    assert seen == set("abcd")
+    assert crowded.moved((0, 0), 0, -8) == (3, 0)

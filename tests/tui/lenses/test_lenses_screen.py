@@ -75,6 +75,7 @@ async def test_a_run_without_a_checkpoint_is_refused_in_a_sentence(torchtty: Any
     async with torchtty(size=(80, 24)) as (app, pilot):
         await pilot.press("f4")
         await until(pilot, shows(app, "has no checkpoint"))
+        await until(pilot, shows(app, "r compute anew"))
         await pilot.press("r")
         await pilot.pause(0.3)
         assert "has no checkpoint" in screen_text(app)

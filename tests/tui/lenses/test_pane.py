@@ -175,3 +175,23 @@ async def test_a_rate_that_is_suggested_is_put_into_the_form_by_a_key(torchtty: 
         await pilot.press("u")
         await until(pilot, lambda: app.screen.form.draft.tree["optimizer"]["learning_rate"] == 0.004)
         assert "optimizer.learning_rate 4e-3" in app.told[-1]
+
+
+async def test_a_figure_has_the_lines_it_fills_and_the_text_below_it_the_others(
+    torchtty: Any, live_run: Any, grid_lens: LensEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(result: dict[str, Any], _width: int) -> View:
+        names = tuple(f"r{row}" for row in range(len(result["values"])))
+        shown = HeatMap(tuple(map(tuple, result["values"])), names, ("x", "y"), Scale(0, 1))
+        return View(Text("heading"), "\n".join(f"line {number}" for number in range(12)), shown)
+
+    monkeypatch.setattr(sys.modules["torchtty.tui.lenses.grid"], "render", render)
+    worker = Worker(live_run())
+    async with torchtty(size=(160, 48)) as (app, pilot):
+        request = await open_grid(app, pilot, worker)
+        worker.answer(request, 7, values=[[0, 0.25]] * 6)
+        await until(pilot, shows(app, "line 11"))
+        figure, scroll = app.screen.query_one("#lens-figure"), app.screen.query_one("#lens-scroll")
+        assert figure.size.height == 6 + 3, "a line a row, the reading, the columns' names and the scale"
+        assert scroll.size.height >= 12
+        assert grid_lens.reading in screen_text(app)

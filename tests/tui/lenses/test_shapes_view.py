@@ -82,3 +82,13 @@ def test_a_line_is_never_wider_than_its_place(width: int) -> None:
 )
 def test_short_times(seconds: float | None, text: str) -> None:
     assert fine_duration(seconds) == text
+
+
+def test_a_short_name_takes_no_room_from_the_columns() -> None:
+    one = RESULT | {"layers": [LAYERS[0]]}
+    for width in range(60, 141):
+        console = Console(width=width, color_system=None)
+        view = rendered(lens_named("shapes"), one, width)
+        with console.capture() as capture:
+            console.print(view.body)
+        assert len(capture.get().splitlines()) == 1, width
