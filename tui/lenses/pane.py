@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,7 +26,7 @@ from torchtty.tui.format import count, fine_duration
 from torchtty.tui.lenses.asking import LensResult, Report, ask, cancel
 from torchtty.tui.lenses.options import Changed, OptionsLine
 from torchtty.tui.lenses.tabs import LensTabs
-from torchtty.tui.lenses.view import Suggestion, rendered
+from torchtty.tui.lenses.view import Suggestion, View, rendered
 
 LEAST_BODY, BODY_SHARE = (
     3,
@@ -111,6 +112,7 @@ class LensPane(Vertical):
         self._looking = False  # whether a thread looks if the model has moved
         self._shown_options: tuple[str, ...] = ()
         self._suggestion: Suggestion | None = None
+        self._view: View | None = None  # of the result that is shown
         self._divided: tuple[object, ...] = ()  # for what the room is divided between figure and body
         self._at: float | None = None  # the step at which the cursor of the chart beside it stands
 
@@ -265,6 +267,7 @@ class LensPane(Vertical):
 
     def _tick(self) -> None:
         """Look whether the model has moved, where its lens is to be seen."""
+        self._divide()  # what stands around a figure may have another height by now
         result = self.result
         due = result is not None and self.request is None and not self._looking and time.monotonic() >= self._next_at
         if due and self.lens.live and self._values.get(STEP.name) is None and self._is_seen:
@@ -327,7 +330,7 @@ class LensPane(Vertical):
     def _show_result(self) -> None:
         heading, body = self.query_one("#lens-heading", Static), self.query_one("#lens-body", Static)
         result = self.result
-        self._suggestion = None
+        self._suggestion, self._view = None, None
         if result is None:
             heading.update("")
             body.update("")
@@ -342,25 +345,32 @@ class LensPane(Vertical):
             self.set_class(view.figure is not None, "-figure")
             self.set_class(view.body == "" and not self.has_class("-short"), "-no-body")
             self.figure.show(view.figure)
-            self._suggestion = view.suggestion
-            if view.figure is not None:
-                self.call_after_refresh(self._divide)
+            self._suggestion, self._view = view.suggestion, view
+            self.call_after_refresh(self._divide)
         self.refresh_bindings()
 
     def _divide(self) -> None:
         """Give the figure the lines it fills, and the body the others; while the same lens moves on they stay as they are."""
-        scroll = self.query_one("#lens-scroll", VerticalScroll)
-        about = (self.lens.name, self.size, tuple(self._values.items()), self.result is not None)
-        if about == self._divided or not self.has_class("-figure"):
+        view = self._view
+        if view is None or view.figure is None or not self.figure.size.width:
+            return
+        others = [self.query_one(LensTabs), self.query_one(OptionsLine), *self.query("#lens-reading, #lens-state")]
+        taken = sum(other.outer_size.height for other in others if other.display)
+        about = (self.lens.name, self.size, taken, tuple(self._values.items()))
+        if about == self._divided:
             return
         self._divided = about
-        if self.has_class("-no-body"):
-            self.figure.styles.height = None
-            return
-        room, body = self.figure.size.height + scroll.outer_size.height, scroll.virtual_size.height
-        least = min(body, LEAST_BODY if self.has_class("-short") else round(room * BODY_SHARE))
-        filled = self.figure.wanted(max(room - body, room - least))
-        self.figure.styles.height = filled if filled < room else None
+        is_short = self.has_class("-short")
+        room = self.size.height - taken - self._lines(view.heading)
+        body = (self._lines(view.body) if view.body else 0) + (self._lines(self.lens.reading) if is_short else 0)
+        least = min(body, LEAST_BODY if is_short else round(room * BODY_SHARE))
+        filled = self.figure.wanted(max(1, room - least))
+        self.figure.styles.height = filled if body and filled < room else None
+
+    def _lines(self, shown: RenderableType) -> int:
+        """Return how many lines something takes in the width there is."""
+        options = self.app.console.options.update(width=max(1, self.size.width - 1), height=None)
+        return len(self.app.console.render_lines(shown, options, pad=False))
 
     # -- options --------------------------------------------------------------------------------------------------
 
