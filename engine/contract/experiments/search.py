@@ -29,7 +29,9 @@ def check_installed(plan: Plan) -> None:
     _sampler(plan)
 
 
-def _sampler(plan: Plan) -> "optuna.samplers.BaseSampler":
+def _sampler(plan: Plan, made: int = 0) -> "optuna.samplers.BaseSampler":
+    """Return what chooses settings. A search that is gone on with after so many runs draws others than at its beginning."""
+    seed = plan.seed + made
     try:
         import optuna
     except ImportError:
@@ -38,16 +40,16 @@ def _sampler(plan: Plan) -> "optuna.samplers.BaseSampler":
     try:
         match plan.kind:
             case Kind.QMC:
-                return optuna.samplers.QMCSampler(seed=plan.seed)
+                return optuna.samplers.QMCSampler(scramble=True, seed=seed)
             case Kind.CMAES:
                 import cmaes  # noqa: F401
 
-                return optuna.samplers.CmaEsSampler(seed=plan.seed)
+                return optuna.samplers.CmaEsSampler(seed=seed)
             case Kind.GP:
                 import scipy  # type: ignore[import-untyped] # noqa: F401
 
-                return optuna.samplers.GPSampler(seed=plan.seed)
-        return optuna.samplers.TPESampler(seed=plan.seed, n_startup_trials=STARTUP)
+                return optuna.samplers.GPSampler(seed=seed)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
     except ImportError as error:
         name = error.name or "another package"
         raise UserError(MISSING.format(f"--plan {plan.kind}", name, name)) from None
@@ -61,7 +63,7 @@ class Search:
         import warnings
 
         plan = group.plan()
-        sampler = _sampler(plan)
+        sampler = _sampler(plan, len(members))
         import optuna
 
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -72,6 +74,7 @@ class Search:
         assert tree is not None
         self._tree, self._open = tree, dict[int, tuple[Any, Member]]()
         self._reported: dict[int, int] = {}
+        self._told: dict[int, int] = {}  # the last evaluation of each that the study knows
         self._impossible = 0
         planned = {one.name: one for one in group.planned()}
         self._resumed: list[Member] = []
@@ -99,6 +102,7 @@ class Search:
             self._report_all(trial, member)
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         elif good and member.status.state is RunState.FINISHED:
+            self._report_all(trial, member)
             self._study.tell(trial, value)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -138,6 +142,7 @@ class Search:
                 ended.append(member)
                 del self._open[number]
             elif status.state is RunState.FINISHED and (value := objective(status, member.family)) is not None:
+                self._report_all(trial, member)  # a quick run was never seen on its way
                 self._study.tell(trial, value)
                 del self._open[number]
             elif status.state is RunState.FAILED and (status.diverged or member.attempts):
@@ -152,11 +157,11 @@ class Search:
         self._report_all(trial, member)
         return member.status.step >= WARM_UP * member.max_steps and bool(trial.should_prune())
 
-    @staticmethod
-    def _report_all(trial: Any, member: Member) -> None:
+    def _report_all(self, trial: Any, member: Member) -> None:
         for step, value in evaluations(member.run, member.family):
-            if math.isfinite(value):
+            if math.isfinite(value) and step > self._told.get(trial.number, -1):
                 trial.report(value, step)
+                self._told[trial.number] = step
 
     # -- settings ---------------------------------------------------------------------------------------------------
 
