@@ -7,13 +7,17 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from torchtty.engine.contract.exports.event_file import EventFile
 from torchtty.engine.contract.exports.metrics import FIRST
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.settings.family import Configuration
+from torchtty.engine.contract.settings.mirrors import mirror_of
+from torchtty.engine.training.run_writer import RunWriter
 
 PROJECT = "torchtty"  # under which trackio and wandb list the runs
 WAITING = 10_000  # rows that may wait for a slow mirror; what comes beyond is left out
@@ -151,6 +155,22 @@ class Mirror:
             self._warn(
                 f"Nothing more is mirrored to {self._name}: {reason.rstrip('.')}. Training goes on, and the run has it all."
             )
+
+
+@contextmanager
+def mirrored(writer: RunWriter, configuration: Configuration) -> Iterator[None]:
+    """Have every row of a run's metrics go where its settings say, too, and write out what waits at the end."""
+    name = mirror_of(configuration)
+    if not name:
+        yield
+        return
+    mirror = Mirror(name, partial(SINKS[name], writer.run, configuration), writer.warn)
+    writer.mirror = mirror.take
+    try:
+        yield
+    finally:
+        writer.mirror = None
+        mirror.close()
 
 
 def _flat(configuration: Configuration) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Tasks: what the loop knows of a model, its data and its objective, what a task can offer beyond that, and building one."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from torchtty.engine.contract.run.events import BackendChosen, PrecisionChosen, ThreadsChosen
+from torchtty.engine.contract.run.events import BackendChosen, PrecisionChosen, Ready, ThreadsChosen
 from torchtty.engine.contract.run.timed_choices import TimedChoices
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.family import Configuration
@@ -29,6 +29,18 @@ class Facts:
     notes: tuple[str, ...]
     data_sha256: str = ""  # of what is learnt from; empty where that is gone
     characters: int | None = None  # of all splits, where tokens stand for text
+
+    def announced(self, device: str, notes: Sequence[str] = ()) -> Ready:
+        """Return the event that tells of them; `notes` are the worker's own."""
+        return Ready(
+            parameters=self.parameters,
+            vocab_size=self.vocab_size,
+            tokens=self.tokens,
+            characters=self.characters,
+            references=self.references,
+            notes=(*self.notes, *notes),
+            device=device,
+        )
 
 
 class Task(Protocol):

@@ -1,45 +1,42 @@
 """What a worker does with the runs of a group: train them together, each into its own folder, and leave."""
 
-import json
-import platform
 import signal
-import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import BaseFileLock, Timeout
 
 from torchtty.engine.contract.client.workers import Mode, Part
 from torchtty.engine.contract.errors import UnreachableError, UserError
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import Ready
-from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.requests import Request
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
+from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.engine.contract.settings.training import LanguageTraining, TrainingBase
-from torchtty.engine.devices import gpu_uuid, is_lack_of_memory, open_device
+from torchtty.engine.devices import gpu_uuid, open_device
 from torchtty.engine.training.group import GroupTraining
 from torchtty.engine.training.language import LanguageTask
 from torchtty.engine.training.loop import Loop, steps_of
-from torchtty.engine.training.mirrors import SINKS, Mirror
+from torchtty.engine.training.mirrors import mirrored
 from torchtty.engine.training.run_writer import RunWriter, new_status
 from torchtty.engine.training.task import Task, build_task
-from torchtty.engine.worker.device_queue import DeviceLock, free_device, run_lock
+from torchtty.engine.worker.device_queue import JointLock, free_device, run_lock
+from torchtty.engine.worker.failures import in_words, is_expected
 from torchtty.engine.worker.notification import Notifier
+from torchtty.engine.worker.placement import placed_on, take_turn
+from torchtty.engine.worker.provenance import record_provenance
 from torchtty.engine.worker.requests import Dispatcher
 
 POLL = 0.05  # seconds between two looks at what is waited for
 NOTE_INTERVAL = 0.25  # seconds between two notes of how far the group is
+FEWER = "So many models at once take too much: train fewer, or lower training.batch_size."
 
 
 class MemberDispatcher(Dispatcher):
@@ -84,7 +81,7 @@ class GroupSession:
         self._training = GroupTraining()
         self._noted = self._looked = 0.0
         self._members: list[_Member] = []
-        self._device_lock: DeviceLock | None = None
+        self._device_lock: JointLock | None = None
 
     def work(self) -> int:
         """See the runs through; return the process's exit code. Raises `UserError` if a folder cannot be written."""
@@ -107,11 +104,11 @@ class GroupSession:
         signal.signal(signal.SIGINT, self._on_signal)
         try:
             self._see_through()
-        except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
-            self._failed(error, _in_words(error))
-        except Exception as error:  # a fault of torchtty or torch: whoever waits for the runs hears of it all the same
-            if is_lack_of_memory(error):
-                self._failed(error, _in_words(MemoryError()))
+        except (
+            Exception
+        ) as error:  # a fault of torchtty or torch, too: whoever waits for the runs hears of it all the same
+            if is_expected(error):
+                self._failed(error, in_words(error, lambda: FEWER))
             else:
                 traceback.print_exc()
                 reason = f"{type(error).__name__}: {error}"
@@ -148,12 +145,12 @@ class GroupSession:
         placed = free_device(training.device)
         for writer in self._writers:
             writer.note(device=str(placed), gpu=gpu_uuid(placed))
-        self._device_lock = DeviceLock(str(placed), gpu_uuid(placed), self._part.sweep)
-        if not self._acquire_device(self._device_lock):
+        self._device_lock = JointLock([(str(placed), gpu_uuid(placed))], self._part.sweep)
+        if not take_turn(self._device_lock, self.name, self._writers, self._obey, lambda: self._stopping):
             self._end(RunState.STOPPED)
             return
         open_device(placed)
-        loops = self._loops([_placed(configuration, str(placed)) for configuration in configurations], str(placed))
+        loops = self._loops([placed_on(configuration, placed) for configuration in configurations], str(placed))
         self.writer.note(max_steps=max(loop.max_steps for loop in loops))
         self.writer.state(RunState.RUNNING)
         for member, loop in zip(self._members, loops, strict=True):
@@ -169,20 +166,9 @@ class GroupSession:
             loop = Loop(task, configuration, member.writer, member.requests, max_steps=steps_of(configuration))
             self._training.add(loop)
             member.requests.attach(loop)
-            _complete_meta(member.writer.run, device, task.facts.data_sha256)
-            facts = task.facts
-            member.writer.note(max_steps=loop.max_steps, parameters=facts.parameters or None)
-            member.writer.event(
-                Ready(
-                    parameters=facts.parameters,
-                    vocab_size=facts.vocab_size,
-                    tokens=facts.tokens,
-                    characters=facts.characters,
-                    references=facts.references,
-                    notes=facts.notes,
-                    device=device,
-                )
-            )
+            record_provenance(member.writer.run, device, task.facts.data_sha256)
+            member.writer.note(max_steps=loop.max_steps, parameters=task.facts.parameters or None)
+            member.writer.event(task.facts.announced(device))
             loops.append(loop)
         return loops
 
@@ -225,25 +211,6 @@ class GroupSession:
         self.signalled = True
         self._stop()
 
-    def _acquire_device(self, lock: DeviceLock) -> bool:
-        """Take the device; while another run holds it, stand in the queue. Returns False if told to stop meanwhile."""
-        queued = ""
-        while not lock.try_acquire(self.name):
-            holder = str(lock.holder() or "another run")
-            if holder != queued:
-                queued = holder
-                for writer in self._writers:
-                    writer.note(waiting_for=holder, place=lock.place())
-                    writer.state(RunState.QUEUED, f"Waiting for {holder}, which uses {writer.status.device}.")
-            self._obey()
-            if self._stopping:
-                lock.leave_queue()
-                break
-            time.sleep(POLL)
-        for writer in self._writers:
-            writer.note(waiting_for="", place=0)
-        return not self._stopping
-
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _end(self, state: RunState) -> None:
@@ -278,7 +245,7 @@ class _Member:
         self.requests = MemberDispatcher(self.writer, group, training)
         self.requests.stop_at = until
         self.notifier = Notifier(run, self.writer.warn)
-        self._mirror: Mirror | None = None
+        self._mirror = ExitStack()
 
     @property
     def state(self) -> RunState:
@@ -287,9 +254,7 @@ class _Member:
     def begin(self, loop: Loop) -> None:
         """Have its metrics go where the run's settings say, too."""
         self.notifier.watch()
-        if name := mirror_of(loop.configuration):
-            self._mirror = Mirror(name, partial(SINKS[name], loop.run, loop.configuration), self.writer.warn)
-            self.writer.mirror = self._mirror.take
+        self._mirror.enter_context(mirrored(self.writer, loop.configuration))
 
     def let_go(self) -> None:
         """Leave a run that is over to whoever wants it next."""
@@ -298,16 +263,9 @@ class _Member:
         self._let_go = True
         self.writer.change(group="")
         self.notifier.ended(self.writer.status)
-        self.writer.mirror = None
-        if self._mirror is not None:
-            self._mirror.close()
+        self._mirror.close()
         self.writer.close()
         self._lock.release(force=True)
-
-
-def _placed(configuration: Configuration, device: str) -> Configuration:
-    training = configuration.sections()["training"].model_copy(update={"device": device})
-    return configuration.model_copy(update={"training": training})
 
 
 def _built(configuration: Configuration, first: Task | None) -> Task:
@@ -315,23 +273,3 @@ def _built(configuration: Configuration, first: Task | None) -> Task:
     if isinstance(first, LanguageTask):
         return type(first)(configuration, first.data)  # type: ignore[arg-type]
     return build_task(configuration)
-
-
-def _complete_meta(run: RunDirectory, device: str, data_sha256: str) -> None:
-    meta = run.meta() | {
-        "host": socket.gethostname(),
-        "device": device,
-        "data_sha256": data_sha256 or None,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "seed": run.configuration().tree().get("training", {}).get("seed"),
-    }
-    write_atomically(run.meta_path, json.dumps(meta, indent=1))
-
-
-def _in_words(error: BaseException) -> str:
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, OSError) and not isinstance(error, MemoryError):
-        return f"The system refused: {error}."
-    return "There is not enough memory for so many models at once. Train fewer, or take a smaller batch_size."

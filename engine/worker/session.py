@@ -1,6 +1,5 @@
 """What a worker does with the run it was handed: train it, go on with it, or serve samples from it."""
 
-import json
 import math
 import os
 import signal
@@ -8,51 +7,40 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
+from contextlib import ExitStack, suppress
 from typing import Any
 
-import torch
 from filelock import Timeout
 
 from torchtty.engine.contract.client.replay import Replay, replay_in
 from torchtty.engine.contract.client.workers import WHOLE, Mode, Part, Torchrun
 from torchtty.engine.contract.errors import UnreachableError, UserError
-from torchtty.engine.contract.paths import expanded
-from torchtty.engine.contract.printable import printable_line, shortened
+from torchtty.engine.contract.printable import shortened
 from torchtty.engine.contract.run import requests
 from torchtty.engine.contract.run.directory import RunDirectory
-from torchtty.engine.contract.run.events import Edited, Ready, StateChanged
-from torchtty.engine.contract.run.files import write_atomically
+from torchtty.engine.contract.run.events import Edited, StateChanged
 from torchtty.engine.contract.run.lineage import Parent
 from torchtty.engine.contract.run.log import edits_of, settings_in_force
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.run.timed_choices import TimedChoices, own_choices
-from torchtty.engine.contract.settings.catalogue import catalogue
-from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, with_value
-from torchtty.engine.contract.settings.data import DATASET
+from torchtty.engine.contract.settings.configuration import parse, with_value
 from torchtty.engine.contract.settings.family import Configuration
-from torchtty.engine.contract.settings.mirrors import mirror_of, refuse_missing_mirror
-from torchtty.engine.contract.settings.training import OF_THE_MACHINE, LanguageTraining, TrainingBase
-from torchtty.engine.devices import (
-    check_precision,
-    choose_device,
-    gpu_uuid,
-    is_lack_of_memory,
-    lack_of_memory,
-    open_device,
-)
+from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
+from torchtty.engine.contract.settings.training import OF_THE_MACHINE, TrainingBase
+from torchtty.engine.devices import check_precision, choose_device
 from torchtty.engine.training.checkpoint import Saved, is_resumable, latest_step, read_checkpoint
 from torchtty.engine.training.inheritance import first_step_of, taken_over
 from torchtty.engine.training.loop import Loop, steps_of
 from torchtty.engine.training.metrics import Diverged
-from torchtty.engine.training.mirrors import SINKS, Mirror
+from torchtty.engine.training.mirrors import mirrored
 from torchtty.engine.training.run_writer import RunWriter, cut_metrics_after, new_status
-from torchtty.engine.training.sharing import PARK, UNPARK, RankLost, SharesItsSteps, refuse_unshared
+from torchtty.engine.training.sharing import RankLost
 from torchtty.engine.training.task import DrawsRandomly, build_task
-from torchtty.engine.worker.device_queue import DeviceLock, JointLock, free_device, run_lock
+from torchtty.engine.worker.device_queue import DeviceLock, run_lock
+from torchtty.engine.worker.failures import in_words, is_expected, what_to_halve
 from torchtty.engine.worker.notification import Notifier
-from torchtty.engine.worker.ranks import Crew, devices_of_torchrun
+from torchtty.engine.worker.placement import Placement
+from torchtty.engine.worker.provenance import record_provenance, refuse_changed_data, refuse_moved_data
 from torchtty.engine.worker.replayer import Replayer
 from torchtty.engine.worker.requests import Dispatcher
 from torchtty.engine.worker.serving import Serving
@@ -100,11 +88,7 @@ class Session:
         self.failure = ""  # why it failed, if it did
         self._begins_from: Parent | None = None  # where it trains on from the checkpoint of its parent
         self._trains = False  # whether training has begun or gone on
-        self._device_lock: JointLock | None = None
-        self._shared_by: tuple[str, ...] = ()  # the devices of this machine that share each batch, if several do
-        self._torchrun = Torchrun.of_environment() if mode is not Mode.SERVE else None
-        self._crew: Crew | None = None  # the processes on them
-        self._mirror: Mirror | None = None
+        self._mirror = ExitStack()
 
     def work(self) -> int:
         """See the run through; return the process's exit code. Raises `UserError` if the run's folder cannot be written."""
@@ -124,7 +108,9 @@ class Session:
         self.writer.start()
         self._began = time.monotonic()
         self._notifier = Notifier(self.run, self.writer.warn)
-        self.requests = Dispatcher(self.writer, self._acquire_device, self._release_device)
+        torchrun = Torchrun.of_environment() if self.mode is not Mode.SERVE else None
+        self._placement = Placement(self.writer, self._part.sweep, torchrun)
+        self.requests = Dispatcher(self.writer, self._acquire_devices, self._placement.release)
         self.requests.stop_at = self._part.until
         self._replay: Replay | None = None
         signal.signal(signal.SIGTERM, self._on_signal)
@@ -133,22 +119,19 @@ class Session:
         try:
             return self._see_through()
         except RankLost as error:
-            assert self._crew is not None
-            why = self._crew.why_lost(error)
+            why = self._placement.why_lost(error)
             return self._failed(f"{why} 'torchtty resume {self.run.name}' goes on from the last checkpoint.")
-        except (UserError, MemoryError, torch.OutOfMemoryError, OSError) as error:
+        except (
+            Exception
+        ) as error:  # a fault of torchtty or torch, too: whoever waits for the run hears of it all the same
             self.writer.note(unreachable=isinstance(error, UnreachableError))
-            return self._failed(self._said(error))
-        except Exception as error:  # a fault of torchtty or torch: whoever waits for the run hears of it all the same
-            if is_lack_of_memory(error):  # on a CPU it has no type of its own
-                return self._failed(self._said(error))
+            if is_expected(error):
+                return self._failed(in_words(error, self._what_to_halve))
             traceback.print_exc()
             return self._failed(f"An unexpected error ended the run: {type(error).__name__}: {error}. See worker.log.")
         finally:
-            self._dismiss_crew(lost=True)
-            if self._device_lock is not None:
-                self._device_lock.release()
-            self._close_mirror()
+            self._placement.close()
+            self._mirror.close()
             self.writer.close()
             self.lock.release(force=True)
             self._notifier.wait()  # last: whoever wants the run or its device need not wait for a slow command
@@ -188,7 +171,7 @@ class Session:
         if self.mode is not Mode.SERVE and (replay := replay_in(self.run.meta())) is not None:
             self._replay, self.idle_seconds = replay, 0.0  # nobody is going to ask this model
             made = len(edits_of(self.run)) if self.mode is Mode.RESUME else 0
-            self.requests = Replayer(self.writer, self._acquire_device, self._release_device, replay, made)
+            self.requests = Replayer(self.writer, self._acquire_devices, self._placement.release, replay, made)
             self.requests.stop_requested = self.signalled
         tree = settings_in_force(self.run) if self.mode is not Mode.TRAIN else self.run.configuration().tree()
         moved = {path: self.edits.pop(path) for path in OF_THE_MACHINE if path in self.edits}
@@ -199,24 +182,15 @@ class Session:
         if self.mode is not Mode.SERVE:
             refuse_missing_mirror(configuration)
         if self.mode is Mode.RESUME:
-            self._refuse_moved_data(str(tree.get("data", {}).get("dataset", "")))
+            refuse_moved_data(self.run, str(tree.get("data", {}).get("dataset", "")))
         saved = self._checkpoint() if self.mode is not Mode.TRAIN else None
-        configuration, placed = self._placed(configuration)
-        device = str(placed)
-        self.writer.note(device=device, gpu=gpu_uuid(placed))
-        if self.mode is not Mode.SERVE:
-            devices = self._shared_by or (device,)
-            named = [(each, gpu_uuid(torch.device(each))) for each in devices]
-            self._device_lock = JointLock(named, self._part.sweep)
-            if not self._acquire_device():
-                self.writer.state(RunState.STOPPED)
-                self._notifier.ended(self.writer.status)
-                return 0
-        open_device(placed)
-        if self._torchrun is not None:
-            self._crew = Crew.of_torchrun(self._torchrun)
-        elif self._shared_by:
-            self._crew = Crew.started(self._shared_by)
+        trains = self.mode is not Mode.SERVE
+        configuration = self._placement.choose(configuration, trains=trains)
+        if trains and not self._placement.take(self.requests):
+            self.writer.state(RunState.STOPPED)
+            self._notifier.ended(self.writer.status)
+            return 0
+        self._placement.open()
         task = build_task(
             configuration,
             saved.tokenizer if saved else None,
@@ -226,15 +200,15 @@ class Session:
         notes: tuple[str, ...] = ()
         if saved is not None and self._begins_from is not None:
             saved, notes = taken_over(saved, self._begins_from, task, configuration, self.run.checkpoints())
-        self._complete_meta(device, self._checked(task.facts.data_sha256))
+        sha256 = task.facts.data_sha256
+        refuse_changed_data(self.run, sha256, self._replay, resumes=self.mode is Mode.RESUME)
+        device = self.writer.status.device
+        record_provenance(self.run, device, sha256)
         max_steps = steps_of(configuration)
         self.loop = Loop(task, configuration, self.writer, self.requests, max_steps=max_steps)
         if saved is not None:
             self._restore(saved)
-        if self._crew is not None:
-            refuse_unshared(task, self._crew.size)
-            assert isinstance(task, SharesItsSteps)
-            task.share_with(self._crew.join(placed))
+        sharing = self._placement.share(task)
         if self.mode is not Mode.SERVE:
             self.loop.follow(self._choices(before=self._before.step))
         for note in notes:
@@ -247,24 +221,14 @@ class Session:
         else:
             facts = task.facts
             self.writer.note(max_steps=max_steps, parameters=facts.parameters or None)
-            self.writer.event(
-                Ready(
-                    parameters=facts.parameters,
-                    vocab_size=facts.vocab_size,
-                    tokens=facts.tokens,
-                    characters=facts.characters,
-                    references=facts.references,
-                    notes=(*facts.notes, self._crew.in_words()) if self._crew is not None else facts.notes,
-                    device=device,
-                )
-            )
+            self.writer.event(facts.announced(device, sharing))
             self._notifier.watch()
             self._train(self.loop)
-            self._dismiss_crew()
-            self._release_device()
+            self._placement.dismiss()
+            self._placement.release()
             self._notifier.ended(self.writer.status)
-            self._close_mirror()
-            if facts.parameters != task.facts.parameters:
+            self._mirror.close()
+            if task.facts.parameters != facts.parameters:  # a model that counts has them once it has counted
                 self.writer.note(parameters=task.facts.parameters)
         self._serve()
         return 0 if self.writer.status.state is not RunState.FAILED else 1
@@ -301,23 +265,6 @@ class Session:
             return configuration.model_copy(update={"training": changed})
         return configuration
 
-    def _placed(self, configuration: Configuration) -> tuple[Configuration, torch.device]:
-        """Choose the device, for as long as this worker works on the run; return the configuration that names it."""
-        training = configuration.sections()["training"]
-        if not isinstance(training, TrainingBase):
-            return configuration, torch.device("cpu")
-        if self.mode is not Mode.SERVE and self._torchrun is not None:
-            self._shared_by = devices_of_torchrun(training.device, self._torchrun)
-        elif self.mode is not Mode.SERVE and isinstance(training, LanguageTraining):
-            self._shared_by = training.shared_by
-        if self._shared_by:
-            device, *_ = (choose_device(each) for each in self._shared_by)
-            named = training.model_copy(update={"device": str(device)})
-            return configuration.model_copy(update={"training": named}), device
-        device = free_device(training.device) if self.mode is not Mode.SERVE else choose_device(training.device)
-        named = training.model_copy(update={"device": str(device)})
-        return configuration.model_copy(update={"training": named}), device
-
     def _train(self, loop: Loop) -> None:
         for path, value in self.edits.items():
             try:
@@ -328,19 +275,11 @@ class Session:
         training = loop.configuration.sections()["training"]
         if isinstance(training, TrainingBase) and training.compile:
             self.writer.warn("The step is compiled after the first one: for up to a minute there is no further point.")
-        if name := mirror_of(loop.configuration):
-            self._mirror = Mirror(name, partial(SINKS[name], self.run, loop.configuration), self.writer.warn)
-            self.writer.mirror = self._mirror.take
+        self._mirror.enter_context(mirrored(self.writer, loop.configuration))
         try:
             loop.train()
         except Diverged as error:
             loop.diverged(error)
-
-    def _close_mirror(self) -> None:
-        """Let a mirror write what waits, which may take a while."""
-        mirror, self._mirror, self.writer.mirror = self._mirror, None, None
-        if mirror is not None:
-            mirror.close()
 
     def _restore(self, saved: Saved) -> None:
         assert self.loop is not None
@@ -425,101 +364,12 @@ class Session:
     def _cannot_be_written(self, error: OSError) -> UserError:
         return UserError(f"The files of {self.run.name} cannot be written: {error.strerror or error}.")
 
-    def _acquire_device(self) -> bool:
-        """Take the device; while another run holds it, stand in the queue. Returns False if told to stop meanwhile."""
-        assert self._device_lock is not None
-        lock, queued = self._device_lock, False
-        self.requests.advance = lock.advance
-        while not lock.try_acquire(self.run.name):
-            holder, place, status = str(lock.holder() or ""), lock.place(), self.writer.status
-            if not queued or (holder and holder != status.waiting_for):
-                queued = True
-                self.writer.note(waiting_for=holder, place=place)
-                what = f"{holder or 'another run'}, which uses {status.device}"
-                self.writer.state(RunState.QUEUED, f"Waiting for {what}.")
-            elif place != status.place:
-                self.writer.change(place=place)
-            self.requests.obey_all()
-            if self.requests.stop_requested:
-                lock.leave_queue()
-                self.writer.note(waiting_for="", place=0)
-                return False
-            time.sleep(POLL)
-        self.writer.note(waiting_for="", place=0)
-        if self._crew is not None:
-            self._crew.order(UNPARK)
-        return True
-
-    def _dismiss_crew(self, *, lost: bool = False) -> None:
-        crew, self._crew = self._crew, None
-        if crew is not None:
-            crew.close(lost=lost)
-
-    def _release_device(self) -> None:
-        if self._crew is not None:
-            self._crew.order(PARK)
-        if self._device_lock is not None:
-            self._device_lock.release()
+    def _acquire_devices(self) -> bool:
+        return self._placement.acquire(self.requests)
 
     def _on_signal(self, *_: Any) -> None:
         """SIGTERM and SIGINT: a checkpoint, then stopped."""
         self.signalled = self.requests.stop_requested = True
 
-    def _refuse_moved_data(self, dataset: str) -> None:
-        """Raise `UserError` where a run is to be resumed and its data are not where they were."""
-        if dataset and dataset not in catalogue() and not os.path.lexists(expanded(dataset)):
-            raise UserError(
-                f"The data of {self.run.name} are not at {printable_line(dataset)} any more. Put them back, or say where they "
-                f"are now: 'torchtty resume {self.run.name} --{DATASET} PATH'."
-            )
-
-    def _checked(self, sha256: str) -> str:
-        """Return the hash of the data to record; raise `UserError` where a run would be resumed with other data."""
-        recorded = str(self.run.meta().get("data_sha256") or "")
-        if self._replay is not None and self._replay.data_sha256 not in ("", sha256):
-            dataset = self.run.configuration().tree()["data"]["dataset"]
-            raise UserError(
-                f"The data of {dataset} have changed since {self._replay.run} was trained on them (SHA-256 {sha256[:12]}…, "
-                f"it was {self._replay.data_sha256[:12]}…). Restore them to replay it."
-            )
-        if self.mode is Mode.RESUME and recorded and recorded != sha256:
-            dataset = self.run.configuration().tree()["data"]["dataset"]
-            raise UserError(
-                f"The data of {dataset} have changed since this run was trained on them (SHA-256 {sha256[:12]}…, it was "
-                f"{recorded[:12]}…), so its curve would not be that of one text. Restore them, or continue with the new ones: "
-                f"'torchtty resume {self.run.name} --changed-data'."
-            )
-        return sha256 or recorded
-
-    def _complete_meta(self, device: str, data_sha256: str) -> None:
-        import platform
-
-        meta = self.run.meta() | {
-            "host": self.writer.status.host,
-            "device": device,
-            "data_sha256": data_sha256 or None,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "seed": self.run.configuration().tree().get("training", {}).get("seed"),
-        }
-        write_atomically(self.run.meta_path, json.dumps(meta, indent=1))
-
-    def _said(self, error: BaseException) -> str:
-        """Put an error into words for a person."""
-        if isinstance(error, ConfigurationError):
-            return "The configuration cannot run: " + "; ".join(str(problem) for problem in error.problems) + "."
-        if isinstance(error, UserError):
-            return str(error)
-        if is_lack_of_memory(error):
-            return f"{lack_of_memory(error)} {self._what_to_halve()}"
-        return f"The system refused: {error}."
-
     def _what_to_halve(self) -> str:
-        """Name the setting whose half takes most off a step's memory, and what else does."""
-        tree = self.loop.configuration.tree() if self.loop is not None else self.run.configuration().tree()
-        known = {f"{section}.{field}": value for section, fields in tree.items() for field, value in fields.items()}
-        for path, least in (("training.batch_size", 2), ("model.block_size", 16), ("model.n_embd", 16)):
-            value = known.get(path)
-            if isinstance(value, int) and value >= 2 * least:
-                return f"Halve {path}, which is {value:,}, or take a smaller model."
-        return "Take a smaller model."
+        return what_to_halve((self.loop.configuration if self.loop is not None else self.run.configuration()).tree())
