@@ -158,7 +158,7 @@ def _smoothed(entry: Entry, context: Context) -> Content:
 NAME, VAL, BEST = "name", "val", "best"
 NAME_WIDTH = 18  # cells that names have in any case
 MORE_FOR_NAMES = 12  # and those that long ones get before other columns
-DIFFERS_WIDTH = 14  # and more, as far as there is room
+DIFFERS_WIDTH = 11  # and more, as far as there is room
 COLUMNS = (
     Column("state", "state", 10, 0, _state, _states, "state"),
     Column(NAME, "name", NAME_WIDTH, 0, lambda e, _: _text(title_of(e)), lambda g, _: _text(title_of(g)), "name"),

@@ -1,16 +1,18 @@
 """Reads the list of runs once a second in a thread of its own."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from torchtty.engine.contract.listing.entry import Entry, EntryReader
 from torchtty.engine.contract.run.directory import list_runs
 
 INTERVAL = 1.0  # seconds between two looks at the runs folder
+SHARE, SLOWEST = 0.02, 5.0  # of a core, which looking takes at most: of a folder of thousands it is done less often
 
 
 class RunsWatcher:
-    """Reads the list once a second, while it is watched, and calls `notify` from its thread where something has changed."""
+    """Reads the list once a second or so, while it is watched, and calls `notify` from its thread where something has changed."""
 
     def __init__(self, notify: Callable[[list[Entry]], object]) -> None:
         self._notify = notify
@@ -47,10 +49,12 @@ class RunsWatcher:
             self._watching.wait()
             if self._ended:
                 return
+            began = time.thread_time()
             entries = [self._reader.read(run) for run in list_runs()]
             if entries != self._entries:
                 self._entries = entries
                 self._notify(entries)
                 self._reader.save()
-            self._wake.wait(INTERVAL)
+            spent = time.thread_time() - began
+            self._wake.wait(min(SLOWEST, max(INTERVAL, spent / SHARE)))
             self._wake.clear()

@@ -43,7 +43,14 @@ def origin_of(entry: Entry) -> Origin | None:
 
 
 def _changes(before: Tree, now: Tree) -> Changes:
-    return {path: pair for path, pair in difference(before, now).items() if path not in OF_THE_MACHINE}
+    """Return what is set otherwise; what a run lacks is of another kind of section, or was no setting when it was made."""
+    found = difference(before, now)
+    return {path: pair for path, pair in found.items() if path not in OF_THE_MACHINE and _has(now, path)}
+
+
+def _has(tree: Tree, path: str) -> bool:
+    section, _, field = path.partition(".")
+    return field in tree.get(section, {})
 
 
 @cache

@@ -87,6 +87,8 @@ def test_a_run_is_compared_with_its_recipe_its_parent_or_its_models_defaults():
     changed = replace(as_recipe, settings=with_value(tree, "training.batch_size", 7))
     assert distinction(changed) == "bs 7"
     assert origin_of(changed).title == "recipe names-mlp"
+    data = {name: value for name, value in tree["data"].items() if name != "limit"}
+    assert origin_of(replace(as_recipe, settings=tree | {"data": data})).changes == {}, "made before there was a limit"
     assert origin_of(run("b", 1.0, seed=5)).title.startswith("defaults of")
     assert "training.seed" in origin_of(run("b", 1.0, seed=77)).changes
 
