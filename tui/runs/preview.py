@@ -1,11 +1,11 @@
-"""The preview: what is under the cursor of the list, its curve, its last sample, and what differs from where it comes from."""
+"""The preview: what is under the cursor of the list, its curve, its last sample or pictures, and what differs from its origin."""
 
 import threading
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
@@ -16,10 +16,14 @@ from torchtty.engine.contract.listing.curves import metric_in_short
 from torchtty.engine.contract.listing.differences import in_words, origin_of, short_name
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.printable import printable_line, shortened
+from torchtty.engine.contract.run.events import Images
 from torchtty.engine.contract.run.log import SampleRecord
 from torchtty.tui.charts.chart import Chart
 from torchtty.tui.format import STATE_LOOKS, duration, loss, measures, state_words
 from torchtty.tui.run.watcher import RunFollower
+
+if TYPE_CHECKING:
+    from torchtty.tui.images.picture import Picture
 
 REST = 0.12  # seconds that the cursor rests before a run is read
 SAMPLE_LINES, LONGEST_TEXT = 4, 400
@@ -33,6 +37,9 @@ class Preview(Vertical):
     Preview Static { width: 100%; height: auto; }
     Preview #preview-title { height: auto; }
     Preview Chart { height: 1fr; min-height: 6; max-height: 20; margin-top: 1; }
+    Preview #preview-picture { display: none; height: 2fr; max-height: 24; margin-top: 1; }
+    Preview.-pictured #preview-picture { display: block; }
+    Preview.-pictured Chart { max-height: 10; }
     Preview #preview-sample { margin-top: 1; max-height: 5; color: $foreground 80%; }
     Preview #preview-differs { margin-top: 1; max-height: 8; }
     Preview #preview-note { margin-top: 1; }
@@ -44,6 +51,7 @@ class Preview(Vertical):
 
         follower: RunFollower
         sample: SampleRecord | None
+        picture: Images | None
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -51,6 +59,7 @@ class Preview(Vertical):
         self._follower: RunFollower | None = None
         self._drawn: tuple[str, ...] = ()
         self._timer: Timer | None = None
+        self._picture: Picture | None = None
         self._reading = threading.Lock()
 
     def compose(self) -> ComposeResult:
@@ -58,6 +67,7 @@ class Preview(Vertical):
         chart = Chart(id="preview-chart", placeholder="No curve yet.")
         chart.can_focus = False
         yield chart
+        yield Container(id="preview-picture")
         yield Static(id="preview-sample")
         yield Static(id="preview-differs")
         yield Static(id="preview-note")
@@ -72,6 +82,7 @@ class Preview(Vertical):
         if is_another:
             self._write("sample", Content(""))
             self._clear()
+            self.remove_class("-pictured")
             self._follower = None
         self.query_one(Chart).display = isinstance(row, Entry)
         if isinstance(row, Entry) and (is_another or row.status != _status(before)):
@@ -89,6 +100,7 @@ class Preview(Vertical):
         for name in self._drawn:
             chart.remove_series(name)
         self._drawn = ()
+        chart.clear()  # the axes held still for the curves of the run before
 
     def _read(self) -> None:
         entry = self._row
@@ -106,7 +118,10 @@ class Preview(Vertical):
                 follower.poll()
                 news = follower.take()
             whole = [one for one in (news.samples if news else ()) if one.texts and one.done and not one.cancelled]
-            self.post_message(self._Read(follower, max(whole, key=lambda one: one.key, default=None)))
+            drawn = news.snapshot.facts.images if news and news.snapshot else ()
+            grids = [grid for grid in drawn if grid.source != "real"]
+            newest = max(whole, key=lambda one: one.key, default=None)
+            self.post_message(self._Read(follower, newest, grids[-1] if grids else None))
 
         threading.Thread(target=read, name="reading a preview", daemon=True).start()
 
@@ -120,10 +135,25 @@ class Preview(Vertical):
             for one in series:
                 chart.add_series(one)
             self._drawn = tuple(one.name for one in series)
-        chart.set_x_max(float(self._row.status.max_steps) if self._row.status.state.is_live else None)
+        is_live = self._row.status.state.is_live
+        chart.set_x_max(float(self._row.status.max_steps) if is_live else None)
+        chart.set_over(not is_live)
         chart.points_changed()
         if event.sample is not None:
             self._write("sample", _sample(event.sample))
+        if event.picture is not None:
+            self._show_picture(self._row, event.picture)
+
+    def _show_picture(self, entry: Entry, grid: Images) -> None:
+        """Show the newest grid of pictures that a run has drawn."""
+        from torchtty.tui.images.panel import grid_file  # brings pillow, which runs on text do without
+        from torchtty.tui.images.picture import Picture
+
+        if self._picture is None:
+            self._picture = Picture()
+            self.query_one("#preview-picture", Container).mount(self._picture)
+        self._picture.show(grid_file(entry.run.media, grid), grid.time)
+        self.add_class("-pictured")
 
 
 def _status(row: Row | None) -> object:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from on_screen import screen_text, shows, until
+from PIL import Image
 from runs_host import Host
 from textual.widgets import Input, Static
 
@@ -13,6 +14,7 @@ from torchtty.engine.contract.run import marks
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.marks import Marks, read_marks
 from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.images.picture import Picture
 from torchtty.tui.runs.deletion import DeleteDialog
 from torchtty.tui.runs.marking import MarksDialog
 from torchtty.tui.runs.sorting import SortDialog
@@ -222,6 +224,32 @@ async def test_the_preview_follows_the_cursor_and_says_what_differs(some):
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: not app.screen.query_one("#runs-preview").display)
         assert app.table.virtual_size.width <= app.table.size.width
+
+
+async def test_the_preview_shows_the_pictures_and_the_sample_that_were_drawn_last(some, write_run):
+    gan = write_run("gan", "dcgan")
+    gan.curve(1000)
+    gan.status(RunState.FINISHED, step=1000)
+    for name, source in (("a.png", "fixed"), ("b.png", "fixed"), ("c.png", "real")):
+        Image.new("RGB", (16, 16), "red").save(gan.run.media / name)
+        gan.event("images", 5, path=f"media/{name}", source=source)
+    names = write_run("names", "mlp")
+    names.curve(100)
+    names.sample("x", "karina")
+    names.sample("y", "[red]anna[/]\x1b[2J", step=200)
+    names.status(RunState.FINISHED, step=100)
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await open_list(pilot, app)
+        put_cursor(app, "gan")
+        await until(pilot, lambda: app.screen.query(Picture) and app.screen.query_one(Picture).path)
+        assert app.screen.query_one(Picture).path == gan.run.media / "b.png", "the newest that is not of the data"
+        assert app.screen.query_one("#preview-picture").display
+        put_cursor(app, "names")
+        await until(pilot, shows(app, "step 200  [red]anna[/]␛[2J"))
+        assert not app.screen.query_one("#preview-picture").display
+        [label] = [line for line in screen_text(app).splitlines() if re.search(r"▏ +0 ", line)]
+        assert "500" not in label, "the axis is that of this run"
 
 
 async def test_a_cell_that_is_cut_ends_in_an_ellipsis(some):
