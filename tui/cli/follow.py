@@ -3,13 +3,14 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from torchtty.engine.contract.client.workers import WarmWorker, taking_over
@@ -28,7 +29,9 @@ INTERVAL = 0.1  # seconds between two looks at the run
 GRACE = 2.0  # seconds for the last lines to arrive after a run has ended, or after its worker has
 PLAIN_INTERVAL = 10.0  # seconds between two lines of progress where nothing can be drawn in place
 TAIL = 64 * 1024  # bytes of a log in which its last line is looked for
-BAR = 12  # cells of the progress bar at least
+BAR = 8  # cells of the progress bar at least
+NAME = 8  # cells of a run's name at least, however narrow the terminal
+GAP = "  "  # between two parts of a line of progress
 
 
 @dataclass
@@ -82,34 +85,51 @@ def how_far(status: Status) -> str:
     return f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
 
 
-def figures_so_far(status: Status, family: Family) -> str:
-    """Return the metrics that sum the run up and its speed, as far as they are known."""
+def speed(status: Status) -> str:
+    """Return how fast it trains at present."""
+    known = status.steps_per_second is not None and status.state is RunState.RUNNING
+    return rate(status.steps_per_second) if known else ""
+
+
+def figures_so_far(status: Status, family: Family) -> list[str]:
+    """Return the metrics that sum the run up, as far as they are known."""
     parts: list[str] = []
     shown: set[str] = set()
     for group in reversed(family.headline):  # the most important last, where the eye is
         if not shown.issuperset(group) and status.metrics.keys() >= set(group):
             parts.append(measures([(family.metric(name), status.metrics[name]) for name in group]))
             shown.update(group)
-    if status.steps_per_second is not None and status.state is RunState.RUNNING:
-        parts.append(rate(status.steps_per_second))
-    return "  ".join(parts)
+    return parts
+
+
+def fitting(name: str, steps: str, figures: Sequence[str], needed: Sequence[str], width: int) -> tuple[str, str]:
+    """Return a name, and what stands after it, that fit into one line of a terminal.
+
+    What is `needed` (speed, time left) is there at every width, and the name, cut if it must be. The last of the figures, which is
+    the most important, comes before the steps, and those before the others.
+    """
+    needed = [part for part in needed if part]
+    chosen: list[str] = []
+    for part in filter(None, (*figures[-1:], steps, *figures[-2::-1])):
+        if len(GAP.join((name, part, *chosen, *needed))) <= width:
+            chosen.append(part)
+    text = GAP.join((*(part for part in (steps, *figures) if part in chosen), *needed))
+    room = max(NAME, width - len(GAP) - len(text))
+    return name if len(name) <= room else f"{name[: room - 1]}…", text
 
 
 class InPlace:
-    """A progress bar that is redrawn in its line and gone at the end."""
+    """A progress bar that is redrawn in its line and gone at the end. Where the terminal is narrow, the bar goes first."""
 
     def __init__(self, console: Console, name: str, family: Family) -> None:
         self._name, self._family = (name := printable_line(name)), family
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            *(TextColumn(f"{{task.fields[{field}]}}", markup=False) for field in ("steps", "figures", "remaining")),
-            console=console,
-            transient=True,
-            expand=True,
-            refresh_per_second=8,
+        self._texts = (
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[text]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
         )
-        self._task = self._progress.add_task(f"{name}: starting", total=None, steps="", figures="", remaining="")
+        self._bar = BarColumn(bar_width=None)
+        self._progress = Progress(*self._texts, console=console, transient=True, expand=True, refresh_per_second=8)
+        self._task = self._progress.add_task(f"{name}: starting", total=None, text="")
 
     def __enter__(self) -> "InPlace":
         self._progress.start()
@@ -118,22 +138,16 @@ class InPlace:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, status: Status, figures: str | None = None) -> None:
+    def show(self, status: Status, figures: Sequence[str] | None = None) -> None:
         """Show how far a run is; `figures` says it in other words than its own metrics."""
-        runs = status.state is RunState.RUNNING
-        steps = how_far(status)
-        figures, rest = figures_so_far(status, self._family) if figures is None else figures, remaining(status)
-        name = self._name if runs else f"{self._name}: {describe(status)}"
-        room = self._progress.console.width - BAR - sum(len(text) + 1 for text in (steps, figures, rest)) - 1
-        self._progress.update(
-            self._task,
-            description=name if len(name) <= room else describe(status),
-            total=1.0 if status.max_steps else None,
-            completed=status.share_done,
-            steps=steps,
-            figures=figures,
-            remaining=rest,
-        )
+        runs, width = status.state is RunState.RUNNING, self._progress.console.width
+        figures = figures_so_far(status, self._family) if figures is None else figures
+        whole = self._name if runs else f"{self._name}: {describe(status)}"
+        name, text = fitting(whole, how_far(status), figures, (speed(status), remaining(status)), width)
+        has_room = width - len(name) - len(text) - len(GAP) >= BAR
+        self._progress.columns = (self._texts[0], self._bar, self._texts[1]) if has_room else self._texts
+        total, done = 1.0 if status.max_steps else None, status.share_done
+        self._progress.update(self._task, description=name, total=total, completed=done, text=text)
 
     def note(self, text: str) -> None:
         self._progress.console.print(Text(printable(text)))
@@ -149,7 +163,7 @@ class Plain(AbstractContextManager["Plain"]):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, status: Status, figures: str | None = None) -> None:
+    def show(self, status: Status, figures: Sequence[str] | None = None) -> None:
         """Show how far a run is; `figures` says it in other words than its own metrics."""
         what, now = describe(status), time.monotonic()
         if (what, True) == (self._last[0], now - self._last[1] < PLAIN_INTERVAL):
@@ -159,8 +173,8 @@ class Plain(AbstractContextManager["Plain"]):
         if status.step and (far := how_far(status)):
             steps = far if far.endswith(" s") else f"step {count(status.step)} of {count(status.max_steps)}"
         figures = figures_so_far(status, self._family) if figures is None else figures
-        parts = (what, steps, figures, remaining(status))
-        self.note("  ".join(part for part in parts if part))
+        parts = (what, steps, *figures, speed(status), remaining(status))
+        self.note(GAP.join(part for part in parts if part))
 
     def note(self, text: str) -> None:
         self._console.print(Text(printable(text)), soft_wrap=True)

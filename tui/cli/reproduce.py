@@ -16,7 +16,7 @@ from torchtty.engine.contract.run.status import Status
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.recipes import Recipe, recipe_named, shipped_recipes
 from torchtty.tui.cli.console import Exit, UsageError, messages, notify, output, print_json
-from torchtty.tui.cli.follow import describe, figures_so_far
+from torchtty.tui.cli.follow import describe, figures_so_far, speed
 
 COLUMNS = ("recipe", "figure", "course", "ours", "difference", "verdict", "time")
 LARGE = 1000  # from which a whole number is a count
@@ -71,7 +71,7 @@ def _progress(recipe: Recipe, number: int, count: int, status: Status) -> str:
     part = f"{number}/{count}" if count > 1 else ""
     steps = f"{status.step:,}/{status.max_steps:,}" if status.max_steps else ""
     figures = figures_so_far(status, family_of(recipe.family))
-    return "  ".join(filter(None, (recipe.name, part, describe(status), steps, figures)))
+    return "  ".join(filter(None, (recipe.name, part, describe(status), steps, *figures, speed(status))))
 
 
 # The table.

@@ -199,7 +199,7 @@ def follow_group(group: RunGroup, interruptions: Interruptions, *, detach: bool,
             if detach and not handled and status.state is RunState.RUNNING:
                 break
             figures = standing(reader) if races else spread([run.status() for run in group.runs()], family)
-            shown.show(status, figures)
+            shown.show(status, figures.split(" · "))
             time.sleep(INTERVAL if len(group.planned()) < 50 else 5 * INTERVAL)
     return _conclude(group, interrupted=handled > 0, detach=detach, as_json=as_json)
 

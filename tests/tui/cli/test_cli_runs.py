@@ -13,7 +13,7 @@ from rich.console import Console
 
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.families import family_of
-from torchtty.tui.cli.follow import InPlace
+from torchtty.tui.cli.follow import InPlace, fitting
 
 Here = Callable[..., Answer]
 
@@ -183,3 +183,17 @@ def test_progress_has_name_steps_losses_speed_and_time_left(width: int) -> None:
     for part in ("names-gpt-1", "4,512/50,000", "train 1.840", "val 1.930", "410 it/s", "ETA 1:51"):
         assert part in drawn
     assert "…" not in drawn
+
+
+@pytest.mark.parametrize("width", [40, 50, 64, 80, 120, 200])
+@pytest.mark.parametrize(
+    "name", ["g", "names-gpt-1", "a-run-with-a-name-that-is-as-long-as-names-may-be-in-these-parts"]
+)
+def test_name_speed_and_time_left_are_there_at_every_width(width: int, name: str) -> None:
+    figures, needed = ["train 1.840", "val 1.930"], ["410 it/s", "ETA 1:51"]
+    shown, text = fitting(name, "4,512/50,000", figures, needed, width)
+    assert len(f"{shown}  {text}") <= width
+    assert text.endswith("410 it/s  ETA 1:51")
+    assert shown == name or (shown.endswith("…") and shown[:-1] == name[: len(shown) - 1])
+    whole = "4,512/50,000  train 1.840  val 1.930  410 it/s  ETA 1:51"
+    assert text == whole or len(f"{name}  {whole}") > width
