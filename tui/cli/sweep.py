@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torchtty.engine.contract.client.workers import WarmWorker
 from torchtty.engine.contract.experiments.group import RunGroup
 from torchtty.engine.contract.experiments.lifecycle import (
     fork_of,
@@ -16,6 +17,7 @@ from torchtty.engine.contract.experiments.lifecycle import (
     start_sweep,
     sweep_of,
 )
+from torchtty.engine.contract.experiments.outlook import outlook
 from torchtty.engine.contract.experiments.results import ResultsReader, read_results
 from torchtty.engine.contract.experiments.sweep import Sweep, define, plan_from, read_file
 from torchtty.engine.contract.experiments.values import is_several
@@ -34,10 +36,11 @@ from torchtty.tui.cli.arguments import (
     recipes,
     with_absolute_paths,
 )
-from torchtty.tui.cli.console import Exit, UsageError, notify, print_json, report_error
+from torchtty.tui.cli.console import Exit, UsageError, messages, notify, print_json, report_error
 from torchtty.tui.cli.follow import INTERVAL, Interruptions, counting_interrupts, display, last_line
 from torchtty.tui.cli.group import group_as_json, show_group, spread, standing
 from torchtty.tui.cli.results import print_results
+from torchtty.tui.format import rough_duration, size
 
 BEGINS = 20.0  # seconds that a coordinator may take to begin
 
@@ -67,6 +70,8 @@ def sweep(
     planned, name = _planned(given, options, name, grid_of_recipe=grid_of_recipe)
     planned.check()
     notify(announcement(planned))
+    if dry_run or (messages().is_terminal and not as_json and not detach):
+        notify(amount(planned, workers))
     if dry_run:
         return Exit.DONE
     return train_sweep(planned, name, workers=workers, detach=detach, as_json=as_json)
@@ -99,6 +104,25 @@ def announcement(planned: Sweep) -> str:
     how = {"grid": "every combination", "random": f"drawn at random, seed {plan.seed}"}
     how["halving"] = f"halving: 1 in {plan.keep} goes on after each round"
     return f"{runs:,} run{'s' * (runs != 1)}: {planned.in_words()} ({how.get(plan.kind, f'{plan.kind}, seed {plan.seed}')})."
+
+
+def amount(planned: Sweep, workers: int | None) -> str:
+    """Say about how long a sweep takes and how much memory and disk, from steps of one of its runs that a worker times here."""
+    worker = WarmWorker()
+    try:
+        request = worker.prepare(planned.first().tree())
+        with messages().status("timing one of its runs"):
+            while (answer := worker.answer(request)) is None and worker.is_alive:
+                time.sleep(INTERVAL / 2)
+    finally:
+        worker.close()
+    found = outlook(planned, answer, workers)
+    models = "one batched model" if found.models == 1 else f"{found.models:,} models, {found.at_once} at a time"
+    parts = [f"{'at most' if found.is_bound else 'about'} {rough_duration(found.seconds)}"] if found.seconds else []
+    for bytes, where in ((found.memory, "of memory"), (found.disk, "on disk")):
+        if bytes is not None:
+            parts.append(f"{size(max(1e6, round(bytes, -6)))} {where}")
+    return f"{', '.join(parts) or 'How long it takes is not known'}: {models}."
 
 
 def several_values(preset: Preset, given: Arguments) -> bool:

@@ -1,6 +1,7 @@
 """A sweep from the command line: several runs trained by one worker, stopped, and gone on with one by one."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 from command_line import PATIENCE, Answer, Shell, interrupted
 
-from torchtty.engine.contract.experiments.group import find_group
+from torchtty.engine.contract.experiments.group import find_group, list_groups
+from torchtty.engine.contract.experiments.sweep import define
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.status import RunState, Status
+from torchtty.engine.contract.settings.configuration import starting_tree
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.tui.cli.group import spread
 
@@ -133,11 +136,19 @@ def test_a_replay_of_a_member_is_refused_with_the_reason(story: Story, here: Cal
     assert "would not be bit for bit" in answer.err
 
 
-@pytest.mark.parametrize("values", ["64,128", "100,200", "16..18"])
-def test_a_shape_takes_several_values_too(here: Callable[..., Answer], values: str) -> None:
-    answer = here("sweep", "mlp", "--model.n_hidden", values, "--dry-run", columns=None)
+@pytest.mark.parametrize(("values", "runs"), [("64,128", 2), ("100,200", 2), ("16..18", 3)])
+def test_a_shape_takes_several_values_too(values: str, runs: int) -> None:
+    assert define(starting_tree("mlp"), {"model.n_hidden": values}).runs == runs
+
+
+def test_a_sweep_says_what_it_amounts_to_before_it_starts(here: Callable[..., Answer], shell: Shell) -> None:
+    before = list_groups(shell.folder / "runs")
+    answer = here("sweep", "mlp", "--model.n_hidden", "16,17", *TINY[2:], "--dry-run", columns=None)
     assert answer.code == 0, answer.err
-    assert f"{3 if '..' in values else 2} runs: n_hidden" in answer.err
+    first, second = answer.err.splitlines()
+    assert first == "2 runs: n_hidden 16, 17 (every combination)."
+    assert re.fullmatch(r"about \d+ (s|min), \d+ MB of memory, \d+ MB on disk: 2 models, \d+ at a time\.", second)
+    assert [group.name for group in list_groups(shell.folder / "runs")] == [group.name for group in before]
 
 
 def test_what_a_sweep_cannot_do_is_said_before_anything_starts(here: Callable[..., Answer]) -> None:
