@@ -10,6 +10,7 @@ from typing import Any
 
 from torchtty.engine.contract.experiments.members import AT_ONCE
 from torchtty.engine.contract.experiments.plan import Kind, rungs
+from torchtty.engine.contract.experiments.speed import last_seconds_per_step, share_of_batches
 from torchtty.engine.contract.experiments.sweep import Sweep
 from torchtty.engine.contract.experiments.variation import common
 from torchtty.engine.contract.gpus import visible_gpus
@@ -19,8 +20,9 @@ from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.optimizer import OptimizerBase
 
 KEPT = 3  # checkpoints of a run: the best and the latest two
-LOGGED = 150  # bytes of a logged step in metrics.jsonl, about
-FOLDER = 20_000  # bytes of the other files of a run, about
+BESIDE_WEIGHTS = 22_000  # bytes of a checkpoint's other files, about: generators, tokenizer, configuration
+LOGGED = 110  # bytes of a logged step in metrics.jsonl, about
+FOLDER = 60_000  # bytes of the other files of a run, about: mostly events
 
 
 @dataclass(frozen=True)
@@ -42,27 +44,33 @@ class Outlook:
 def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: int | None = None) -> Outlook:
     """Return what a sweep amounts to, given what a worker answered to `prepare` for one of its runs.
 
-    The worker has timed real steps of that one run here. All others are taken to be like it, which is a guess where shapes
-    differ; evaluations and the start of the workers come on top. `workers` limits how many train side by side. Raises what
+    The worker has timed real steps of that one run here; where it cannot, on a GPU, the last run of this model counts. All
+    others are taken to be like it, which is a guess where shapes differ; evaluations and the start of the workers come on top.
+    What a batch saves is what the last sweep of the family timed. `workers` limits how many train side by side. Raises what
     `Sweep.check` does.
     """
     estimate = estimate or {}
     steps, batches = _steps(sweep), _batches(sweep)
+    is_batched = any(size > 1 for size, _ in batches)
+    share = share_of_batches(str(sweep.tree["model"]["kind"])) if is_batched else None
     if workers is None:
         workers = side_by_side(_devices(sweep))
     at_once = min(workers, len(batches))
     per_step, memory = estimate.get("seconds_per_step"), estimate.get("memory")
+    if per_step is None and "device" in estimate:
+        per_step = last_seconds_per_step(sweep.first().tree(), str(estimate["device"]))
     largest = sum(sorted((size for size, _ in batches), reverse=True)[:at_once])
     seconds = None
     if per_step:
-        seconds = per_step * max(steps / at_once, _last_end([each for _, each in batches], at_once))
+        lengths = [each * (share or 1) if size > 1 else each for size, each in batches]
+        seconds = per_step * (_last_end(lengths, at_once) or steps / at_once)
     return Outlook(
         sweep.runs,
         steps,
         len(batches),
         at_once,
         seconds,
-        any(size > 1 for size, _ in batches),
+        is_batched and share is None,
         int(memory) * largest if memory else None,
         _disk(sweep, estimate.get("parameters")),
     )
@@ -121,12 +129,12 @@ def _trees(sweep: Sweep) -> list[Tree]:
     return [sweep.variation.configuration(sweep.tree, one).tree() for one in settings]
 
 
-def _last_end(lengths: Sequence[int], at_once: int) -> int:
+def _last_end(lengths: Sequence[float], at_once: int) -> float:
     """Return when the last of some pieces of work is done, if each of `at_once` hands takes the next one when it is free."""
-    hands = [0] * at_once
+    hands = [0.0] * at_once
     for length in lengths:
         heapq.heapreplace(hands, hands[0] + length)
-    return max(hands, default=0)
+    return max(hands, default=0.0)
 
 
 def _disk(sweep: Sweep, parameters: int | None) -> int | None:
@@ -138,4 +146,4 @@ def _disk(sweep: Sweep, parameters: int | None) -> int | None:
     steps = _steps(sweep) / sweep.runs
     saved = min(KEPT, math.ceil(steps / training.get("checkpoint_interval", 1)))
     logged = steps / training.get("log_interval", 1)
-    return int(sweep.runs * (saved * parameters * 4 * (1 + remembered) + logged * LOGGED + FOLDER))
+    return int(sweep.runs * (saved * (parameters * 4 * (1 + remembered) + BESIDE_WEIGHTS) + logged * LOGGED + FOLDER))
