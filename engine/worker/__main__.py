@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from torchtty.engine.contract.client.workers import WHOLE, Mode, Part, taking_over
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.access import PRIVATE
@@ -34,6 +36,7 @@ def main(folder: Path) -> int:
         from torchtty.engine.worker import warm_up
 
         hello = warm_up.warm_up()
+        seconds_to_warm_up = time.time() - psutil.Process().create_time()
         from torchtty.engine.worker.session import seconds_idle
 
         seconds_idle()
@@ -59,6 +62,7 @@ def main(folder: Path) -> int:
             answer = problems_of_fork(request["prepare"], request["fork"]) if "fork" in request else {}
             if not (answer or request.get("only_fits")):
                 answer = prepare(request["prepare"], with_flops=bool(request.get("with_flops")))
+                answer["seconds_to_warm_up"] = round(seconds_to_warm_up, 1)
             _reply(folder / Path(str(request["reply"])).name, answer)
         elif "run" in request:
             return _take_over(

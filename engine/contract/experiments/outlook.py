@@ -45,9 +45,9 @@ def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: in
     """Return what a sweep amounts to, given what a worker answered to `prepare` for one of its runs.
 
     The worker has timed real steps of that one run here; where it cannot, on a GPU, the last run of this model counts. All
-    others are taken to be like it, which is a guess where shapes differ; evaluations and the start of the workers come on top.
-    What a batch saves is what the last sweep of the family timed. `workers` limits how many train side by side. Raises what
-    `Sweep.check` does.
+    others are taken to be like it, which is a guess where shapes differ; evaluations come on top. What a batch saves is what the
+    last sweep of the family timed, and a sweep's workers are warm as soon as this one was. `workers` limits how many train side
+    by side. Raises what `Sweep.check` does.
     """
     estimate = estimate or {}
     steps, batches = _steps(sweep), _batches(sweep)
@@ -62,8 +62,8 @@ def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: in
     largest = sum(sorted((size for size, _ in batches), reverse=True)[:at_once])
     seconds = None
     if per_step:
-        lengths = [each * (share or 1) if size > 1 else each for size, each in batches]
-        seconds = per_step * (_last_end(lengths, at_once) or steps / at_once)
+        lengths = [each * max(share or 1, 1 / size) for size, each in batches]  # a batch is no quicker than one alone
+        seconds = estimate.get("seconds_to_warm_up", 0.0) + per_step * (_last_end(lengths, at_once) or steps / at_once)
     return Outlook(
         sweep.runs,
         steps,

@@ -35,6 +35,8 @@ def test_shapes_are_models_side_by_side_and_the_last_to_end_counts() -> None:
     assert found.seconds == pytest.approx(20.0)  # two on one hand, one on the other
     assert of(workers=9, model__n_hidden="8,16,24").seconds == pytest.approx(10.0)
     assert found.memory == 2 * 50_000
+    late = of(estimate=ESTIMATE | {"seconds_to_warm_up": 5.0}, model__n_hidden="8,16,24")
+    assert late.seconds == pytest.approx(25.0)
 
 
 def test_what_was_not_measured_is_not_known() -> None:
@@ -67,6 +69,7 @@ def test_what_a_batch_saves_is_what_the_last_sweep_of_the_family_timed(own_folde
     WrittenRun(group.directory).status(RunState.FINISHED)
     found = of(training__seed="1..10")
     assert (found.seconds, found.is_bound) == (pytest.approx(20.0), False)
+    assert of(training__seed="1,2,3").seconds == pytest.approx(10.0), "no batch is quicker than a run alone"
     assert of(model__n_hidden="8,16,24").seconds == pytest.approx(20.0), "nothing is batched"
 
 
