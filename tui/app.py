@@ -344,16 +344,16 @@ class TorchttyApp(App[int]):
 
     async def _leave(self) -> None:
         from torchtty.engine.contract.client.trash import empty_trash
-        from torchtty.tui.shell.quit import Leaving, QuitDialog, live_runs, stop_all
+        from torchtty.tui.shell.quit import AtWork, Leaving, QuitDialog
 
         try:
-            runs = await asyncio.to_thread(live_runs)
-            if runs:
-                choice: Leaving | None = await self.push_screen_wait(QuitDialog([run.name for run in runs]))
+            at_work = await asyncio.to_thread(AtWork.now)
+            if at_work.names:
+                choice: Leaving | None = await self.push_screen_wait(QuitDialog(at_work.names))
                 if choice in (None, Leaving.CANCEL):
                     return
                 if choice is Leaving.STOP:
-                    await asyncio.to_thread(stop_all, runs)
+                    await asyncio.to_thread(at_work.stop)
             await asyncio.to_thread(empty_trash)
             self.exit(0)
         finally:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from on_screen import until
+from on_screen import screen_text, until
 from textual.widgets import Static
+from written_run import WrittenRun
 
+from torchtty.engine.contract.experiments.group import create_group
+from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.gpus import Load
 from torchtty.engine.contract.run.requests import Stop, collect
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree
 from torchtty.tui.app import TorchttyApp
 from torchtty.tui.run.view import RunView
 from torchtty.tui.shell.gauges import GIB, Reading
@@ -197,3 +201,17 @@ async def test_leaving_while_a_run_trains_offers_to_leave_it_to_stop_it_or_to_st
         await pilot.pause(0.3)
         assert app.is_running is not leaves
     assert [type(command) for command in collect(run.inbox)] == ([Stop] if stops else [])
+
+
+async def test_a_sweep_is_stopped_as_one_when_the_app_is_left(torchtty: Any, own_folders: Path) -> None:
+    group = create_group(starting_tree("mlp"), Variation({"training.seed": (1, 2)}), root=own_folders, name="seeds")
+    for directory in (group.directory, *group.runs()):
+        WrittenRun(directory).status()
+    async with torchtty() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog))
+        assert "seeds (2 runs) is still training." in screen_text(app)
+        await pilot.press("s")
+        await until(pilot, lambda: not app.is_running)
+    assert [type(command) for command in collect(group.directory.inbox)] == [Stop]
+    assert [list(collect(run.inbox)) for run in group.runs()] == [[], []]

@@ -1,6 +1,7 @@
 """Leaving the app while runs still train: leave them running, stop them, or stay."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.group import RunGroup, list_groups
 from torchtty.engine.contract.run.directory import RunDirectory, list_runs
 from torchtty.engine.contract.run.requests import Stop
 
@@ -64,8 +66,31 @@ def live_runs() -> list[RunDirectory]:
     return [run for run in list_runs() if run.status().state.is_live]
 
 
-def stop_all(runs: list[RunDirectory]) -> None:
-    """Have runs write a checkpoint and end."""
-    for run in runs:
-        with suppress(UserError):
-            run.send(Stop())
+@dataclass(frozen=True)
+class AtWork:
+    """What is at work: sweeps, and the runs that belong to none of these."""
+
+    groups: list[RunGroup]
+    runs: list[RunDirectory]
+
+    @classmethod
+    def now(cls) -> "AtWork":
+        """Look at what is in the folder of the runs."""
+        groups = [group for group in list_groups() if group.status().state.is_live]
+        members = {planned.name for group in groups for planned in group.planned()}
+        return cls(groups, [run for run in live_runs() if run.name not in members])
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each thing at work, a sweep with the number of its runs."""
+        sweeps = [f"{group.name} ({len(group.planned())} runs)" for group in self.groups]
+        return [*sweeps, *(run.name for run in self.runs)]
+
+    def stop(self) -> None:
+        """Have all of it write checkpoints and end. A sweep is asked as one, else it would go on with its next runs."""
+        for group in self.groups:
+            with suppress(UserError):
+                group.stop()
+        for run in self.runs:
+            with suppress(UserError):
+                run.send(Stop())

@@ -273,7 +273,9 @@ class TrainScreen(Screen[None]):
             self.app.call_from_thread(self.show_run, live[0])
             state = live[0].status().state
             what = "still training" if state is RunState.RUNNING else state.value
-            self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, {what}.", markup=False)
+            sweep = live[0].meta().get("group")
+            more = f" f5 shows its sweep {sweep}." if isinstance(sweep, str) else ""
+            self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, {what}.{more}", markup=False)
         elif runs := list_runs():
             self.app.call_from_thread(self._show_last, runs[0])
 
