@@ -269,13 +269,15 @@ class TrainScreen(Screen[None]):
         from torchtty.engine.contract.run.status import RunState
         from torchtty.tui.shell.quit import live_runs
 
-        if live := live_runs():
-            self.app.call_from_thread(self.show_run, live[0])
-            state = live[0].status().state
+        if live := [(run, run.status().state) for run in live_runs()]:
+            run, state = next(
+                (one for one in live if one[1] is RunState.RUNNING), live[0]
+            )  # of a sweep, most only wait
+            self.app.call_from_thread(self.show_run, run)
             what = "still training" if state is RunState.RUNNING else state.value
-            sweep = live[0].meta().get("group")
+            sweep = run.meta().get("group")
             more = f" f5 shows its sweep {sweep}." if isinstance(sweep, str) else ""
-            self.app.call_from_thread(self.notify, f"Attached to {live[0].name}, {what}.{more}", markup=False)
+            self.app.call_from_thread(self.notify, f"Attached to {run.name}, {what}.{more}", markup=False)
         elif runs := list_runs():
             self.app.call_from_thread(self._show_last, runs[0])
 

@@ -8,10 +8,14 @@ import psutil
 import pytest
 from on_screen import until
 from textual.widgets import Input, Static
+from written_run import WrittenRun
 
 from torchtty.engine.contract.client.workers import Mode
+from torchtty.engine.contract.experiments.group import create_group
+from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree
 from torchtty.tui.app import TorchttyApp
 from torchtty.tui.train.screen import TrainScreen
 from torchtty.tui.train.start_line import estimate_line
@@ -113,6 +117,17 @@ async def test_a_run_that_still_trains_is_attached_to_at_the_start(torchtty: Any
     async with torchtty() as (app, pilot):
         await until(pilot, lambda: train(app).view.run == run)
         assert app.told == ["Attached to names-gpt-1, still training."]
+
+
+async def test_of_a_sweep_the_run_that_trains_is_attached_to_not_the_newest_which_waits(
+    torchtty: Any, own_folders: Path
+) -> None:
+    group = create_group(starting_tree("mlp"), Variation({"training.seed": (1, 2)}), root=own_folders, name="seeds")
+    for run, state in zip(group.runs(), (RunState.RUNNING, RunState.QUEUED), strict=True):
+        WrittenRun(run).status(state)
+    async with torchtty() as (app, pilot):
+        await until(pilot, lambda: train(app).view.run == group.runs()[0])
+        assert app.told == ["Attached to seeds-seed-1, still training. f5 shows its sweep seeds."]
 
 
 async def test_at_80_columns_the_form_is_a_drawer_that_makes_room_for_the_run(torchtty: Any) -> None:
