@@ -20,7 +20,7 @@ from torchtty.tui.form.dialogs import CommandDialog, SaveRecipeDialog
 from torchtty.tui.form.row import FieldRow
 from torchtty.tui.workers import WorkerPool
 
-PATIENCE = 90.0  # seconds for torch to be imported, on a busy machine
+PATIENCE = 180.0  # seconds for torch to be imported, on a busy machine
 
 
 class EstimatingPool(WorkerPool):
@@ -76,7 +76,7 @@ async def test_ten_seeds_of_an_mlp_train_as_one_batched_model_and_fill_the_fan(
 
         def look() -> bool:
             screen = app.screen
-            if isinstance(screen.view.figure, Fan) and screen.results is not None:
+            if screen.results is not None and isinstance(screen.view.figure, Fan):
                 points = sum(len(member.curves.get("train_loss", ())) for member in screen.results.members)
                 fans.append((points, screen.results.status.state.is_live))
             return bool(fans) and not fans[-1][1]
