@@ -97,6 +97,10 @@ class RunFollower:
             self.series.setdefault(name, Series(name, metric.title, colour, smooth=metric.smoothed))
             self._wanted |= {name}
 
+    def logged(self) -> frozenset[str]:
+        """Return the metrics of which the run has points, as far as it was read. For the thread that calls `poll`."""
+        return frozenset(self._log.metrics.names | {name for name, series in self.series.items() if len(series)})
+
     @property
     def has_waiting_news(self) -> bool:
         """Whether there is news that was not taken yet."""

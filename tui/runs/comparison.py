@@ -47,12 +47,14 @@ class Comparison(Vertical):
         name: str
         metric: str
         follower: RunFollower
+        logged: frozenset[str]
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._rows: dict[str, Entry] = {}
         self._colours: dict[str, int] = {}
         self._followers: dict[str, RunFollower] = {}
+        self._logged: dict[str, frozenset[str]] = {}
         self._drawn: set[str] = set()
         self._tabled: object = None
         self.metric = ""  # what the curves show: at first that of the first runs
@@ -91,10 +93,12 @@ class Comparison(Vertical):
 
     @property
     def offered(self) -> list[str]:
-        """The metrics that the runs are summed up by, those that most of them have first."""
+        """The metrics that the runs are summed up by, those that most of them have first, and then whatever else they log."""
         families = [row.snapshot.family for row in self._rows.values() if row.snapshot.family is not None]
         counted = Counter(name for family in families for name in dict.fromkeys(itertools.chain(*family.headline)))
-        return [name for name, _ in counted.most_common()]
+        first = [name for name, _ in counted.most_common()]
+        logged = Counter(name for key in self._rows for name in sorted(self._logged.get(key, ())) if name not in first)
+        return [*first, *(name for name, _ in logged.most_common())]
 
     def _choose(self, metric: str) -> None:
         self.metric = metric
@@ -105,9 +109,13 @@ class Comparison(Vertical):
         self._name_it()
 
     def _name_it(self) -> None:
-        which = metric_named(self.metric).description or self.metric
+        declared, offered = metric_named(self.metric), self.offered
+        which = declared.description or declared.title
+        place = f"  {offered.index(self.metric) + 1} of {len(offered)}" if self.metric in offered else ""
         self.query_one("#comparison-name", Static).update(
-            Content.assemble((which, "bold $text-accent"), ("  c shows another", "$foreground 60%"))
+            Content.assemble(
+                (printable_line(which), "bold $text-accent"), (f"{place}  c shows another", "$foreground 60%")
+            )
         )
 
     def _read(self) -> None:
@@ -125,11 +133,15 @@ class Comparison(Vertical):
                     follower.take()
                     follower.poll()
                     follower.take()
-                self.post_message(self._Read(name, metric, follower))
+                    logged = follower.logged()
+                self.post_message(self._Read(name, metric, follower, logged))
 
         threading.Thread(target=read, name="reading curves", daemon=True).start()
 
     def on_comparison__read(self, event: _Read) -> None:
+        if self._logged.get(event.name) != event.logged:
+            self._logged[event.name] = event.logged
+            self._name_it()
         if event.name not in self._rows or event.metric != self.metric:
             return
         chart = self.query_one(Chart)

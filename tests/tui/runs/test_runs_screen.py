@@ -322,6 +322,26 @@ async def test_runs_of_two_models_are_compared_by_their_own_losses(three_runs, w
         await until(pilot, lambda: chart.spec.series and chart.spec.series[0].value(0) == 2.0)
 
 
+async def test_whatever_the_runs_log_is_laid_over_each_other(three_runs):
+    for number, run in enumerate((three_runs[0], three_runs[2])):
+        run.metrics(*({"step": 400 + step, "learning_rate": 0.1 * (number + 1), "odd[b]": 1.0} for step in range(5)))
+    app = Host()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, shows(app, "new-gpt"))
+        await pilot.press("space", "down", "space", "o")
+        comparison = app.screen.query_one(Comparison)
+        await until(pilot, lambda: {"learning_rate", "odd[b]"} <= set(comparison.offered))
+        assert comparison.offered[0] == comparison.metric == "val_loss"
+        while comparison.metric != "learning_rate":
+            await pilot.press("c")
+        chart = app.screen.query_one("#comparison-chart")
+        await until(pilot, lambda: sorted(series.value(4) for series in chart.spec.series if len(series)) == [0.1, 0.2])
+        await until(pilot, shows(app, "learning rate"))
+        while comparison.metric != "odd[b]":
+            await pilot.press("c")
+        await until(pilot, shows(app, "odd[b]"))
+
+
 async def test_a_live_run_grows_in_the_comparison(three_runs):
     app = Host()
     async with app.run_test(size=(200, 60)) as pilot:
