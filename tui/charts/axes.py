@@ -86,14 +86,16 @@ def seconds_step(span: float, most: int) -> float:
 def ticks(axis: Axis, most: int, label: Label, step_of: Callable[[float, int], float] = nice_step) -> tuple[Tick, ...]:
     """Return at most about `most` + 1 ticks at nice positions within the axis."""
     if axis.log:
-        return tuple(Tick(position, label(position, position)) for position in _log_positions(axis, most))
+        positions, apart = _log_positions(axis, most)
+        return tuple(Tick(position, label(position, apart or position)) for position in positions)
     step = step_of(axis.high - axis.low, most)
     slack = 1e-6
     first, last = ceil(axis.low / step - slack), floor(axis.high / step + slack)
     return tuple(Tick(i * step, label(i * step, step)) for i in range(first, last + 1))
 
 
-def _log_positions(axis: Axis, most: int) -> list[float]:
+def _log_positions(axis: Axis, most: int) -> tuple[list[float], float]:
+    """Return where ticks stand, and how far they are apart where that is the same for all, else 0."""
     low, high = floor(log10(axis.low) - 1e-9), ceil(log10(axis.high) + 1e-9)
     decades = list(range(low, high + 1))
     for factors in ((1, 2, 5), (1, 3), (1,)):
@@ -105,10 +107,10 @@ def _log_positions(axis: Axis, most: int) -> list[float]:
         stride = ceil(len(inside) / (most + 1))
         inside = inside[::stride]
     if len(inside) >= 2:
-        return inside
+        return inside, 0.0
     # Less than a decade: nice linear positions are more readable.
     step = nice_step(axis.high - axis.low, max(1, most))
-    return [i * step for i in range(ceil(axis.low / step), floor(axis.high / step) + 1)]
+    return [i * step for i in range(ceil(axis.low / step), floor(axis.high / step) + 1)], step
 
 
 LADDER = (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.4, 8, 10)  # about evenly spaced on a logarithmic scale (R10 of ISO 3)
