@@ -101,6 +101,30 @@ def plans(incomplete: str) -> list[str]:
     return _beginning(map(str, Kind), incomplete)
 
 
+def columns(incomplete: str) -> list[str]:
+    """Complete the last of several columns of the list of runs."""
+    from torchtty.engine.contract.listing.subjects import known_names
+    from torchtty.tui.cli.run_columns import COLUMN_NAMES
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in _beginning({*COLUMN_NAMES, *known_names()}, last)]
+
+
+def orders(incomplete: str) -> list[str]:
+    """Complete what runs are sorted by."""
+    from torchtty.engine.contract.listing.subjects import SMOOTHED, known_names
+
+    return _beginning([SMOOTHED, *known_names()], incomplete)
+
+
+def tags(incomplete: str) -> list[str]:
+    """Complete a tag that some run has."""
+    from torchtty.engine.contract.run.directory import list_runs
+    from torchtty.engine.contract.run.marks import read_marks
+
+    return _beginning({tag for run in list_runs() for tag in read_marks(run).tags}, incomplete)
+
+
 # Settings.
 
 

@@ -329,9 +329,9 @@ def reproduce(
 @app.command(rich_help_panel=INSPECT)
 def runs(
     columns: Annotated[
-        str, typer.Option("--columns", metavar="NAME,…", help="What is shown, such as name,lr,best,smoothed,tags.")
+        str, _taking("NAME,…", "What is shown, such as name,lr,best,smoothed,tags.", completion.columns)
     ] = "",
-    sort: Annotated[str, typer.Option("--sort", metavar="NAME", help="The column by which they are sorted.")] = "",
+    sort: Annotated[str, _taking("NAME", "The column by which they are sorted.", completion.orders)] = "",
     reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
     filter: Annotated[
         str,
@@ -533,9 +533,7 @@ def star(
 @app.command(rich_help_panel=FILES)
 def tag(
     run: Run,
-    tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[TAG …]", help="Without any, its tags are printed.")
-    ] = None,
+    tags: Annotated[list[str] | None, _place("[TAG …]", "Without any, its tags are printed.", completion.tags)] = None,
     off: Annotated[bool, typer.Option("--off", help="Remove these tags.")] = False,
 ) -> int:
     """Tag a run, so that 'runs --filter tag:…' finds it."""

@@ -206,3 +206,4 @@ _OWN = {
         (DIFFERS, lambda entry, listing: _text(_distinction(entry, listing)), _distinction, False),
     )
 }
+COLUMN_NAMES = (*_OWN, *ALIASES)

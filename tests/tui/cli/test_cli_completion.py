@@ -15,6 +15,7 @@ from command_line import Shell
 
 from torchtty.engine.contract.experiments.group import create_group
 from torchtty.engine.contract.experiments.variation import Variation
+from torchtty.engine.contract.run.marks import tag
 from torchtty.engine.contract.settings.configuration import starting_tree
 
 BIN = Path(sys.executable).parent
@@ -30,6 +31,9 @@ CASES = {
     "torchtty show rates-": ["rates-seed-1", "rates-seed-2"],
     "torchtty results ": ["latest", "rates"],
     "torchtty fork rates --model.n_h": ["--model.n_hidden"],
+    "torchtty runs --sort learning_r": ["learning_rate"],
+    "torchtty runs --columns name,learning_r": ["name,learning_rate"],
+    "torchtty tag rates-seed-2 g": ["good"],
     "torchtty train no-such-model --mod": [],
 }
 BASH = """
@@ -48,7 +52,10 @@ done
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     shell = Shell(tmp_path_factory.mktemp("completion"))
     (shell.folder / "runs").mkdir()
-    create_group(starting_tree("mlp"), Variation({"training.seed": (1, 2)}), root=shell.folder / "runs", name="rates")
+    group = create_group(
+        starting_tree("mlp"), Variation({"training.seed": (1, 2)}), root=shell.folder / "runs", name="rates"
+    )
+    tag(group.runs()[0], ["good"])
     return shell.environment | {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(shell.folder)}
 
 
@@ -66,7 +73,7 @@ def test_bash_offers_commands_models_runs_settings_and_their_values(environment:
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
 def test_fish_offers_the_same(environment: dict[str, str]) -> None:
     script = "_TORCHTTY_COMPLETE=source_fish torchtty < /dev/null | source; while read -l line; complete -C $line; echo ==; end"
-    asked = [line for line, offered in CASES.items() if offered]
+    asked = [line for line, offered in CASES.items() if offered][::2]  # half of them: each starts a process
     answers = ask(["fish", "--no-config", "-c", script], environment, "".join(f"{line}\n" for line in asked))
     offered = [
         sorted(entry.partition("\t")[0] for entry in answer.split("\n") if entry) for answer in answers.split("==\n")
