@@ -98,9 +98,9 @@ async def test_only_the_cells_that_changed_are_touched(three_runs):
 async def test_a_new_run_appears_and_the_cursor_stays_with_its_run(three_runs, write_run):
     app = Host()
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, shows(app, "new-gpt"))
+        await until(pilot, lambda: app.focused is app.table and "new-gpt" in app.table.shown)
         await pilot.press("down")
-        assert app.table.current.key == "bad-mlp"
+        await until(pilot, lambda: app.table.current.key == "bad-mlp")
         write_run("newest").status(RunState.QUEUED, waiting_for="new-gpt")
         await until(pilot, shows(app, "newest"))
         assert app.table.current.key == "bad-mlp"
