@@ -189,6 +189,9 @@ class TorchttyApp(App[int]):
     def on_experiments_screen_setting_wanted(self, event: "ExperimentsScreen.SettingWanted") -> None:
         self._in_train(lambda train: train.compose_like(event.like))
 
+    def on_experiments_screen_sweep_wanted(self, event: "ExperimentsScreen.SweepWanted") -> None:
+        self._in_train(lambda train: train.compose_sweep(event.group))
+
     def on_tour_page_recipe_wanted(self, event: "TourPage.RecipeWanted") -> None:
         self._in_train(lambda train: train.compose_recipe(event.recipe))
 

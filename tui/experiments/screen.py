@@ -46,6 +46,7 @@ EMPTY = (
 NAMES = 29  # cells of a group in the list, without its state
 EXPORT_HELP = "The ending says how: .md for Markdown, .csv, .tex for LaTeX, .json."
 RENAME_HELP = "Its runs that are called after it are renamed too. Letters, digits, dots, dashes and underscores."
+NEW_LIKE = "Fill the form with the settings of this sweep, to train it anew with others"
 BEST_TO_FORM = "Fill the form with the settings of the best run of the best setting"
 
 
@@ -143,6 +144,7 @@ class ExperimentsScreen(Screen[None]):
         ),
         Binding("l", "log", "log y", id="experiments.log", tooltip="A logarithmic y axis, or a linear one"),
         Binding("u", "use", "use best", id="experiments.use", tooltip=BEST_TO_FORM),
+        Binding("n", "new_like", "new like this", id="experiments.new_like", tooltip=NEW_LIKE),
         Binding("s", "stop", "stop", id="experiments.stop", tooltip="Stop every run of the group with a checkpoint"),
         Binding("R", "resume", "resume", id="experiments.resume", tooltip="Go on with the runs that are still open"),
         Binding(
@@ -164,6 +166,12 @@ class ExperimentsScreen(Screen[None]):
         """A run is to be opened."""
 
         run: RunDirectory
+
+    @dataclass
+    class SweepWanted(Message):
+        """A new sweep is to be composed, starting with the settings of this one."""
+
+        group: RunGroup
 
     @dataclass
     class SettingWanted(Message):
@@ -378,6 +386,11 @@ class ExperimentsScreen(Screen[None]):
         member = min(values, key=lambda pair: pair[0])[1]
         self.post_message(self.SettingWanted(RunSnapshot.of(RunDirectory(group.path.parent / member.name))))
 
+    def action_new_like(self) -> None:
+        """Put the settings of the sweep into the form, several values where its runs differ."""
+        if (group := self.group) is not None:
+            self.post_message(self.SweepWanted(group))
+
     def _ranked(self) -> list:
         return ranked(self.results, self.choices.metric, self.choices.at) if self.results is not None else []
 
@@ -461,6 +474,8 @@ class ExperimentsScreen(Screen[None]):
             return results is not None and results.status.state in (RunState.STOPPED, RunState.LOST, RunState.FAILED)
         if action == "export":
             return results is not None and bool(results.metrics)
+        if action == "new_like":
+            return self.group is not None and self.group.tree() is not None
         if action in ("delete", "rename"):
             return results is not None and not results.status.state.is_live
         if action == "log":

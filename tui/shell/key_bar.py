@@ -71,6 +71,7 @@ MOST_WANTED = (
     "experiments.rows",
     "experiments.columns",
     "experiments.log",
+    "experiments.new_like",
     "experiments.export",
     "experiments.delete",
     "lens.use",

@@ -337,6 +337,26 @@ class TrainScreen(Screen[None]):
         if not changes:
             self.notify(f"These are the settings of {run.name}: ctrl+t starts a run with them.", markup=False)
 
+    def compose_sweep(self, group: "RunGroup") -> None:
+        """Fill the form with the settings of a sweep, several values where its runs differ."""
+        from torchtty.engine.contract.experiments.lifecycle import sweep_of
+        from torchtty.engine.contract.experiments.sweep import texts_of
+        from torchtty.tui.form.draft import Draft
+
+        if not self.is_furnished:
+            return
+        sweep = sweep_of(group)
+        draft = Draft.like(sweep.tree, self.form.recipes.get(sweep.recipe or ""))
+        for path, text in texts_of(sweep).items():
+            spec = next((spec for spec in draft.specs() if spec.path == path), None)
+            if spec is not None:
+                draft.enter(spec, text)
+        self._show_form()
+        self.form.start_from(draft)
+        self.form.listed_rows()[0].focus_editor()
+        self.refresh_bindings()
+        self.notify(f"These are the settings of {group.name}: ctrl+t starts the sweep with them anew.", markup=False)
+
     def compose_fork(self, point: "ForkPoint", changes: "Mapping[str, Any] | None" = None) -> None:
         """Fill the form with the settings that a run had at a checkpoint, for a fork that begins there, with `changes`."""
         from torchtty.engine.contract.settings.configuration import with_value

@@ -147,3 +147,12 @@ async def test_a_group_is_renamed_and_deleted_as_one(torchtty, rates: RunGroup, 
         await pilot.press("y")
         await until(pilot, lambda: experiments.results is None)
         assert list(own_folders.iterdir()) == []
+
+
+async def test_a_sweep_is_composed_anew_with_several_values_in_the_form(torchtty, rates: RunGroup) -> None:
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: app.screen.results is not None and bool(app.screen.results.metrics))
+        await pilot.press("n")
+        await until(pilot, lambda: app.current_mode == "train")
+        await until(pilot, lambda: app.screen.form.draft.several == {RATE: (0.1, 0.01), SEED: (1, 2, 3)})
