@@ -37,6 +37,7 @@ REFRESH = (
 )
 ROOM = 700 * 2**20  # bytes of memory that must be free for one more worker: torch itself takes about half of it
 VANISHED = "Its worker vanished {} times: killed, out of memory, or a fault of torch. See worker.log."
+UNWRITABLE = "Its folders cannot be written: {}. 'torchtty sweep --resume {}' goes on once that is mended."
 ASIDE = "Waits for its turn in the sweep."
 
 
@@ -69,6 +70,7 @@ class Coordinator:
         self._hands: list[Hand] = []
         self._pending: deque[Job] = deque()
         self._stopping = False
+        self._trouble = ""  # what keeps it from handing runs to workers
         self._noted = self._refreshed = 0.0
         self._status = Status(state=RunState.RUNNING, pid=os.getpid(), host=gethostname())
         self._speed: deque[tuple[float, int]] = deque(maxlen=20)
@@ -124,7 +126,8 @@ class Coordinator:
                     break
             self._note()
             time.sleep(LOOK)
-        self._end(RunState.STOPPED if self._stopping else RunState.FINISHED)
+        state = RunState.FAILED if self._trouble else RunState.STOPPED if self._stopping else RunState.FINISHED
+        self._end(state, self._trouble)
 
     def _fill(self) -> None:
         """Give every free worker something to do, and start workers while there is room."""
@@ -159,9 +162,14 @@ class Coordinator:
             hand.job, hand.reply = job, hand.worker.folder.with_name(f"{hand.worker.folder.name}-{time.time_ns()}.json")
             part = Part(str(self.group.path), job.until, str(hand.reply))
             hand.worker.hand_over_part([member.run for member in job.members], job.mode, part, job.batch)
-        except (OSError, UserError) as error:
+        except UserError as error:
             print(f"{self.group.name}: {error}", file=sys.stderr, flush=True)
-            hand.job = job  # it is found dead, or done with nothing
+            hand.job = job  # the worker is found dead
+        except OSError as error:  # a full disk, or folders that somebody took away: the next runs would fare no better
+            hand.job = None
+            self._trouble = UNWRITABLE.format(error.strerror or error, self.group.name)
+            print(self._trouble, file=sys.stderr, flush=True)
+            self._stop()
 
     def _new_batch(self) -> RunDirectory:
         folder = self.group.path / "batches"
