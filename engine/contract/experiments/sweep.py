@@ -1,7 +1,7 @@
 """A sweep before it is started: what its runs have in common, what they differ in, how they are chosen, what that costs."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,8 @@ class Sweep:
         if path in self.variation.spans:
             return str(self.variation.spans[path])
         values = self.variation.values[path]
-        numbers = [value for value in values if type(value) is int]
-        if len(values) > 2 and len(numbers) == len(values) and list(range(numbers[0], numbers[-1] + 1)) == numbers:
-            return f"{numbers[0]}..{numbers[-1]}"
+        if whole := _range_of(values):
+            return whole
         if len(values) > 8:
             return f"{show(values[0])} to {show(values[-1])} ({len(values)} values)"
         return ", ".join(show(value) for value in values)
@@ -134,10 +133,17 @@ def define(
     return Sweep(whole.tree(), Variation(values, spans, fixed), plan or Plan(), recipe)
 
 
+def _range_of(values: Sequence[Value]) -> str:
+    """Return `1..10` for whole numbers that follow each other, otherwise nothing."""
+    numbers = [value for value in values if type(value) is int]
+    follow = len(values) > 2 and len(numbers) == len(values) and list(range(numbers[0], numbers[-1] + 1)) == numbers
+    return f"{numbers[0]}..{numbers[-1]}" if follow else ""
+
+
 def texts_of(sweep: Sweep) -> dict[str, str]:
     """Return what a person would type for what varies in a sweep: {path: text}, to the last digit."""
     variation = sweep.variation
-    texts = {path: _as_text(list(values)) for path, values in variation.values.items()}
+    texts = {path: _range_of(values) or _as_text(list(values)) for path, values in variation.values.items()}
     texts |= {path: str(span) for path, span in variation.spans.items()}
     return {**texts, **{path: _as_text(value) for path, value in variation.fixed.items()}}
 

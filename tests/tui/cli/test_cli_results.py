@@ -108,6 +108,8 @@ def test_what_varies_is_written_so_that_it_is_read_again_to_the_last_digit(own_f
         "optimizer.learning_rate": "1e-4..1e-1 log 7",
         "training.target_loss": "1e-3..1 log",
         "optimizer.kind": "adam,sgd",
+        "training.seed": "1..4",
     }
     sweep = define(starting_tree("mlp"), texts)
     assert define(sweep.tree, texts_of(sweep)).variation == sweep.variation
+    assert texts_of(sweep)["training.seed"] == "1..4"
