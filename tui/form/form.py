@@ -18,6 +18,7 @@ from textual.widgets import Static
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe
+from torchtty.tui.form.data_preview import DataPreview
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, HelpLine, Picker, Pickers
 from torchtty.tui.form.row import FieldRow
@@ -72,6 +73,7 @@ class Form(Vertical):
         yield Static(id="live-title")
         yield VerticalScroll(*self._sections.values(), can_focus=False)
         yield HelpLine()
+        yield DataPreview()
 
     def on_mount(self) -> None:
         self._arrange()
@@ -81,6 +83,10 @@ class Form(Vertical):
     def shown(self) -> Draft:
         """The draft on the screen: that of the next run, or the live one."""
         return self.live or self.draft
+
+    @property
+    def preview(self) -> DataPreview:
+        return self.query_one(DataPreview)
 
     @property
     def pickers(self) -> Pickers:
@@ -153,9 +159,11 @@ class Form(Vertical):
             self.row(path).focus_editor()
         return path, message
 
-    def mark(self) -> dict[str, str]:
-        """Mark every row that is modified or has a problem. Returns the problems."""
+    def mark(self, *, but_what_is_typed: bool = False) -> dict[str, str]:
+        """Mark every row that is modified or has a problem, a path that is being typed too if not told. Returns the problems."""
         draft, problems, several = self.shown, self.shown.problems(), self.shown.several
+        if but_what_is_typed and self.pickers.file_row.is_being_typed:
+            problems.pop("data.dataset", None)
         for row in self.listed_rows():
             count = len(several.get(row.path, ()))
             row.mark(modified=draft.is_modified(row.path), problem=problems.get(row.path, ""), several=count)
@@ -218,11 +226,17 @@ class Form(Vertical):
         event.stop()
         if event.left:
             self.mark()
+            if event.row is self.pickers.file_row:
+                self.preview.look(self.draft)
+                self._report_change()  # what was typed is whole now
+        elif event.row is self.pickers.file_row:
+            self._preview()
         else:
             self._explain(event.row.spec)
 
     def on_heading_focused(self, event: Heading.Focused) -> None:
         event.stop()
+        self._preview(wanted=False)
         name = next(name for name, section in self._sections.items() if section is event.section)
         within = [row.spec for row in self.listed_rows() if _section_of(row.spec) == name]
         self.query_one(HelpLine).remove_class("-whole")
@@ -230,6 +244,7 @@ class Form(Vertical):
 
     def on_picker_focused(self, event: Picker.Focused) -> None:
         event.stop()
+        self._preview(wanted=self.pickers.is_about_a_file)
         self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
         self.query_one(HelpLine).add_class("-whole")
 
@@ -248,10 +263,12 @@ class Form(Vertical):
         else:
             self.choose_recipe(event.value)
         self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
+        self._preview(wanted=self.pickers.is_about_a_file)
 
     def action_section(self, direction: int) -> None:
         """Scroll a long description while a picker has the focus, else go to the next or the previous section."""
-        if self.pickers.has_focus_within and self.query_one(HelpLine).scroll_page(direction):
+        text = self.preview if self.preview.display else self.query_one(HelpLine)
+        if self.pickers.has_focus_within and text.scroll_page(direction):
             return
         shown = [section for section in self._sections.values() if section.display]
         here = [index for index, section in enumerate(shown) if section.has_focus_within]
@@ -264,10 +281,19 @@ class Form(Vertical):
 
     # Drafts and rows.
 
+    def _preview(self, *, wanted: bool = True) -> None:
+        """Show what is in a person's own data in place of the help, or the help again."""
+        self.preview.display = wanted
+        self.query_one(HelpLine).display = not wanted
+        if wanted:
+            self.preview.look(self.draft)
+
     def _enter(self, row: FieldRow, text: str) -> None:
         draft = self.shown
         kind, count = draft.kind_of(row.spec.section), len(draft.several.get(row.path, ()))
         draft.enter(row.spec, text)
+        if row is self.pickers.file_row:
+            self.preview.look_soon(self.draft)
         if draft.kind_of(row.spec.section) != kind:
             self._arrange()
             self._explain(row.spec)
@@ -365,5 +391,6 @@ class Form(Vertical):
             section.heading.sum_up(" · ".join(filter(None, (kind, counts))), wrong=bool(wrong))
 
     def _explain(self, spec: FieldSpec) -> None:
+        self._preview(wanted=False)
         self.query_one(HelpLine).remove_class("-whole")
         self.query_one(HelpLine).explain(self.shown, spec)

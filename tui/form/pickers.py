@@ -23,7 +23,7 @@ from torchtty.engine.contract.settings.fields import FieldSpec, show
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.edited_line import EditedLine, face_of_choice
-from torchtty.tui.form.row import FieldRow
+from torchtty.tui.form.path_row import PathRow
 from torchtty.tui.format import size
 
 NOT_A_NAME = "\N{HORIZONTAL ELLIPSIS}"  # begins a value that is no name of a recipe or dataset
@@ -129,15 +129,22 @@ class Pickers(Vertical):
         yield Picker("Model", models, self._draft.family, id="model")
         yield Picker("Recipe", self._recipes(), self._draft.recipe or OWN_DEFAULTS, id="recipe", shows_names=True)
         yield Picker("Data", datasets(self._draft), self._dataset(), id="data")
-        yield FieldRow(self._dataset_spec, self._draft.text("data.dataset"), label="path of the file")
+        yield PathRow(self._dataset_spec, self._draft.text("data.dataset"))
         yield Static(id="data-problem")
 
     def on_mount(self) -> None:
         self.show(self._draft)
 
     @property
-    def file_row(self) -> FieldRow:
-        return self.query_one(FieldRow)
+    def file_row(self) -> PathRow:
+        return self.query_one(PathRow)
+
+    @property
+    def is_about_a_file(self) -> bool:
+        """Whether the focus is where a person's own data is chosen."""
+        return self._dataset() == A_FILE and (
+            self.file_row.has_focus_within or self.query_one("#data", Picker).has_focus_within
+        )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         return action != "delete_recipe" or self._own_recipe() is not None
@@ -157,6 +164,7 @@ class Pickers(Vertical):
         self.query_one("#model", Picker).show_value(draft.family)
         self.query_one("#recipe", Picker).show_value(draft.recipe or OWN_DEFAULTS)
         self.query_one("#data", Picker).show_value(self._dataset(), datasets(draft))
+        self.file_row.ask_for(reads_text=draft.reads_text)
         self.file_row.show_text(draft.text("data.dataset"))
         self.file_row.display = self._dataset() == A_FILE
 
@@ -191,7 +199,7 @@ def datasets(draft: Draft) -> list[tuple[str, str]]:
     wanted = ("items", "text") if draft.reads_text else ("images",)
     chosen = draft.value("data.dataset")
     fitting = [entry for entry in catalogue().values() if entry.kind in wanted or entry.name == chosen]
-    file = "a text file…" if draft.reads_text else "a folder of images…"
+    file = "a text of your own…" if draft.reads_text else "a folder of images…"
     return [*((_title(entry), entry.name) for entry in fitting), (file, A_FILE)]
 
 
@@ -248,7 +256,9 @@ class HelpLine(Widget):
         else:
             entry = catalogue().get(picker.value)
             name = entry.name if entry else "file"
-            text = f"{entry.description} {entry.licence}" if entry else "A file of your own, in UTF-8."
+            text = (
+                f"{entry.description} {entry.licence}" if entry else "A text of your own: a file, a table, or a folder."
+            )
         self._show(name, text)
 
     def _show(self, name: str, text: str, facts: str = "") -> None:

@@ -585,7 +585,10 @@ class TrainScreen(Screen[None]):
         if self.form.draft.fork is None:  # one of a fork is of no use without it
             self._to_remember = self.form.draft
         self._remembering = self.set_timer(REMEMBER_AFTER, self._remember)
-        self.start_line.ask_soon(self.form.draft, self._recipe)
+        if self.form.pickers.file_row.is_being_typed:
+            self.start_line.wait()
+        else:
+            self.start_line.ask_soon(self.form.draft, self._recipe)
         if self._grid_offered != bool(self._grid):
             self._grid_offered = bool(self._grid)
             self.refresh_bindings()
@@ -605,7 +608,8 @@ class TrainScreen(Screen[None]):
     def on_start_line_reported(self, event: StartLine.Reported) -> None:
         event.draft.report(event.problems)
         if event.draft is self.form.draft and self.form.live is None:
-            self.form.mark()
+            self.form.mark(but_what_is_typed=True)
+            self.form.preview.report_tokens(event.draft, event.answer)
 
     @property
     def _recipe(self) -> "Recipe | None":

@@ -50,6 +50,7 @@ class StartLine(Vertical):
 
         draft: "Draft"
         problems: dict[str, str]
+        answer: "Mapping[str, Any]"
 
     def __init__(self, pool: "Callable[[], WorkerPool]") -> None:
         super().__init__(id="start-line")
@@ -72,6 +73,14 @@ class StartLine(Vertical):
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(ASK_AFTER, lambda: self.ask(draft, recipe))
+
+    def wait(self) -> None:
+        """Ask about nothing while a path is being typed: a folder on the way to a file may be the whole disk."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._draft = None
+        self.say("")
+        self._say_of_sweep("")
 
     def ask(self, draft: "Draft", recipe: "Recipe | None") -> None:
         """Ask about a draft now."""
@@ -135,7 +144,7 @@ class StartLine(Vertical):
                 done = draft.fork.step if draft.fork is not None else 0
                 self.say(estimate_line(answer, steps and steps - done, seconds))
                 self._say_of_sweep(grid_line(whole) if whole else "")
-        self.post_message(self.Reported(draft, problems))
+        self.post_message(self.Reported(draft, problems, answer))
 
     def _say_wrong(self, number: int) -> None:
         what = "1 invalid setting (F8 goes to it)" if number == 1 else f"{number} invalid settings (F8: first)"
