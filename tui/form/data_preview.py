@@ -2,17 +2,20 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from textual import work
 from textual.content import Content
+from textual.message import Message
 from textual.timer import Timer
 from textual.worker import get_current_worker
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.settings.data import DATASET
 from torchtty.tui.form.completion import Completion, complete
 from torchtty.tui.form.dataset_facts import facts
 from torchtty.tui.form.draft import Draft
@@ -20,6 +23,7 @@ from torchtty.tui.form.pickers import HelpLine
 from torchtty.tui.format import count
 
 LOOK_AFTER = 0.3  # seconds without a change
+LOOKING = "looking …"
 MOST_LISTED = 8  # candidates
 FIRST_LINES = 4
 _SPLITS = {"train": "to train", "val": "to validate", "test": "to test"}
@@ -31,6 +35,14 @@ HOW = f"Text in any encoding, JSON lines, a table, or a folder of them: {KEYS}."
 class DataPreview(HelpLine):
     """Lists what a path can become while it is typed, and then shows what is there: looked at in another process."""
 
+    @dataclass
+    class Refused(Message):
+        """A draft's data were looked at and cannot be learnt from; `path` is the setting to change."""
+
+        draft: Draft
+        path: str
+        problem: str
+
     def __init__(self) -> None:
         super().__init__()
         self.add_class("-whole")
@@ -39,6 +51,7 @@ class DataPreview(HelpLine):
         self._state: tuple[int, int] | None = None  # when its file was written, and its size
         self._listed = Completion("")
         self._complaint = ""
+        self._draft: Draft | None = None
         self._found: Mapping[str, Any] | None = None
         self._counted: tuple[dict[str, Any], str] = {}, ""  # the tokens of a `data` section
 
@@ -55,7 +68,7 @@ class DataPreview(HelpLine):
         state = _state(section["dataset"])
         if (section, state) == (self._section, self._state) and self._found is not None:
             return
-        self._section, self._state, self._found = section, state, None
+        self._section, self._state, self._found, self._draft = section, state, None, draft
         self._look(str(draft.value("data.dataset")), section, draft.reads_text)
 
     @work(thread=True, group="data-look", exclusive=True)
@@ -69,13 +82,13 @@ class DataPreview(HelpLine):
         found: Mapping[str, Any] | None = None
         complaint = ""
         if there and reads_text:
-            self._tell(worker, section, listed, None, "looking …")
+            self._tell(worker, section, listed, None, LOOKING)
             try:
                 found = look(section, lambda: worker.is_cancelled)
             except UserError as error:
                 complaint = str(error)
         elif not there and typed.strip() and not listed.candidates:
-            complaint = f"Nothing is called so: {printable_line(typed)}"
+            complaint = f"There is nothing at {printable_line(typed)}. Check the path: tab completes it."
         self._tell(worker, section, listed, found, complaint)
 
     def _tell(self, worker: Any, section: dict[str, Any], listed: Completion, found: Any, complaint: str) -> None:
@@ -89,6 +102,9 @@ class DataPreview(HelpLine):
             return
         self._found, self._listed, self._complaint = found, listed, complaint
         self._draw()
+        if complaint and complaint != LOOKING and self._draft is not None:
+            named = (f"data.{name}" for name in ("field", "encoding", "format") if f"data.{name}" in complaint)
+            self.post_message(self.Refused(self._draft, next(named, DATASET), complaint))
 
     def report_tokens(self, draft: Draft, answer: Mapping[str, Any]) -> None:
         """Show how many tokens the training worker counted in a draft's data."""

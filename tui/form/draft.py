@@ -234,6 +234,10 @@ class Draft:
         """Store the problems that the worker reports, in place of its former ones."""
         self._reported = dict(problems)
 
+    def report_one(self, path: str, problem: str) -> None:
+        """Store a problem that was found before the worker has looked."""
+        self._reported[path] = problem
+
     def problems(self) -> dict[str, str]:
         """Return the problems, {path: message}, in the order of the form.
 

@@ -234,6 +234,12 @@ class Form(Vertical):
         else:
             self._explain(event.row.spec)
 
+    def on_data_preview_refused(self, event: DataPreview.Refused) -> None:
+        event.stop()
+        event.draft.report_one(event.path, event.problem)
+        if event.draft is self.shown:
+            self.mark(but_what_is_typed=True)
+
     def on_heading_focused(self, event: Heading.Focused) -> None:
         event.stop()
         self._preview(wanted=False)

@@ -47,13 +47,13 @@ async def asked_for_a_file() -> AsyncIterator[tuple[Form, PathInput, Pilot[None]
 
     async with Host().run_test(size=(50, 50)) as pilot:
         form = pilot.app.query_one(Form)
-        form.query_one("#data", Picker).focus_editor()
-        await pilot.pause()
-        form.query_one("#data", Picker).query_one(Select).value = A_FILE
-        await pilot.pause()
+        picker = form.query_one("#data", Picker)
+        picker.focus_editor()
+        await until(pilot, lambda: isinstance(picker.editor, Select))
+        picker.query_one(Select).value = A_FILE
+        await until(pilot, lambda: isinstance(pilot.app.focused, PathInput))
         field = form.pickers.file_row.editor
         assert isinstance(field, PathInput)
-        assert pilot.app.focused is field
         yield form, field, pilot
 
 
@@ -149,26 +149,39 @@ async def test_the_preview_gives_way_to_the_help_of_other_fields(here: Path) -> 
         await pilot.pause()
         assert form.preview.display
         await pilot.press("enter")
-        await pilot.pause()
-        assert not form.preview.display
-        form.query_one("#data", Picker).focus_editor()
-        await pilot.pause()
-        assert form.preview.display, "the list of data is where one looks again"
+        await until(pilot, lambda: not form.preview.display)
+        form.query_one("#data", Picker).focus_editor()  # where one looks again
+        await until(pilot, lambda: form.preview.display)
 
 
 async def test_a_path_is_marked_only_once_it_is_left(here: Path) -> None:
     async with asked_for_a_file() as (form, _field, pilot):
         await pilot.press(*"nam")
-        form.draft.report({"data.dataset": "There is no file nam."})
-        form.mark(but_what_is_typed=True)
-        assert form.pickers.file_row.problem == ""
         await until_shown(form, pilot, "names.txt")
+        assert form.pickers.file_row.problem == ""
         await pilot.press("x")
-        await until_shown(form, pilot, "Nothing is called so: namx")
-        form.draft.report({"data.dataset": "There is no file namx."})
-        await pilot.press("enter")
+        await until_shown(form, pilot, "There is nothing at namx.")
         await pilot.pause()
-        assert form.pickers.file_row.problem == "There is no file namx."
+        assert form.pickers.file_row.problem == ""
+        assert "data.dataset" in form.draft.problems(), "though that is known by now"
+        await pilot.press("enter")
+        await until(pilot, lambda: form.pickers.file_row.problem.startswith("There is nothing at namx."))
+
+
+async def test_a_table_marks_its_field_where_one_is_to_be_chosen_and_shows_the_column_then(here: Path) -> None:
+    (here / "people.csv").write_text("name,year\nanna,1\nbea,2\n")
+    async with asked_for_a_file() as (form, field, pilot):
+        field.value = "people.csv"
+        await pilot.press("enter")
+        await until(pilot, lambda: form.row("data.field").problem != "")
+        assert "They are 'name', 'year'" in form.row("data.field").problem
+        assert form.first_problem() is not None
+        await pilot.pause()
+        await pilot.press(*"name")
+        await pilot.pause()
+        assert form.first_problem() is None
+        form.query_one("#data", Picker).focus_editor()
+        await until(pilot, lambda: "their field 'name'" in str(form.preview.content))
 
 
 @pytest.mark.parametrize(
