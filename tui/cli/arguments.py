@@ -91,7 +91,7 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
         if not spec.is_path or not isinstance(name, str) or not name or name in catalogue():
             continue
         path = keep_piped(name) if spec.path == DATASET and is_piped(name) else expanded(written_path(name))
-        if os.path.exists(path):
+        if os.path.lexists(path):
             tree = with_value(tree, spec.path, str(path.absolute()))
         elif spec.path == DATASET:
             raise UsageError(

@@ -31,7 +31,7 @@ def data(name: str | None, section: Mapping[str, str], *, as_json: bool) -> int:
     if is_piped(name):
         return _describe_piped(name, section, as_json=as_json)
     entry, path = catalogue().get(name), expanded(written_path(name))
-    if entry is None and not os.path.exists(path):
+    if entry is None and not os.path.lexists(path):
         raise UserError(
             f"There is no dataset called '{shortened(name)}', nor a file of that name.{suggestion(name, catalogue())} "
             "'torchtty data' lists the datasets."

@@ -48,6 +48,8 @@ def test_one_accent_far_into_a_long_text_is_found_and_told() -> None:
     text = "plain words all along\n" * 200_000 + "perché\n"
     found = decode_text(text.encode("latin-1"), "a.txt")
     assert found.text == text
+    far = "plain words all along\n" * 200_000 + RUSSIAN * 3
+    assert decode_text(far.encode("koi8-r"), "a.txt").text == far
     assert found.notes == ("Read as Windows-1252 (Latin-1). If that is wrong, set data.encoding.",)
 
 
