@@ -325,6 +325,7 @@ class LensPane(Vertical):
 
     def on_resize(self) -> None:
         self.set_class(self.size.height < SHORT, "-short")
+        self._divided = ()
         self._show_result()
 
     def _show_result(self) -> None:

@@ -195,3 +195,8 @@ async def test_a_figure_has_the_lines_it_fills_and_the_text_below_it_the_others(
         assert figure.size.height == 6 + 3, "a line a row, the reading, the columns' names and the scale"
         assert scroll.size.height >= 12
         assert grid_lens.reading in screen_text(app)
+        await pilot.resize_terminal(80, 18)
+        await until(pilot, lambda: figure.size.height < 9)
+        await pilot.pause(0.3)  # it is looked again whether all stands as it did
+        await pilot.resize_terminal(160, 48)
+        await until(pilot, lambda: figure.size.height == 9)
