@@ -128,6 +128,11 @@ def _read(path: Path, data: bytes, reading: Reading, size: int, *, is_whole: boo
             f"data.field is '{printable_line(reading.field)}', and {name} is read as plain text, which has no fields. "
             "Leave it empty, or set data.format."
         )
+    if size > MAX_BYTES:  # only a look gets this far
+        notes = (
+            *notes,
+            "Too large to be learnt from: a corpus is held in memory and may have 1 GiB. Give a part of it.",
+        )
     return Source(text, texts, decoded.encoding, size, 1, notes, None if is_whole else len(data))
 
 

@@ -100,6 +100,7 @@ def test_a_file_of_more_than_a_gibibyte_can_be_looked_into_and_not_learnt_from(t
         file.write(b"words\n" * 100)
         file.truncate(2**30 + 1)  # a sparse file takes no room
     assert corpus_of(section(path), most=600).items == ("words",) * 100
+    assert "Too large to be learnt from" in corpus_of(section(path), most=600).notes[-1]
     with pytest.raises(UserError, match=r"has 1\.0 GiB; a corpus is held in memory"):
         corpus_of(section(path))
 
