@@ -120,6 +120,14 @@ def sweep(
         Given, _taking("NAME", "Go on with a sweep that was stopped, or that died.", completion.groups)
     ] = None,
     workers: Annotated[int | None, _taking("N", "How many runs or batches train side by side.")] = None,
+    cluster: Annotated[Given, _taking("CLUSTER", "Train by jobs: slurm, or local to try it on this machine.")] = None,
+    job: Annotated[
+        list[str] | None,
+        _taking(
+            "NAME=VALUE",
+            "What each job is given: minutes, cpus, memory (GB), gpus, partition, account; again for more.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The sweep's name.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and start nothing.")] = False,
     detach: Detach = False,
@@ -129,7 +137,7 @@ def sweep(
 
     VALUES: 1,2  1..10  1e-4..1e-1 log 7  0..0.5 lin 6  adam,sgd
     """
-    from torchtty.tui.cli.sweep import sweep
+    from torchtty.tui.cli.sweep import cluster_of, sweep
 
     options = {"plan": plan, "runs": runs, "seed": plan_seed}
     return sweep(
@@ -141,6 +149,7 @@ def sweep(
         detach=detach,
         as_json=as_json,
         dry_run=dry_run,
+        cluster=cluster_of(cluster, job or []),
     )
 
 

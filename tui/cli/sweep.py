@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.client.workers import WarmWorker
+from torchtty.engine.contract.experiments.cluster import Cluster
 from torchtty.engine.contract.experiments.group import RunGroup
 from torchtty.engine.contract.experiments.lifecycle import (
     fork_of,
@@ -56,6 +57,7 @@ def sweep(
     as_json: bool,
     dry_run: bool = False,
     grid_of_recipe: bool = True,
+    cluster: Cluster | None = None,
 ) -> int:
     """Plan a sweep from the arguments and train it, or go on with one; return the exit code."""
     if workers is not None and workers < 1:
@@ -70,11 +72,18 @@ def sweep(
     planned, name = _planned(given, options, name, grid_of_recipe=grid_of_recipe)
     planned.check()
     notify(announcement(planned))
-    if dry_run or (messages().is_terminal and not as_json and not detach):
+    if cluster is None and (dry_run or (messages().is_terminal and not as_json and not detach)):
         notify(amount(planned, workers))
     if dry_run:
         return Exit.DONE
-    return train_sweep(planned, name, workers=workers, detach=detach, as_json=as_json)
+    return train_sweep(planned, name, workers=workers, detach=detach, as_json=as_json, cluster=cluster)
+
+
+def cluster_of(kind: str | None, job: Sequence[str]) -> Cluster | None:
+    """Return the cluster that options name; raise a `UsageError` for what a job is given without one."""
+    if kind is None and job:
+        raise UsageError("--job says what a job of a cluster is given: name that too, with --cluster slurm.")
+    return Cluster.read(kind, job) if kind is not None else None
 
 
 def fork_group(
@@ -93,9 +102,19 @@ def fork_group(
     return train_sweep(planned, name, workers=workers, detach=detach, as_json=as_json)
 
 
-def train_sweep(planned: Sweep, name: str | None, *, workers: int | None, detach: bool, as_json: bool) -> int:
+def train_sweep(
+    planned: Sweep,
+    name: str | None,
+    *,
+    workers: int | None,
+    detach: bool,
+    as_json: bool,
+    cluster: Cluster | None = None,
+) -> int:
     """Start a sweep and follow it; return the exit code."""
-    return followed(lambda: start_sweep(planned, name, workers=workers), detach=detach, as_json=as_json)
+    return followed(
+        lambda: start_sweep(planned, name, workers=workers, cluster=cluster), detach=detach, as_json=as_json
+    )
 
 
 def announcement(planned: Sweep) -> str:

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from torchtty.engine.contract.client.workers import Mode, Part, WarmWorker
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.cluster import AT_ONCE, Jobs, JobWorker
 from torchtty.engine.contract.experiments.course import Course, course_of
 from torchtty.engine.contract.experiments.group import RunGroup
 from torchtty.engine.contract.experiments.members import ATTEMPTS, Job, Member, jobs_for, make_ready
@@ -45,7 +46,9 @@ ASIDE = "Waits for its turn in the sweep."
 class Hand:
     """A worker of the sweep, and what it is at."""
 
-    worker: WarmWorker | None  # none: one of an earlier coordinator, which has not come to the end of its part
+    worker: (
+        WarmWorker | JobWorker | None
+    )  # none: one of an earlier coordinator, which has not come to the end of its part
     job: Job | None = None
     reply: Path = field(default_factory=Path)
 
@@ -66,6 +69,7 @@ class Coordinator:
 
     def __init__(self, group: RunGroup, workers: int | None = None) -> None:
         self.group, self._race = group, group.race()
+        self._jobs: Jobs | None = None  # where they train on a cluster
         self._limit = 1 if self._race else workers  # seconds mean the same only where nothing trains beside
         self._hands: list[Hand] = []
         self._pending: deque[Job] = deque()
@@ -92,11 +96,15 @@ class Coordinator:
             for member in self._members:
                 member.alone = self._race is not None
             self._note(force=True)
+            if (cluster := self.group.cluster()) is not None:
+                self._jobs = Jobs(cluster, self.group.path / "jobs")
+                self._jobs.forget_waiting()
             self._course: Course = course_of(self.group, self._members)
             self._adopt()
             self._wait_in_line()
             self._see_through()
         except UserError as error:
+            self._cancel_waiting()
             self._end(RunState.FAILED, str(error))
             print(error, file=sys.stderr, flush=True)
             return 1
@@ -146,10 +154,13 @@ class Coordinator:
             if hand is None:
                 if self._hands and not self._has_room():
                     return
-                hand = Hand(WarmWorker(self._variables()))
+                hand = Hand(self._new_worker())
                 self._hands.append(hand)
             self._give(hand, self._pending.popleft())
             free -= 1
+
+    def _new_worker(self) -> WarmWorker | JobWorker:
+        return WarmWorker(self._variables()) if self._jobs is None else JobWorker(self._jobs, self.group.name)
 
     def _give(self, hand: Hand, job: Job) -> None:
         assert hand.worker is not None
@@ -163,6 +174,8 @@ class Coordinator:
             part = Part(str(self.group.path), job.until, str(hand.reply))
             hand.worker.hand_over_part([member.run for member in job.members], job.mode, part, job.batch)
         except UserError as error:
+            if self._jobs is not None:  # what the scheduler refuses once, it refuses again
+                raise
             print(f"{self.group.name}: {error}", file=sys.stderr, flush=True)
             hand.job = job  # the worker is found dead
         except OSError as error:  # a full disk, or folders that somebody took away: the next runs would fare no better
@@ -226,6 +239,8 @@ class Coordinator:
         """Return how many parts may be at work at once: one a GPU, or one a core."""
         if self._limit is not None:
             return self._limit
+        if self._jobs is not None:
+            return AT_ONCE
         wanted = {str(member.tree["training"].get("device", "auto")) for member in self._members}
         return side_by_side(wanted)
 
@@ -236,9 +251,8 @@ class Coordinator:
             return {}
         return {"TORCHTTY_THREADS": str(max(1, cores() // at_once))}
 
-    @staticmethod
-    def _has_room() -> bool:
-        return int(psutil.virtual_memory().available) > ROOM
+    def _has_room(self) -> bool:
+        return self._jobs is not None or int(psutil.virtual_memory().available) > ROOM
 
     # -- what is asked ----------------------------------------------------------------------------------------------
 
@@ -255,6 +269,7 @@ class Coordinator:
         """Have every run that trains stop with a checkpoint; the others do not begin."""
         self._stopping = True
         self._pending.clear()
+        self._cancel_waiting()
         for hand in self._hands:
             for run in (
                 [hand.job.batch]
@@ -265,6 +280,12 @@ class Coordinator:
             ):
                 with suppress(UserError):
                     run.send(Stop())
+
+    def _cancel_waiting(self) -> None:
+        """Take back the jobs that no node has begun."""
+        for hand in self._hands:
+            if isinstance(hand.worker, JobWorker):
+                hand.worker.cancel()
 
     # -- what is told -----------------------------------------------------------------------------------------------
 
@@ -312,7 +333,7 @@ class Coordinator:
         if now - self._refreshed > REFRESH:
             self._refreshed = now
             for member in self._members:
-                if member.status.pid == os.getpid() and member.status.state is RunState.QUEUED:
+                if member.status.pid == os.getpid() and member.look().state is RunState.QUEUED:
                     with suppress(OSError):
                         member.run.write_status(member.status.model_copy(update={"heartbeat": time.time()}))
 

@@ -4,6 +4,7 @@
         status.json    what its coordinator is doing, as that of a run
         inbox/         requests to all of its runs: stop
         batches/1/     of members that train as one batched model: status, inbox and log of their worker
+        jobs/          of a sweep on a cluster, as submitit keeps them
         worker.log     of the coordinator
 
 It lies beside its runs, each of which is a run like any other. Their own files say how each has fared; a group whose coordinator
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.cluster import Cluster
 from torchtty.engine.contract.experiments.plan import Plan
 from torchtty.engine.contract.experiments.race import Race
 from torchtty.engine.contract.experiments.values import MOST, Span, Value
@@ -93,6 +95,10 @@ class RunGroup:
         """Return what it races for; None for a sweep."""
         return Race.of(self.about().get("race"))
 
+    def cluster(self) -> Cluster | None:
+        """Return the cluster whose jobs train its runs; None where this machine does."""
+        return Cluster.of(self.about().get("cluster"))
+
     def tree(self) -> Tree | None:
         """Return the configuration that its runs have in common; None for a race, and a group of before there were plans."""
         tree = self.about().get("tree")
@@ -150,6 +156,7 @@ def create_group(
     name: str | None = None,
     recipe: str | None = None,
     plan: Plan | None = None,
+    cluster: Cluster | None = None,
 ) -> RunGroup:
     """Make a group and the runs of it that are known; `tree` is the configuration that they have in common.
 
@@ -166,7 +173,7 @@ def create_group(
         "varied": {path: list(values) for path, values in variation.values.items()},
         "spans": {path: asdict(span) for path, span in variation.spans.items()},
         "fixed": dict(variation.fixed),
-    }
+    } | ({"cluster": cluster.as_json()} if cluster is not None else {})
     return make_group(new, about, stem, root=root, name=name)
 
 

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.client.deletion import rename as rename_run
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.experiments.cluster import Cluster
 from torchtty.engine.contract.experiments.entrants import Entrant, create_race
 from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group, list_groups
 from torchtty.engine.contract.experiments.race import Budget
@@ -29,15 +30,27 @@ COORDINATOR = "torchtty.engine.contract.experiments.coordinator"
 
 
 def start_sweep(
-    sweep: Sweep, name: str | None = None, *, root: Path | None = None, workers: int | None = None
+    sweep: Sweep,
+    name: str | None = None,
+    *,
+    root: Path | None = None,
+    workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> RunGroup:
-    """Make the group of a sweep with its runs, and start its coordinator, which needs nobody any more; raise `UserError`."""
+    """Make the group of a sweep with its runs, and start its coordinator, which needs nobody any more; raise `UserError`.
+
+    On a cluster its runs are trained by jobs, which the coordinator submits; `workers` limits how many there are at a time.
+    """
     sweep.check()
+    if cluster is not None:
+        cluster.check()
     if sweep.plan.kind.searches:
         from torchtty.engine.contract.experiments.search import check_installed
 
         check_installed(sweep.plan)
-    group = create_group(sweep.tree, sweep.variation, root=root, name=name, recipe=sweep.recipe, plan=sweep.plan)
+    group = create_group(
+        sweep.tree, sweep.variation, root=root, name=name, recipe=sweep.recipe, plan=sweep.plan, cluster=cluster
+    )
     start_coordinator(group, workers)
     return group
 

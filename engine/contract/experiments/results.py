@@ -9,7 +9,7 @@ from typing import Any
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.curves import Curve
 from torchtty.engine.contract.experiments.group import RunGroup
-from torchtty.engine.contract.experiments.race import BITS, LOSS, Race, bits_per_character
+from torchtty.engine.contract.experiments.race import BITS, LOSS, BudgetKind, Race, bits_per_character
 from torchtty.engine.contract.experiments.stabilisation import Stabilisation
 from torchtty.engine.contract.experiments.statistics import Spread
 from torchtty.engine.contract.experiments.variation import SEED
@@ -158,7 +158,9 @@ class Results:
 
     @cached_property
     def last_step(self) -> int:
-        """The step at which its runs end."""
+        """The step at which its runs end; in a race of seconds, the furthest that one has come to."""
+        if self.race is not None and self.race.budget.kind is BudgetKind.SECONDS:
+            return max((member.status.step for member in self.members), default=0)
         planned = [int(member.tree.get("training", {}).get("max_steps", 0)) for member in self.members if member.tree]
         return max((*planned, *(member.status.max_steps for member in self.members)), default=0)
 

@@ -9,6 +9,7 @@ from written_run import WrittenRun
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.entrants import (
+    create_race,
     every_family,
     of_recipes,
     with_settings,
@@ -142,3 +143,10 @@ def test_a_model_without_a_result_stands_last_and_any_metric_can_be_tabulated(ra
         ("mlp", True),
     ]
     assert "validation loss" in tables_of(found, metric="val_loss")[0].title
+
+
+def test_a_race_of_seconds_reaches_as_far_as_its_runs_have_come(own_folders: Path) -> None:
+    group = create_race([entrant("rnn"), entrant("mlp")], MINUTE, "given-names", root=own_folders)
+    for run, step in zip(group.runs(), (700, 40), strict=True):
+        WrittenRun(run).status(RunState.RUNNING, step=step, max_steps=10**8)
+    assert read_results(group).last_step == 700
