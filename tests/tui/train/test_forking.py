@@ -157,7 +157,7 @@ async def test_forks_stand_below_their_parent_and_say_where_they_began(
     first = forked(written)
     write_run("between").status(RunState.FINISHED, step=1)
     second = forked(written, optimizer__learning_rate="0.01")
-    async with torchtty((160, 48)) as (app, pilot):
+    async with torchtty((200, 48)) as (app, pilot):
         await pilot.press("f3")
         await until(pilot, lambda: app.screen.query(RunsTable) and len(app.screen.query_one(RunsTable).shown) == 4)
         table = app.screen.query_one(RunsTable)
