@@ -1,6 +1,5 @@
 """Reads groups in a thread: which there are, and of the one that is looked at its results and the figure that shows them."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from torchtty.tui.experiments.panels import panels_of
 from torchtty.tui.experiments.race_chart import race_chart_of
 from torchtty.tui.experiments.result_tables import result_tables
 from torchtty.tui.experiments.settings_scatter import scatter_of
+from torchtty.tui.shell.lookout import Lookout
 
 NO_CHOICE = Choices()
 INTERVAL = 1.0  # seconds between two looks
@@ -60,49 +60,26 @@ class _Wish:
     choices: Choices = NO_CHOICE
 
 
-class GroupWatcher:
-    """Looks once a second while it is watched, and at once when something else is asked for; calls `notify` from its thread."""
+class GroupWatcher(Lookout):
+    """Calls `notify` from its thread with what is new of the groups, or of the one that is looked at."""
 
     def __init__(self, notify: Callable[[Look], object]) -> None:
+        super().__init__("reading groups")
         self._notify = notify
         self._wish = _Wish()
         self._reader: ResultsReader | None = None
         self._seen: object = None
         self._results: Results | None = None
-        self._watching, self._wake = threading.Event(), threading.Event()
-        self._ended = False
-        self._thread = threading.Thread(target=self._watch, name="reading groups", daemon=True)
-
-    def start(self) -> None:
-        """Start, or continue after a pause."""
-        self._watching.set()
-        self._wake.set()
-        if not self._thread.is_alive() and not self._ended:
-            self._thread.start()
-
-    def pause(self) -> None:
-        """Stop reading while the screen is not shown."""
-        self._watching.clear()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._ended = True
-        self._watching.set()
-        self._wake.set()
 
     def look_at(self, name: str, choices: Choices) -> None:
         """Look at a group, or at the newest where no name is given."""
         self._wish = _Wish(name, choices)
-        self._wake.set()
+        self.look_now()
 
-    def _watch(self) -> None:
-        while not self._ended:
-            self._watching.wait()
-            if self._ended:
-                return
-            self._wake.clear()
-            self._look(self._wish)
-            self._wake.wait(INTERVAL)
+    def look(self) -> float:
+        """Read what is looked at."""
+        self._look(self._wish)
+        return INTERVAL
 
     def _look(self, wish: _Wish) -> None:
         groups = list_groups()
