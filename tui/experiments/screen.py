@@ -29,13 +29,14 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.experiments.choices import VIEWS, Choices
-from torchtty.tui.experiments.dialogs import DeleteGroupDialog, LineDialog, RunPicker
+from torchtty.tui.experiments.dialogs import LineDialog, RunPicker
 from torchtty.tui.experiments.figure_view import ResultView
 from torchtty.tui.experiments.matrix import Matrix
 from torchtty.tui.experiments.result_tables import tables_for
 from torchtty.tui.experiments.settings_scatter import SettingScatter
 from torchtty.tui.experiments.watcher import GroupWatcher, Listed, Look
 from torchtty.tui.format import STATE_LOOKS
+from torchtty.tui.shell.dialog import DeleteDialog
 from torchtty.tui.shell.header import Header
 from torchtty.tui.shell.key_bar import KeyBar
 
@@ -435,7 +436,9 @@ class ExperimentsScreen(Screen[None]):
         group = self.group
         if group is not None and self.results is not None:
             count = sum(member.exists for member in self.results.members)
-            self.app.push_screen(DeleteGroupDialog(group.name, count), self._delete)
+            question = f"Delete {group.name} and its {count} runs?"
+            consequence = "Curves, samples and checkpoints are removed from the disk and cannot be brought back."
+            self.app.push_screen(DeleteDialog(question, consequence), self._delete)
 
     def _delete(self, confirmed: bool | None) -> None:
         group = self.group

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from torchtty.engine.contract.client.own_recipes import recipe_name, save_recipe
@@ -17,26 +16,16 @@ from torchtty.engine.contract.experiments.values import Value
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.recipes import Recipe
-
-_CSS = """
-    {name} {{ align: center middle; }}
-    {name} > Vertical {{
-        width: 80; max-width: 95%; height: auto; max-height: 90%; padding: 1 2; background: $surface; border: round $primary;
-    }}
-    {name} .title {{ text-style: bold; margin-bottom: 1; width: 100%; }}
-    {name} Input {{ width: 100%; background: $boost; }}
-    {name} .help {{ color: $foreground 65%; height: auto; width: 100%; margin-top: 1; }}
-    {name} .help.-problem {{ color: $text-error; }}
-"""
+from torchtty.tui.shell.dialog import Dialog
 
 
-class CommandDialog(ModalScreen[None]):
+class CommandDialog(Dialog[None]):
     """Shows a command, which is on the clipboard already where the terminal lets programs write to it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "dismiss", "close", id="command.close", tooltip="Close the command")
     ]
-    DEFAULT_CSS = _CSS.format(name="CommandDialog")
+    DEFAULT_CSS = "CommandDialog > Vertical { width: 80; max-height: 90%; }"
 
     def __init__(self, command: str) -> None:
         super().__init__()
@@ -53,13 +42,13 @@ class CommandDialog(ModalScreen[None]):
             )
 
 
-class SaveRecipeDialog(ModalScreen[Recipe]):
+class SaveRecipeDialog(Dialog[Recipe]):
     """Saves settings as a recipe and returns it, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="recipe.cancel", tooltip="Save no recipe")
     ]
-    DEFAULT_CSS = _CSS.format(name="SaveRecipeDialog")
+    DEFAULT_CSS = "SaveRecipeDialog > Vertical { width: 80; }"
 
     def __init__(
         self,
@@ -82,17 +71,17 @@ class SaveRecipeDialog(ModalScreen[Recipe]):
             yield Static(classes="help")
 
     def on_mount(self) -> None:
-        self._say()
+        self._explain()
 
     @on(Input.Changed)
-    def _say(self, event: Input.Changed | None = None) -> None:
+    def _explain(self, event: Input.Changed | None = None) -> None:
         name = recipe_name(event.value) if event is not None else ""
         verb = "sweep" if self._grid else "train"
         text = f"enter saves it, escape leaves it. It will train with 'torchtty {verb} {name or 'NAME'}' too."
         known = self._recipes.get(name)
         if known is not None and known.is_own:
             text = f"enter saves it in place of your recipe {name}, escape leaves it."
-        self.query_one(".help", Static).remove_class("-problem").update(Content(text))
+        self.say(text)
 
     @on(Input.Submitted)
     def _save(self, event: Input.Submitted) -> None:
@@ -100,10 +89,6 @@ class SaveRecipeDialog(ModalScreen[Recipe]):
         try:
             recipe = save_recipe(event.value, self._tree, self._recipes, self._about, self._grid)
         except UserError as error:
-            self.query_one(".help", Static).add_class("-problem").update(Content(printable_line(str(error))))
+            self.say(str(error), problem=True)
         else:
             self.dismiss(recipe)
-
-    def action_cancel(self) -> None:
-        """Leave the settings unsaved."""
-        self.dismiss(None)

@@ -9,38 +9,33 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.exports.kinds import KINDS, ExportKind, default_target, refused
-from torchtty.engine.contract.printable import printable, printable_line
+from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.run.export import ChartView, Written, write, write_by_command
+from torchtty.tui.shell.dialog import Dialog
 
 BY_COMMAND = ("tensorboard", "transformers")  # a worker is needed, or a package whose import would hold the screen up
 HELP = "↑↓ choose · tab: the path · enter writes · nothing is overwritten"
 
 
-class ExportDialog(ModalScreen[Written]):
+class ExportDialog(Dialog[Written]):
     """Returns what was written, or None. What the run cannot give is listed too, and says why when it is chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="export.cancel", tooltip="Export nothing")
     ]
     DEFAULT_CSS = """
-    ExportDialog { align: center middle; }
-    ExportDialog > Vertical {
-        width: 72; max-width: 95%; height: auto; max-height: 100%; padding: 0 2; background: $surface; border: round $primary;
-    }
-    ExportDialog #export-title { text-style: bold; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
+    ExportDialog > Vertical { max-height: 100%; padding: 0 2; }
+    ExportDialog .title { margin-bottom: 0; text-wrap: nowrap; text-overflow: ellipsis; }
     ExportDialog OptionList { height: auto; max-height: 9; margin: 1 0; padding: 0; border: none; background: $surface; }
     ExportDialog Label { width: 100%; color: $foreground 65%; text-wrap: nowrap; text-overflow: ellipsis; }
-    ExportDialog Input { width: 100%; background: $boost; }
-    ExportDialog #export-help { color: $foreground 65%; height: auto; min-height: 2; width: 100%; margin-top: 1; }
-    ExportDialog #export-help.-problem { color: $text-error; }
+    ExportDialog .help { min-height: 2; }
     """
 
     def __init__(self, run: RunDirectory, view: ChartView) -> None:
@@ -52,14 +47,14 @@ class ExportDialog(ModalScreen[Written]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(Content(f"Export {printable_line(self._run.name)}"), id="export-title")
+            yield Static(Content(f"Export {printable_line(self._run.name)}"), classes="title")
             options = OptionList(*map(self._option, KINDS.values()), compact=True, id="export-kinds")
             first = next((at for at, kind in enumerate(KINDS.values()) if not refused(self._snapshot, kind)), 0)
             options.highlighted = first
             yield options
             yield Label()
             yield Input(compact=True, id="export-target")
-            yield Static(HELP, id="export-help")
+            yield Static(HELP, classes="help")
 
     def _option(self, kind: ExportKind) -> Option:
         if refused(self._snapshot, kind):
@@ -82,7 +77,7 @@ class ExportDialog(ModalScreen[Written]):
             target.value = self._proposed = default_target(self._snapshot, kind)
         where = f"to the {'folder' if kind.folder else 'file'}, in {printable_line(os.getcwd())} unless it says another place"
         self.query_one(Label).update(Content(where))
-        self._say(refused(self._snapshot, kind) or HELP, problem=bool(refused(self._snapshot, kind)))
+        self.say(refused(self._snapshot, kind) or HELP, problem=bool(refused(self._snapshot, kind)))
 
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
@@ -92,11 +87,11 @@ class ExportDialog(ModalScreen[Written]):
             return
         kind, target = self._kind, self.query_one(Input).value.strip()
         if not target:
-            self._say("Name a file or folder to write to.", problem=True)
+            self.say("Name a file or folder to write to.", problem=True)
             self.query_one(Input).focus()
             return
         self._busy = True
-        self._say("writing …")
+        self.say("writing …")
 
         def work() -> None:
             snapshot = RunSnapshot.of(self._run)  # it may have gone on meanwhile
@@ -120,17 +115,8 @@ class ExportDialog(ModalScreen[Written]):
 
     def _failed(self, reason: str) -> None:
         self._busy = False
-        self._say(reason, problem=True)
+        self.say(reason, problem=True)
 
     def _done(self, written: Written) -> None:
         self.app.notify(written.sentence, markup=False)
         self.dismiss(written)
-
-    def _say(self, text: str, *, problem: bool = False) -> None:
-        help = self.query_one("#export-help", Static)
-        help.update(Content(printable(text)))
-        help.set_class(problem, "-problem")
-
-    def action_cancel(self) -> None:
-        """Export nothing."""
-        self.dismiss(None)

@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from torchtty.engine.contract.errors import UserError
@@ -16,27 +15,21 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.run.stopping import LIFTS, MAX_STEPS
 from torchtty.engine.contract.settings.configuration import specs
 from torchtty.engine.contract.settings.fields import show
+from torchtty.tui.shell.dialog import Dialog
 
 
-class ResumeDialog(ModalScreen[dict[str, Any] | None]):
+class ResumeDialog(Dialog[dict[str, Any]]):
     """Returns the settings that change when the run is resumed, by their paths, or None if it is not to be resumed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="resume.cancel", tooltip="Leave the run as it is")
     ]
     DEFAULT_CSS = """
-    ResumeDialog { align: center middle; }
-    ResumeDialog > Vertical {
-        width: 58; max-width: 95%; height: auto; padding: 1 2; background: $surface; border: round $primary;
-    }
-    ResumeDialog #resume-title { text-style: bold; margin-bottom: 1; width: 100%; }
+    ResumeDialog > Vertical { width: 58; }
     ResumeDialog .resume-row { height: 1; }
     ResumeDialog .resume-row Label { width: 18; margin-right: 2; }
-    ResumeDialog Input { width: 16; background: $boost; }
-    ResumeDialog #resume-help { color: $foreground 65%; height: auto; width: 100%; margin: 1 0; }
-    ResumeDialog #resume-help.-problem { color: $text-error; }
-    ResumeDialog #resume-buttons { height: auto; align-horizontal: right; }
-    ResumeDialog Button { margin-left: 2; }
+    ResumeDialog Input { width: 16; }
+    ResumeDialog .help { margin: 1 0; }
     """
 
     def __init__(self, snapshot: RunSnapshot) -> None:
@@ -52,7 +45,7 @@ class ResumeDialog(ModalScreen[dict[str, Any] | None]):
     def compose(self) -> ComposeResult:
         start = self._snapshot.checkpoints[-1]
         with Vertical():
-            yield Static(Content(f"Resume {self._snapshot.name} from step {start:,}"), id="resume-title")
+            yield Static(Content(f"Resume {self._snapshot.name} from step {start:,}"), classes="title")
             with Horizontal(classes="resume-row"):
                 yield Label("train until step")
                 yield Input(str(self._proposal), compact=True, id="resume-steps", max_length=20)
@@ -63,15 +56,15 @@ class ResumeDialog(ModalScreen[dict[str, Any] | None]):
                     yield Input("none", compact=True, id="resume-rule", max_length=20)
                 ended = self._snapshot.settings["training"][rule.name]
                 help = f"It was ended by {rule.name} {show(ended)}: none lifts it, and so does {LIFTS[rule.path]}."
-            yield Static(help, id="resume-help")
-            with Horizontal(id="resume-buttons"):
+            yield Static(help, classes="help")
+            with Horizontal(classes="buttons"):
                 yield Button("Resume", variant="primary", id="resume-yes", compact=True)
                 yield Button("Cancel", id="resume-no", compact=True)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#resume-yes")
     def _resume(self) -> None:
-        help, done = self.query_one("#resume-help", Static), self._snapshot.status.step
+        done = self._snapshot.status.step
         try:
             inputs = self.query(Input)
             edits = {spec.path: spec.parse(input.value) for spec, input in zip(self._specs, inputs, strict=True)}
@@ -81,8 +74,7 @@ class ResumeDialog(ModalScreen[dict[str, Any] | None]):
                 rule = self._specs[-1]
                 raise UserError(f"{rule.name} would end it again at once: choose none or {LIFTS[rule.path]}.")
         except UserError as error:
-            help.update(Content(str(error)))
-            help.add_class("-problem")
+            self.say(str(error), problem=True)
             self.query(Input).first().focus()
         else:
             unchanged = edits[MAX_STEPS] == self._snapshot.status.max_steps

@@ -17,9 +17,9 @@ from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.tui.run import actions
 from torchtty.tui.run.curves import ChartView
 from torchtty.tui.run.view import RunView
-from torchtty.tui.runs.deletion import DeleteDialog
 from torchtty.tui.runs.marking import MarksDialog, Words
 from torchtty.tui.runs.renaming import RenameDialog
+from torchtty.tui.shell.dialog import DeleteDialog
 
 
 class RunActions(Screen[None]):
@@ -164,7 +164,10 @@ class RunActions(Screen[None]):
         if refusal := entry.snapshot.refusal(Action.DELETE):
             self.notify(refusal, severity="warning", markup=False)
             return
-        self.app.push_screen(DeleteDialog(entry.run), partial(self._delete, entry.run))
+        dialog = DeleteDialog(
+            f"Delete {entry.run.name}?", "U brings it back until torchtty is left. Then it is removed from the disk."
+        )
+        self.app.push_screen(dialog, partial(self._delete, entry.run))
 
     def _delete(self, run: RunDirectory, confirmed: bool | None) -> None:
         if not confirmed:

@@ -7,12 +7,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.run.marks import LONGEST_NOTE, check_note, check_tags
+from torchtty.tui.shell.dialog import Dialog
 
 HELP = "enter keeps them, tab goes to the other, escape leaves them. Find them again with / tag:… or note:…"
 
@@ -20,22 +20,16 @@ HELP = "enter keeps them, tab goes to the other, escape leaves them. Find them a
 Words = tuple[tuple[str, ...], str]  # tags and a note
 
 
-class MarksDialog(ModalScreen[Words]):
+class MarksDialog(Dialog[Words]):
     """Asks for tags, words with spaces between them, and a note; returns them, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="marks.cancel", tooltip="Leave tags and note as they are")
     ]
     DEFAULT_CSS = """
-    MarksDialog { align: center middle; }
-    MarksDialog > Vertical {
-        width: 72; max-width: 95%; height: auto; padding: 1 2; background: $surface; border: round $primary;
-    }
-    MarksDialog #marks-title { text-style: bold; margin-bottom: 1; width: 100%; }
     MarksDialog .label { color: $foreground 65%; }
-    MarksDialog Input { width: 100%; background: $boost; margin-bottom: 1; }
-    MarksDialog #marks-help { color: $foreground 65%; height: auto; width: 100%; }
-    MarksDialog #marks-help.-problem { color: $text-error; }
+    MarksDialog Input { margin-bottom: 1; }
+    MarksDialog .help { margin-top: 0; }
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -45,12 +39,12 @@ class MarksDialog(ModalScreen[Words]):
     def compose(self) -> ComposeResult:
         marks = self._entry.marks
         with Vertical():
-            yield Static(Content(f"Tags and note of {self._entry.key}"), id="marks-title")
+            yield Static(Content(f"Tags and note of {self._entry.key}"), classes="title")
             yield Static("tags", classes="label")
             yield Input(" ".join(marks.tags), compact=True, id="marks-tags", placeholder="good baseline")
             yield Static("note", classes="label")
             yield Input(marks.note, compact=True, id="marks-note", max_length=LONGEST_NOTE)
-            yield Static(HELP, id="marks-help")
+            yield Static(HELP, classes="help")
 
     @on(Input.Submitted)
     def _store(self, event: Input.Submitted) -> None:
@@ -59,10 +53,4 @@ class MarksDialog(ModalScreen[Words]):
         try:
             self.dismiss((check_tags(written.replace(",", " ").split()), check_note(note)))
         except UserError as error:
-            help = self.query_one("#marks-help", Static)
-            help.update(Content(str(error)))
-            help.add_class("-problem")
-
-    def action_cancel(self) -> None:
-        """Leave the marks as they are."""
-        self.dismiss(None)
+            self.say(str(error), problem=True)

@@ -7,32 +7,23 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from torchtty.engine.contract.client.deletion import rename
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.tui.shell.dialog import Dialog
 
 HELP = "enter renames it, escape leaves it. Letters, digits, dots, dashes and underscores."
 
 
-class RenameDialog(ModalScreen[RunDirectory]):
+class RenameDialog(Dialog[RunDirectory]):
     """Renames a run and returns it under its new name, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="rename.cancel", tooltip="Leave the run's name")
     ]
-    DEFAULT_CSS = """
-    RenameDialog { align: center middle; }
-    RenameDialog > Vertical {
-        width: 64; max-width: 95%; height: auto; padding: 1 2; background: $surface; border: round $primary;
-    }
-    RenameDialog #rename-title { text-style: bold; margin-bottom: 1; width: 100%; }
-    RenameDialog Input { width: 100%; background: $boost; }
-    RenameDialog #rename-help { color: $foreground 65%; height: auto; width: 100%; margin-top: 1; }
-    RenameDialog #rename-help.-problem { color: $text-error; }
-    """
+    DEFAULT_CSS = "RenameDialog > Vertical { width: 64; }"
 
     def __init__(self, run: RunDirectory) -> None:
         super().__init__()
@@ -41,9 +32,9 @@ class RenameDialog(ModalScreen[RunDirectory]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(Content(f"Rename {self._run.name}"), id="rename-title")
+            yield Static(Content(f"Rename {self._run.name}"), classes="title")
             yield Input(self._run.name, compact=True, id="rename-name", max_length=80)
-            yield Static(HELP, id="rename-help")
+            yield Static(HELP, classes="help")
 
     @on(Input.Submitted)
     def _rename(self, event: Input.Submitted) -> None:
@@ -69,9 +60,7 @@ class RenameDialog(ModalScreen[RunDirectory]):
 
     def _failed(self, reason: str) -> None:
         self._renaming = False
-        help = self.query_one("#rename-help", Static)
-        help.update(Content(reason))
-        help.add_class("-problem")
+        self.say(reason, problem=True)
 
     def action_cancel(self) -> None:
         """Leave the name as it is, unless it is being changed: a worker may take seconds to release the run."""

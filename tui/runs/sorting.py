@@ -8,12 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from torchtty.engine.contract.listing.arrangement import Sort
 from torchtty.engine.contract.listing.subjects import NEWEST, SMOOTHED, SUBJECTS, subject_named
+from torchtty.tui.shell.dialog import Dialog
 
 USUAL = (
     NEWEST,
@@ -31,23 +31,18 @@ USUAL = (
     "step",
     "params",
 )
-ABOUT = {SMOOTHED: "the mean training loss of the last tenth"}
+ABOUT = {SMOOTHED: "training loss, mean of its last tenth"}
 DIFFERING = "a setting in which runs differ"
 
 
-class SortDialog(ModalScreen[Sort]):
+class SortDialog(Dialog[Sort]):
     """Lists by what runs can be sorted; choosing the same again turns the order round."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", id="sort.cancel", tooltip="Leave the order as it is")
     ]
     DEFAULT_CSS = """
-    SortDialog { align: center middle; }
-    SortDialog > Vertical {
-        width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 1 2; background: $surface;
-        border: round $primary;
-    }
-    SortDialog #sort-title { text-style: bold; width: 100%; margin-bottom: 1; }
+    SortDialog > Vertical { max-height: 90%; }
     SortDialog OptionList { height: auto; max-height: 20; background: $surface; padding: 0; }
     SortDialog OptionList, SortDialog OptionList:focus { border: none; }
     """
@@ -61,7 +56,7 @@ class SortDialog(ModalScreen[Sort]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static("Sort by", id="sort-title")
+            yield Static("Sort by", classes="title")
             yield OptionList(
                 *(Option(self._written(name), id=f"sort-{number}") for number, name in enumerate(self._names))
             )
@@ -83,7 +78,3 @@ class SortDialog(ModalScreen[Sort]):
         event.stop()
         name = self._names[event.option_index]
         self.dismiss(self._sort.reversed if name == self._sort.subject else Sort.by(name))
-
-    def action_cancel(self) -> None:
-        """Leave the order as it is."""
-        self.dismiss(None)

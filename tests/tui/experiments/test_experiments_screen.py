@@ -12,11 +12,12 @@ from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree
 from torchtty.engine.contract.settings.recipes import recipe_named
-from torchtty.tui.experiments.dialogs import DeleteGroupDialog, LineDialog
+from torchtty.tui.experiments.dialogs import LineDialog
 from torchtty.tui.experiments.fan import Fan
 from torchtty.tui.experiments.figure_view import ResultView
 from torchtty.tui.experiments.matrix import Matrix
 from torchtty.tui.experiments.screen import ExperimentsScreen
+from torchtty.tui.shell.dialog import DeleteDialog
 
 RATE, SEED = "optimizer.learning_rate", "training.seed"
 
@@ -143,7 +144,7 @@ async def test_a_group_is_renamed_and_deleted_as_one(torchtty, rates: RunGroup, 
         await until(pilot, lambda: app.screen is experiments and experiments.results.name == "speeds")
         assert len(find_group("speeds", own_folders).runs()) == 6
         await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, DeleteGroupDialog))
+        await until(pilot, lambda: isinstance(app.screen, DeleteDialog))
         await pilot.press("y")
         await until(pilot, lambda: experiments.results is None)
         assert list(own_folders.iterdir()) == []

@@ -15,9 +15,9 @@ from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.marks import Marks, read_marks
 from torchtty.engine.contract.run.status import RunState
 from torchtty.tui.images.picture import Picture
-from torchtty.tui.runs.deletion import DeleteDialog
 from torchtty.tui.runs.marking import MarksDialog
 from torchtty.tui.runs.sorting import SortDialog
+from torchtty.tui.shell.dialog import DeleteDialog
 
 WIDTH = "width"  # the group
 

@@ -23,8 +23,8 @@ from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.tui.run.view import RunView
 from torchtty.tui.runs.columns import COLUMNS, NOTHING, fitting
 from torchtty.tui.runs.comparison import Comparison
-from torchtty.tui.runs.deletion import DeleteDialog
 from torchtty.tui.runs.screen import COMPARISON, DETAILS, RUN
+from torchtty.tui.shell.dialog import DeleteDialog
 
 
 @pytest.fixture
