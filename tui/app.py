@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from torchtty.tui.run.view import RunView
     from torchtty.tui.runs.actions import RunActions
     from torchtty.tui.shell.notification import Announcements
+    from torchtty.tui.train.launcher import Launcher
     from torchtty.tui.workers import WorkerPool
 
 
@@ -174,9 +175,9 @@ class TorchttyApp(App[int]):
         self._in_train(lambda train: train.show_run(run))
 
     def on_run_actions_new_run_wanted(self, event: "RunActions.NewRunWanted") -> None:
-        self._in_train(lambda train: train.compose_like(event.like))
+        self._in_train(lambda train: train.setup.fill_like(event.like))
 
-    def on_train_screen_sweep_started(self, event: TrainScreen.SweepStarted) -> None:
+    def on_launcher_sweep_started(self, event: "Launcher.SweepStarted") -> None:
         from torchtty.tui.experiments.screen import ExperimentsScreen
 
         self.action_mode("experiments")
@@ -187,13 +188,13 @@ class TorchttyApp(App[int]):
         self.open_run(event.run)
 
     def on_experiments_screen_setting_wanted(self, event: "ExperimentsScreen.SettingWanted") -> None:
-        self._in_train(lambda train: train.compose_like(event.like))
+        self._in_train(lambda train: train.setup.fill_like(event.like))
 
     def on_experiments_screen_sweep_wanted(self, event: "ExperimentsScreen.SweepWanted") -> None:
-        self._in_train(lambda train: train.compose_sweep(event.group))
+        self._in_train(lambda train: train.setup.fill_with_sweep(event.group))
 
     def on_tour_page_recipe_wanted(self, event: "TourPage.RecipeWanted") -> None:
-        self._in_train(lambda train: train.compose_recipe(event.recipe))
+        self._in_train(lambda train: train.setup.fill_with_recipe(event.recipe))
 
     def on_tour_page_lens_wanted(self, event: "TourPage.LensWanted") -> None:
         from torchtty.engine.contract.lenses import lens_named
@@ -209,10 +210,10 @@ class TorchttyApp(App[int]):
                 screen.view.show(event.now)
 
     def on_run_view_fork_wanted(self, event: "RunView.ForkWanted") -> None:
-        self._in_train(lambda train: train.compose_fork(event.point))
+        self._in_train(lambda train: train.setup.fill_with_fork(event.point))
 
     def on_run_view_advice_wanted(self, event: "RunView.AdviceWanted") -> None:
-        self._in_train(lambda train: train.apply_advice(event.snapshot, event.finding))
+        self._in_train(lambda train: train.setup.apply_advice(event.snapshot, event.finding))
 
     def on_lenses_screen_run_wanted(self, event: "LensesScreen.RunWanted") -> None:
         event.by.look_into(next((screen.view.run for screen in self._train_screens()), None))
@@ -234,7 +235,7 @@ class TorchttyApp(App[int]):
         from torchtty.engine.contract.settings.fields import show
 
         path, value = event.suggestion.path, event.suggestion.value
-        self._in_train(lambda train: train.compose_like(event.run, {path: value}))
+        self._in_train(lambda train: train.setup.fill_like(event.run, {path: value}))
         self.notify(
             f"The form has the settings of {event.run.name} with {path} {show(value)}: ctrl+t starts it.", markup=False
         )
