@@ -60,10 +60,10 @@ async def test_ten_seeds_of_an_mlp_train_as_one_batched_model_and_fill_the_fan(
     async with torchtty() as (app, pilot):
         app.screen.form.choose_recipe("names-mlp")
         for path, text in (
-            ("training.max_steps", "600"),
+            ("training.max_steps", "6000"),
             ("training.batch_size", "8"),
-            ("training.eval_interval", "50"),
-            ("training.log_interval", "10"),
+            ("training.eval_interval", "1000"),
+            ("training.log_interval", "100"),
             ("model.n_hidden", "16"),
             ("training.seed", "1..10"),
         ):
