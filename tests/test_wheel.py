@@ -98,7 +98,10 @@ def test_the_wheel_holds_the_code_and_the_assets_and_nothing_else(wheel: Path) -
 def test_a_wheel_built_from_the_source_distribution_is_the_same(wheel: Path, tmp_path: Path) -> None:
     source = build(ROOT, tmp_path, "sdist")
     with tarfile.open(source) as archive:
-        archive.extractall(tmp_path, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+            archive.extractall(tmp_path, filter="data")
+        else:
+            archive.extractall(tmp_path)
     unpacked = tmp_path / f"torchtty-{VERSION}"
     assert {"LICENSE", "README.md", "pyproject.toml", "tests"} <= {path.name for path in unpacked.iterdir()}
     assert names_of(build(unpacked, tmp_path, "wheel")) == names_of(wheel)
