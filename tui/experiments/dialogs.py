@@ -16,6 +16,7 @@ from torchtty.engine.contract.experiments.results import At, Member
 from torchtty.engine.contract.experiments.tables import written
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.shell.dialog import Dialog
+from torchtty.tui.shell.inputs import OrderedInput
 
 
 class RunPicker(Dialog[str]):
@@ -69,7 +70,7 @@ class LineDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(printable_line(self._title)), classes="title")
-            yield Input(self._value, compact=True, id="line-value", select_on_focus=False)
+            yield OrderedInput(self._value, compact=True, id="line-value", select_on_focus=False)
             yield Static(Content(self._help), classes="help")
 
     @on(Input.Submitted)

@@ -17,6 +17,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.shell.dialog import Dialog
+from torchtty.tui.shell.inputs import OrderedInput
 
 
 class CommandDialog(Dialog[None]):
@@ -67,7 +68,7 @@ class SaveRecipeDialog(Dialog[Recipe]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static("Save these settings as a recipe", classes="title")
-            yield Input(placeholder="its title, such as: a wider GPT on my poems", compact=True, max_length=60)
+            yield OrderedInput(placeholder="its title, such as: a wider GPT on my poems", compact=True, max_length=60)
             yield Static(classes="help")
 
     def on_mount(self) -> None:

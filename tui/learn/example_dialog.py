@@ -12,6 +12,7 @@ from textual.widgets import Button, Input, Static
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.learn.example import Example, Sizes, built_in
+from torchtty.tui.shell.inputs import OrderedInput
 
 ABOUT_TEXT = "the sentence is read by the encoder; what is written is the decoder's so far."
 ABOUT = {
@@ -67,7 +68,7 @@ class ExampleDialog(ModalScreen[Example | None]):
     def _line(self, name: str, value: str, hint: str, *, wide: bool = False) -> ComposeResult:
         with Horizontal():
             yield Static(name, classes="label")
-            yield Input(value, id=name, compact=True, classes="" if wide else "number")
+            yield OrderedInput(value, id=name, compact=True, classes="" if wide else "number")
             if hint:
                 yield Static(hint, classes="hint")
 

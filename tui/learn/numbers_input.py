@@ -4,13 +4,14 @@ import re
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
+
+from torchtty.tui.shell.inputs import OrderedInput
 
 STEP = "Step the number under the cursor; its curve is drawn below"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
-class NumbersInput(Input):
+class NumbersInput(OrderedInput):
     """Numbers in rows, parted by blanks and semicolons."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

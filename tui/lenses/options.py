@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from torchtty.engine.contract.lenses import STEP, LensEntry
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.fields import FieldSpec, show
+from torchtty.tui.shell.inputs import OrderedInput
 
 NOW = "now"  # no checkpoint, but the model as it is
 
@@ -86,7 +87,7 @@ class TextOption(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(Content(self.spec.name))
-        field = Input(self._value, compact=True, select_on_focus=False)
+        field = OrderedInput(self._value, compact=True, select_on_focus=False)
         field.tooltip = self.spec.help
         yield field
 

@@ -19,6 +19,7 @@ from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.engine.contract.run.snapshot import RunSnapshot
 from torchtty.tui.run.export import ChartView, Written, write, write_by_command
 from torchtty.tui.shell.dialog import Dialog
+from torchtty.tui.shell.inputs import OrderedInput
 
 BY_COMMAND = ("tensorboard", "transformers")  # a worker is needed, or a package whose import would hold the screen up
 HELP = "↑↓ choose · tab: the path · enter writes · nothing is overwritten"
@@ -53,7 +54,7 @@ class ExportDialog(Dialog[Written]):
             options.highlighted = first
             yield options
             yield Label()
-            yield Input(compact=True, id="export-target")
+            yield OrderedInput(compact=True, id="export-target")
             yield Static(HELP, classes="help")
 
     def _option(self, kind: ExportKind) -> Option:

@@ -16,6 +16,7 @@ from torchtty.engine.contract.run.stopping import LIFTS, MAX_STEPS
 from torchtty.engine.contract.settings.configuration import specs
 from torchtty.engine.contract.settings.fields import show
 from torchtty.tui.shell.dialog import Dialog
+from torchtty.tui.shell.inputs import OrderedInput
 
 
 class ResumeDialog(Dialog[dict[str, Any]]):
@@ -48,12 +49,12 @@ class ResumeDialog(Dialog[dict[str, Any]]):
             yield Static(Content(f"Resume {self._snapshot.name} from step {start:,}"), classes="title")
             with Horizontal(classes="resume-row"):
                 yield Label("train until step")
-                yield Input(str(self._proposal), compact=True, id="resume-steps", max_length=20)
+                yield OrderedInput(str(self._proposal), compact=True, id="resume-steps", max_length=20)
             help = "Training continues from the latest checkpoint, exactly as if it had not been interrupted."
             for rule in self._specs[1:]:
                 with Horizontal(classes="resume-row"):
                     yield Label(rule.name)
-                    yield Input("none", compact=True, id="resume-rule", max_length=20)
+                    yield OrderedInput("none", compact=True, id="resume-rule", max_length=20)
                 ended = self._snapshot.settings["training"][rule.name]
                 help = f"It was ended by {rule.name} {show(ended)}: none lifts it, and so does {LIFTS[rule.path]}."
             yield Static(help, classes="help")

@@ -13,6 +13,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.run.marks import LONGEST_NOTE, check_note, check_tags
 from torchtty.tui.shell.dialog import Dialog
+from torchtty.tui.shell.inputs import OrderedInput
 
 HELP = "enter keeps them, tab goes to the other, escape leaves them. Find them again with / tag:… or note:…"
 
@@ -41,9 +42,9 @@ class MarksDialog(Dialog[Words]):
         with Vertical():
             yield Static(Content(f"Tags and note of {self._entry.key}"), classes="title")
             yield Static("tags", classes="label")
-            yield Input(" ".join(marks.tags), compact=True, id="marks-tags", placeholder="good baseline")
+            yield OrderedInput(" ".join(marks.tags), compact=True, id="marks-tags", placeholder="good baseline")
             yield Static("note", classes="label")
-            yield Input(marks.note, compact=True, id="marks-note", max_length=LONGEST_NOTE)
+            yield OrderedInput(marks.note, compact=True, id="marks-note", max_length=LONGEST_NOTE)
             yield Static(HELP, classes="help")
 
     @on(Input.Submitted)

@@ -13,6 +13,7 @@ from torchtty.engine.contract.client.deletion import rename
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.run.directory import RunDirectory
 from torchtty.tui.shell.dialog import Dialog
+from torchtty.tui.shell.inputs import OrderedInput
 
 HELP = "enter renames it, escape leaves it. Letters, digits, dots, dashes and underscores."
 
@@ -33,7 +34,7 @@ class RenameDialog(Dialog[RunDirectory]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(f"Rename {self._run.name}"), classes="title")
-            yield Input(self._run.name, compact=True, id="rename-name", max_length=80)
+            yield OrderedInput(self._run.name, compact=True, id="rename-name", max_length=80)
             yield Static(HELP, classes="help")
 
     @on(Input.Submitted)

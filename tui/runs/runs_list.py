@@ -19,6 +19,7 @@ from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.runs.sparklines import CurveReader
 from torchtty.tui.runs.table import RunsTable
+from torchtty.tui.shell.inputs import OrderedInput
 
 EXAMPLE = "words, or model:gpt  lr>=1e-3  val<1.9  state:running  tag:good  -note:bad"
 
@@ -54,7 +55,7 @@ class RunsList(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(id="runs-order")
-        yield Input(id="runs-filter", compact=True, placeholder=EXAMPLE, suggester=_Suggester())
+        yield OrderedInput(id="runs-filter", compact=True, placeholder=EXAMPLE, suggester=_Suggester())
         yield RunsTable(id="runs-table")
         yield Static(id="runs-empty")
         yield Static(id="runs-summary")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from on_screen import until
 from textual.app import App, ComposeResult
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Button, Select
 
@@ -113,6 +113,17 @@ async def test_tab_completes_then_steps_through_what_it_could_be_and_then_goes_o
         assert form.draft.value("data.dataset") == "novels/one two.txt"
         await press_tab(form, pilot)
         assert not field.has_focus
+
+
+async def test_a_burst_of_keys_keeps_its_order(here: Path) -> None:
+    async with asked_for_a_file() as (form, field, pilot):
+        field.value = "films.csv"
+        for character in "\x7f" * len(field.value) + "own.txt":
+            key = {"\x7f": "backspace", ".": "full_stop"}.get(character, character)
+            pilot.app.post_message(Key(key, character).set_sender(pilot.app))
+        await until(pilot, lambda: field.value == "own.txt")
+        await pilot.pause()
+        assert (field.value, form.draft.value("data.dataset")) == ("own.txt", "own.txt")
 
 
 async def test_what_can_be_chosen_and_what_is_there_is_shown_as_data(here: Path) -> None:
