@@ -1,14 +1,17 @@
 """What a person types: a model, a recipe or a file to start from, and settings as `--section.field value`."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from torchtty.engine.contract.client.dataset_look import refuse_unreadable
 from torchtty.engine.contract.client.own_recipes import all_recipes
 from torchtty.engine.contract.client.piped_text import is_piped, keep_piped
+from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.variation import fields_of
 from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.printable import shortened
@@ -99,6 +102,19 @@ def with_absolute_paths(configuration: Configuration) -> Configuration:
                 "'torchtty data' lists the datasets; a text file or a folder of them can be used too, or - for standard input."
             )
     return parse(tree)
+
+
+def refuse_unreadable_data(configuration: Configuration) -> None:
+    """Raise a `UsageError` where a person's own text cannot be read as they say, before a run is made of it."""
+    try:
+        refuse_unreadable(configuration)
+    except UserError as error:
+        raise UsageError(with_flags_of_data(str(error), "--data.")) from None
+
+
+def with_flags_of_data(sentence: str, begin: str) -> str:
+    """Name the settings of the data as the flags that a command has for them: `data.field` as `--field`."""
+    return re.sub(r"(?<![\w./-])data\.(field|format|encoding|unit)\b", rf"{begin}\1", sentence)
 
 
 # Settings.

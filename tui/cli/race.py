@@ -19,7 +19,14 @@ from torchtty.engine.contract.settings.configuration import parse, specs, starti
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
 from torchtty.engine.contract.settings.recipes import Recipe
-from torchtty.tui.cli.arguments import Arguments, parse_argv, recipes, suggestion, with_absolute_paths
+from torchtty.tui.cli.arguments import (
+    Arguments,
+    parse_argv,
+    recipes,
+    refuse_unreadable_data,
+    suggestion,
+    with_absolute_paths,
+)
 from torchtty.tui.cli.console import Exit, UsageError, notify
 from torchtty.tui.cli.sweep import followed
 from torchtty.tui.format import rough_duration
@@ -107,10 +114,12 @@ def _entrants(corpus: str, asked: Sequence[Recipe], given: Arguments) -> list[En
     found = of_recipes(corpus, asked) if asked else every_family(corpus)
     found = [replace(one, recipe=None) if one.name in FAMILIES else one for one in found]
     found = with_settings(found, _texts(found, given))
-    ready = []
+    ready: list[Entrant] = []
     for entrant in found:
         configuration = with_absolute_paths(parse(entrant.tree))
         refuse_missing_mirror(configuration)
+        if not ready:  # all learn from the same
+            refuse_unreadable_data(configuration)
         ready.append(replace(entrant, tree=configuration.tree()))
     return ready
 

@@ -35,6 +35,7 @@ from torchtty.tui.cli.arguments import (
     parse_argv,
     preset_named,
     recipes,
+    refuse_unreadable_data,
     with_absolute_paths,
 )
 from torchtty.tui.cli.console import Exit, UsageError, messages, notify, print_json, report_error
@@ -183,7 +184,9 @@ def _planned(
         )
     configuration = with_absolute_paths(parse(found.tree))
     refuse_missing_mirror(configuration)
-    return replace(found, tree=configuration.tree()), name or (written.name if written else None)
+    found = replace(found, tree=configuration.tree())
+    refuse_unreadable_data(found.first())
+    return found, name or (written.name if written else None)
 
 
 def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:

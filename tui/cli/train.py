@@ -24,6 +24,7 @@ from torchtty.tui.cli.arguments import (
     paths_given,
     preset_named,
     recipes,
+    refuse_unreadable_data,
     with_absolute_paths,
 )
 from torchtty.tui.cli.console import Exit, UsageError, notify, output, print_json, report_error
@@ -50,6 +51,7 @@ def train(arguments: Sequence[str], name: str | None, *, detach: bool, as_json: 
         )
     configuration = with_absolute_paths(configured(preset.tree, given))
     refuse_missing_mirror(configuration)
+    refuse_unreadable_data(configuration)
     if preset.recipe and recipes()[preset.recipe].grid and not as_json:
         runs = len(recipes()[preset.recipe].runs())
         notify(f"1 of {runs} runs; 'torchtty sweep {preset.recipe}' trains all.")

@@ -8,8 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
+from torchtty.engine.contract.settings.catalogue import catalogue
+from torchtty.engine.contract.settings.data import TextData
+from torchtty.engine.contract.settings.family import Configuration
 
 PATIENCE = 60.0  # seconds; a network folder that hangs never answers
+ENOUGH = 20.0  # seconds to look for what is wrong before a run; the worker finds what takes longer
 _LOOK_EVERY = 0.05
 
 
@@ -45,3 +49,17 @@ def look(section: Mapping[str, Any], given_up: Callable[[], bool] = lambda: Fals
         raise UserError(lines[-1] if lines else f"{section.get('dataset')} cannot be read.")
     found: dict[str, Any] = json.loads(answer)
     return found
+
+
+def refuse_unreadable(configuration: Configuration) -> None:
+    """Raise `UserError` where a person's own text cannot be read as the configuration says, before a run is made of it.
+
+    What the catalogue names is read by the worker, which may have to download it, unless it is to have a field.
+    """
+    section = configuration.sections().get("data")
+    if not isinstance(section, TextData):
+        return
+    entry = catalogue().get(section.dataset)
+    if entry is None or (entry.embedded and section.field):
+        until = time.monotonic() + ENOUGH
+        look(section.model_dump(), lambda: time.monotonic() > until)

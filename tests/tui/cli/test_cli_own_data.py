@@ -40,12 +40,37 @@ def test_a_field_is_asked_for_and_taken(folder: Path, here: Here) -> None:
     refused = here("data", str(path))
     assert refused.code == 1
     assert refused.err.count("\n") <= 3
-    assert "choose one in data.field. They are 'by', 'body'" in " ".join(refused.err.split())
+    assert "choose one in --field. They are 'by', 'body'" in " ".join(refused.err.split())
     taken = json.loads(here("data", str(path), "--field", "body", "--json").out)["statistics"]
     assert taken["first"] == ["one two", "three"]
     (folder / "broken.jsonl").write_text('{"text": "one"}\n{"text"\n')
     assert "broken.jsonl, line 2 is no JSON" in " ".join(here("data", str(folder / "broken.jsonl")).err.split())
-    assert "data.format" in here("data", str(path), "--format", "xml").err
+    assert "--format" in here("data", str(path), "--format", "xml").err
+
+
+def test_what_cannot_be_read_is_refused_before_there_is_a_run(shell: Shell, folder: Path, here: Here) -> None:
+    path, before = folder / "films.csv", sorted(shell.folder.glob("runs/*"))
+    path.write_text("title,year\nalien,1979\nheat,1995\n")
+    (folder / "empty.txt").touch()
+    for command, message in {
+        (
+            "train",
+            "names-mlp",
+            "--data.dataset",
+            str(path),
+            "--field",
+            "bogus",
+        ): "no field 'bogus'. It has 'title', 'year'",
+        ("train", "names-mlp", "--dataset", str(path)): "choose one in --data.field",
+        ("train", "names-mlp", "--dataset", str(folder / "empty.txt")): "is empty",
+        ("train", "names-mlp", "--field", "title"): "given-names has no fields",
+        ("sweep", "names-mlp", "--dataset", str(path), "--seed", "1..2"): "choose one in --data.field",
+        ("race", str(path)): "choose one in --data.field",
+    }.items():
+        answer = here(*command)
+        assert answer.code == 2
+        assert message in " ".join(answer.err.split())
+    assert sorted(shell.folder.glob("runs/*")) == before
 
 
 def test_only_a_beginning_of_a_large_file_is_looked_at(folder: Path, here: Here) -> None:
