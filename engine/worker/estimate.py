@@ -171,9 +171,7 @@ def _seconds_per_step(task: Task, device: torch.device) -> float:
 
 
 def _path_in(message: str, tree: dict[str, Any]) -> str:
-    """Find the setting that a message begins with or speaks of, else the dataset."""
-    for section, fields in tree.items():
-        for field in fields:
-            if f"{section}.{field}" in message:
-                return f"{section}.{field}"
-    return "data.dataset"
+    """Find the setting that a message names first, else the dataset."""
+    paths = [f"{section}.{field}" for section, fields in tree.items() for field in fields]
+    named = [path for path in paths if path in message]
+    return min(named, key=message.index, default="data.dataset")

@@ -1,7 +1,6 @@
 """What a person types: a model, a recipe or a file to start from, and settings as `--section.field value`."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -34,6 +33,7 @@ from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
 from torchtty.tui.cli.console import UsageError, notify
+from torchtty.tui.form.dataset_facts import naming_settings
 
 HELP = ("--help", "-h")
 
@@ -109,12 +109,7 @@ def refuse_unreadable_data(configuration: Configuration) -> None:
     try:
         refuse_unreadable(configuration)
     except UserError as error:
-        raise UsageError(with_flags_of_data(str(error), "--data.")) from None
-
-
-def with_flags_of_data(sentence: str, begin: str) -> str:
-    """Name the settings of the data as the flags that a command has for them: `data.field` as `--field`."""
-    return re.sub(r"(?<![\w./-])data\.(field|format|encoding|unit)\b", rf"{begin}\1", sentence)
+        raise UsageError(naming_settings(str(error), r"--data.\1")) from None
 
 
 # Settings.

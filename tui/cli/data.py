@@ -16,9 +16,9 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import data_folder, expanded, written_path
 from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.settings.catalogue import Dataset, catalogue
-from torchtty.tui.cli.arguments import suggestion, with_flags_of_data
+from torchtty.tui.cli.arguments import suggestion
 from torchtty.tui.cli.console import Exit, grid, output, print_json
-from torchtty.tui.form.dataset_facts import facts
+from torchtty.tui.form.dataset_facts import facts, naming_settings
 from torchtty.tui.format import size
 
 KINDS = {"items": "list", "text": "text", "images": "pictures"}
@@ -65,9 +65,9 @@ def _look(dataset: str, section: Mapping[str, str]) -> dict[str, Any]:
     try:
         found = look({"dataset": dataset, **section})
     except UserError as error:
-        raise UserError(with_flags_of_data(str(error), "--")) from None
+        raise UserError(naming_settings(str(error), r"--\1")) from None
     assert found is not None  # nobody gives up here
-    return found | {"notes": [with_flags_of_data(note, "--") for note in found["notes"]]}
+    return found | {"notes": [naming_settings(note, r"--\1") for note in found["notes"]]}
 
 
 def where(entry: Dataset) -> str:

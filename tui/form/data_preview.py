@@ -1,6 +1,7 @@
 """What is in the file or folder that is to be learnt from, beside the field for its path, before anything is trained."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -15,9 +16,9 @@ from textual.worker import get_current_worker
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.printable import printable, printable_line
-from torchtty.engine.contract.settings.data import DATASET
+from torchtty.engine.contract.settings.data import DATASET, TextData
 from torchtty.tui.form.completion import Completion, complete
-from torchtty.tui.form.dataset_facts import facts
+from torchtty.tui.form.dataset_facts import facts, naming_settings
 from torchtty.tui.form.draft import Draft
 from torchtty.tui.form.pickers import HelpLine
 from torchtty.tui.format import count
@@ -103,8 +104,8 @@ class DataPreview(HelpLine):
         self._found, self._listed, self._complaint = found, listed, complaint
         self._draw()
         if complaint and complaint != LOOKING and self._draft is not None:
-            named = (f"data.{name}" for name in ("field", "encoding", "format") if f"data.{name}" in complaint)
-            self.post_message(self.Refused(self._draft, next(named, DATASET), complaint))
+            named = re.search(r"\bdata\.(field|encoding|format)\b", complaint)
+            self.post_message(self.Refused(self._draft, named.group() if named else DATASET, complaint))
 
     def report_tokens(self, draft: Draft, answer: Mapping[str, Any]) -> None:
         """Show how many tokens the training worker counted in a draft's data."""
@@ -121,7 +122,8 @@ class DataPreview(HelpLine):
         if self._found is not None:
             lines += self._facts(self._found)
         elif self._complaint:
-            lines.append(Content.styled(printable(self._complaint), DIM))
+            worded = naming_settings(self._complaint, rf"\1 (below, in {TextData.heading})")
+            lines.append(Content.styled(printable(worded), DIM))
         if self._listed.candidates:
             lines += [_candidates(self._listed), Content.styled(KEYS, DIM)]
         self.content = Content("\n").join(lines or [Content.styled(HOW, DIM)])

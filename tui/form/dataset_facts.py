@@ -1,5 +1,6 @@
 """What a look into a dataset has found, in words: the form and `torchtty data` show the same."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,12 @@ from torchtty.engine.contract.printable import symbol_name
 from torchtty.tui.format import count, size
 
 MOST_SYMBOLS = 100  # that are listed
+_SETTINGS = re.compile(r"(?<![\w./-])data\.(field|format|encoding|unit)\b")
+
+
+def naming_settings(sentence: str, name: str) -> str:
+    """Call the settings that a sentence names as a person finds them there: with a `name` of `--\\1`, `data.field` is `--field`."""
+    return _SETTINGS.sub(name, sentence)
 
 
 def facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:

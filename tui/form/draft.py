@@ -19,6 +19,7 @@ from torchtty.engine.contract.settings.configuration import (
     starting_tree,
     variant,
 )
+from torchtty.engine.contract.settings.data import DATASET, FIELD
 from torchtty.engine.contract.settings.family import Configuration, Tree
 from torchtty.engine.contract.settings.fields import FieldSpec, exact, in_form_order, show
 from torchtty.engine.contract.settings.recipes import Recipe
@@ -229,6 +230,16 @@ class Draft:
     def reset(self, path: str) -> None:
         section, _, name = path.partition(".")
         self.set(path, self.base[section]["kind"] if name == "kind" else self.start(path))
+
+    def drop_former_field(self) -> bool:
+        """Empty `data.field` where it was chosen for what was learnt from before; return whether it was."""
+        order = {path: index for index, path in enumerate(self._edited)}
+        is_former = order.get(DATASET, -1) > order.get(FIELD, -1)
+        if not is_former or FIELD in self._several or not self.tree["data"].get("field"):
+            return False
+        self.tree["data"]["field"] = None
+        self._reported.pop(FIELD, None)
+        return True
 
     def report(self, problems: Mapping[str, str]) -> None:
         """Store the problems that the worker reports, in place of its former ones."""

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from torchtty.engine.contract.printable import printable_line
+from torchtty.engine.contract.settings.data import FIELD
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.data_preview import DataPreview
@@ -236,9 +237,19 @@ class Form(Vertical):
 
     def on_data_preview_refused(self, event: DataPreview.Refused) -> None:
         event.stop()
+        if event.path == FIELD and event.draft.drop_former_field():
+            if event.draft is self.draft:
+                self._show_dropped_field()
+            return
         event.draft.report_one(event.path, event.problem)
         if event.draft is self.shown:
             self.mark(but_what_is_typed=True)
+
+    def _show_dropped_field(self) -> None:
+        """Show that the field which was chosen for other data is gone, and look into these without it."""
+        self.row(FIELD).show_text("")
+        self._changed()
+        self.preview.look(self.draft)
 
     def on_heading_focused(self, event: Heading.Focused) -> None:
         event.stop()
@@ -263,6 +274,8 @@ class Form(Vertical):
                 return
             self.draft.set("data.dataset", event.value)
             self.pickers.show(self.draft)
+            if self.draft.drop_former_field():  # what the catalogue lists has none
+                self.row(FIELD).show_text("")
             self._changed()
         elif event.picker.id == "model" or event.value == OWN_DEFAULTS:
             self.choose_model(self.draft.family if event.value == OWN_DEFAULTS else event.value)

@@ -1,4 +1,4 @@
-"""The field for the path of a file or folder, over the whole width of the form, completed by tab."""
+"""The field for the path of a file or folder, as wide as the lists above it, completed by tab."""
 
 import os
 from typing import ClassVar
@@ -16,9 +16,11 @@ from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.tui.form.completion import Completion, complete
 from torchtty.tui.form.edited_line import face_of_text
-from torchtty.tui.form.row import NAME_AT, WRONG, FieldInput, FieldRow
+from torchtty.tui.form.row import WRONG, FieldInput, FieldRow
 
 COMPLETE = "Complete the path; again: the next of several"
+LABEL = "Path"
+PATH_AT = 10  # as in the lists of models, recipes and data above it
 TEXTS, PICTURES = "path of a text file or folder", "path of a folder of pictures"
 
 
@@ -89,7 +91,7 @@ class PathInput(FieldInput, inherit_bindings=False):
 class PathRow(FieldRow):
     """The field on a line of its own; what is wrong with the path stands below."""
 
-    EDITOR_AT = NAME_AT
+    EDITOR_AT = PATH_AT
 
     def __init__(self, spec: FieldSpec, text: str) -> None:
         super().__init__(spec, text)
@@ -117,10 +119,10 @@ class PathRow(FieldRow):
 
     def render(self) -> RenderResult:
         mark = WRONG if self.problem else " "
-        width = max(4, self.size.width - NAME_AT)
+        width = max(4, self.size.width - PATH_AT)
         style = "$text-error" if self.problem else ""
         face = Content("") if self.editor is not None else face_of_text(self.text, self._prompt, width, style)
-        parts: list[Content | tuple[str, str]] = [(mark.ljust(NAME_AT), "$text-error bold"), face]
+        parts: list[Content | tuple[str, str]] = [(f"{mark} {LABEL}".ljust(PATH_AT), f"{style} bold"), face]
         parts += [(f"\n  {line}", "$text-error") for line in self._problem_lines()]
         return Content.assemble(*parts)
 

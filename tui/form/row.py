@@ -14,6 +14,7 @@ from textual.widgets import Input, Select
 
 from torchtty.engine.contract.experiments.values import may_vary
 from torchtty.engine.contract.settings.fields import FieldSpec
+from torchtty.tui.form.dataset_facts import naming_settings
 from torchtty.tui.form.edited_line import EditedLine, Toggle, face_of_choice, face_of_switch, face_of_text
 from torchtty.tui.form.section import unfold
 from torchtty.tui.shell.inputs import UncutInput
@@ -167,7 +168,7 @@ class FieldRow(EditedLine):
         self.refresh()
 
     def _problem_lines(self) -> list[str]:
-        return textwrap.wrap(self.problem, WIDTH - NAME_AT) if self.problem else []
+        return textwrap.wrap(naming_settings(self.problem, r"\1"), WIDTH - NAME_AT) if self.problem else []
 
     def render(self) -> RenderResult:
         mark, style = (WRONG, "$text-error bold") if self.problem else (CHANGED, "$text-accent bold")

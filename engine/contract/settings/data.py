@@ -8,6 +8,7 @@ from pydantic import Field
 from torchtty.engine.contract.settings.fields import Section, doubling, setting
 
 DATASET = "data.dataset"  # the setting that names what is learnt from
+FIELD = "data.field"
 
 
 class TextData(Section):
