@@ -252,7 +252,7 @@ print([(load.memory_used >> 30, load.use, load.temperature, load.watts) for gpu 
 from torchtty.tui.shell.gauges import *
 here = Reading(12.0, GIB, 8 * GIB)
 print(with_gpu(here, None).text())
-print(with_gpu(here, Watched("cuda:0", "GPU-02000000-0000-0000-0000-000000000000")).text(short=True))
+print(with_gpu(here, Watched("cuda:0", "GPU-02000000-0000-0000-0000-000000000000")).text(30))
 print([(process.pid, process.memory >> 30) for gpu in visible_gpus() for process in processes_on(gpu.uuid)])
 """
 

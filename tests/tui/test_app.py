@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,24 @@ async def test_a_reading_of_the_machine_that_comes_while_the_app_closes_is_dropp
     assert app.return_code == 0
 
 
+def test_a_reading_leaves_out_what_does_not_fit() -> None:
+    reading = Reading(12.0, 5 * GIB, 23 * GIB)
+    assert [reading.text(room) for room in (24, 23, 8, 7)] == [
+        "cpu 12 %  mem 5.0/23 GB",
+        "cpu 12 %  mem 5.0/23 GB",
+        "cpu 12 %",
+        "",
+    ]
+    there = replace(reading, device="cuda:0", gpu=Load(80 * GIB, 77 * GIB, 41.0, 62, 213.7))
+    assert [there.text(room) for room in (40, 31, 30, 20, 10)] == [
+        "cuda:0 41 % 3.0/80 GB 62 °C 214 W",
+        "cuda:0 41 % 3.0/80 GB 62 °C",
+        "cuda:0 41 % 3.0/80 GB 62 °C",
+        "41 % 3.0/80 GB",
+        "41 %",
+    ]
+
+
 async def test_the_gauge_follows_the_gpu_of_the_run_on_the_screen(torchtty: Any, write_run: Any) -> None:
     uuid = "GPU-02000000-0000-0000-0000-000000000000"
     written = write_run()
@@ -163,7 +182,7 @@ async def test_the_gauge_follows_the_gpu_of_the_run_on_the_screen(torchtty: Any,
         await until(pilot, lambda: any(view.snapshot is not None for view in app.screen.query(RunView)))
         app.post_message(TorchttyApp.Gauged(reading))
         await until(pilot, lambda: app._gauges.watched == ("cuda:1", uuid))
-        assert "cuda:0 41 % 3.0/80 GB 62 °C 214 W  cpu 12 %" in str(app.screen.query_one("#gauges", Static).content)
+        assert "cuda:0 41 % 3.0/80 GB 62 °C 214 W  cpu 12 %" in str(app.screen.query_one("#gauges").render())
         written.status(RunState.FINISHED, device="cuda:1", gpu=uuid)
         await until(pilot, lambda: not app.screen.query_one(RunView).snapshot.is_live)
         app.post_message(TorchttyApp.Gauged(reading))

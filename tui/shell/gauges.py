@@ -29,22 +29,26 @@ class Reading:
     device: str = ""
     gpu: "Load | None" = None
 
-    def text(self, *, short: bool = False) -> str:
-        """Write the reading on one line: `cuda:1 41 % 3.1/80 GB 62 °C 214 W  cpu 12 %  mem 5.2/23 GB`."""
-        parts = []
-        if (gpu := self.gpu) is not None:
-            figures = [
-                self.device,
-                "" if gpu.use is None else f"{gpu.use:.0f} %",
-                _of(gpu.memory_used, gpu.memory_total),
-                "" if gpu.temperature is None else f"{gpu.temperature} °C",
-                "" if short or gpu.watts is None else f"{gpu.watts:.0f} W",
+    def text(self, room: int | None = None) -> str:
+        """Write the reading on one line: `cuda:1 41 % 3.1/80 GB 62 °C 214 W  cpu 12 %  mem 5.2/23 GB`.
+
+        With `room` for so many cells only, the figures that matter least are left out.
+        """
+        cpu, memory = f"cpu {self.cpu:.0f} %", f"mem {_of(self.memory_used, self.memory_total)}"
+        if self.gpu is None:
+            lines = [f"{cpu}  {memory}", cpu]
+        else:
+            used = _of(self.gpu.memory_used, self.gpu.memory_total)
+            use, heat, power = (
+                "" if figure is None else f"{figure:.0f} {unit}"
+                for figure, unit in ((self.gpu.use, "%"), (self.gpu.temperature, "°C"), (self.gpu.watts, "W"))
+            )
+            gpus = [
+                " ".join(filter(None, figures))
+                for figures in ((self.device, use, used, heat, power), (self.device, use, used, heat), (use, used))
             ]
-            parts.append(" ".join(filter(None, figures)))
-        if self.gpu is None or not short:
-            parts.append(f"cpu {self.cpu:.0f} %")
-            parts.append(f"mem {_of(self.memory_used, self.memory_total)}")
-        return "  ".join(parts)
+            lines = [f"{gpus[0]}  {cpu}  {memory}", f"{gpus[0]}  {cpu}", *gpus, f"{use or used}"]
+        return next((line for line in lines if room is None or len(line) <= room), "")
 
 
 def _of(used: int, total: int) -> str:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, RenderResult
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -33,26 +34,28 @@ class ModeTab(Static):
         self.post_message(self.Chosen(self.mode.name))
 
 
+class GaugeLine(Widget):
+    """As much of a reading of the machine as there is room for."""
+
+    reading: reactive[Reading | None] = reactive(None)
+
+    def render(self) -> RenderResult:
+        return Content(self.reading.text(self.size.width)) if self.reading is not None else ""
+
+
 class Header(Widget):
     """The top line of every mode's screen."""
 
     def __init__(self, active: str) -> None:
         super().__init__()
         self._active = active
-        self._reading: Reading | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("torchtty", id="title")
         for mode in MODES:
             yield ModeTab(mode, mode.name == self._active)
-        yield Static("", id="gauges")
+        yield GaugeLine(id="gauges")
 
     def show_reading(self, reading: Reading) -> None:
         """Update the gauges in place."""
-        self._reading = reading
-        gauges = self.query_one("#gauges", Static)
-        gauges.update(Content(reading.text(short=self.size.width < 100)), layout=False)
-
-    def on_resize(self) -> None:
-        if self._reading is not None:
-            self.show_reading(self._reading)
+        self.query_one(GaugeLine).reading = reading
