@@ -18,6 +18,8 @@ from torchtty.tui.train.setup_pane import SetupPane
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from textual.widget import Widget
+
     from torchtty.engine.contract.run.directory import RunDirectory
     from torchtty.engine.contract.run.status import RunState
     from torchtty.tui.form.form import Form
@@ -55,6 +57,7 @@ class TrainScreen(Screen[None]):
         self._launcher = Launcher(self, pool)
         self.is_furnished = False
         self._begun = False  # whether the form is being built
+        self._left: Widget | None = None  # what had the focus when the form was hidden
         self._afterwards: list[Callable[[], object]] = []  # what waits for it
         self._start_requested = False
         self._shown_state: RunState | None = None
@@ -270,12 +273,18 @@ class TrainScreen(Screen[None]):
         self.view.action_draw()
 
     def action_settings(self) -> None:
-        if self.query_one("#setup").display:
+        """Hide the form, or show it with the focus where that was."""
+        setup = self.query_one("#setup")
+        if setup.display:
+            self._left = self.focused
             self.add_class("-form-shut")
-            self.view.focus_curves()
+            if self._left is None or setup in self._left.ancestors_with_self:
+                self.view.focus_curves()
         else:
+            left, self._left = self._left, None
             self._show_form()
-            self.query_one("#start").focus()
+            is_there = left is not None and left.is_attached and all(node.display for node in left.ancestors)
+            (left if left is not None and is_there else self.query_one("#start")).focus()
 
     def _show_form(self) -> None:
         if self.is_furnished:
