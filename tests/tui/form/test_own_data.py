@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from on_screen import until
+from on_screen import screen_text, until
 from textual.app import App, ComposeResult
 from textual.events import Key, Paste
 from textual.pilot import Pilot
@@ -193,6 +193,32 @@ async def test_a_table_marks_its_field_where_one_is_to_be_chosen_and_shows_the_c
         assert form.first_problem() is None
         form.query_one("#data", Picker).focus_editor()
         await until(pilot, lambda: "their field 'name'" in str(form.preview.content))
+
+
+async def test_a_field_goes_with_the_data_that_it_was_chosen_for(here: Path) -> None:
+    (here / "people.csv").write_text("name,year\nanna,1\nbea,2\n")
+    (here / "friends.csv").write_text("name,town\ncarla,Rome\ndora,Bari\n")
+    async with asked_for_a_file() as (form, field, pilot):
+        field.value = "people.csv"
+        await pilot.pause()
+        form.draft.enter(form.row("data.field").spec, "name")
+        await until_shown(form, pilot, "their field 'name'")
+        field.value = "friends.csv"
+        await pilot.pause()
+        await until_shown(form, pilot, "│ carla")
+        assert form.draft.value("data.field") == "name", "it has one of that name"
+        field.value = "names.txt"
+        await pilot.pause()
+        await until_shown(form, pilot, "items: 30, 3 of them distinct")
+        assert form.draft.value("data.field") is None
+        assert form.row("data.field").text == ""
+        assert form.first_problem() is None
+        form.draft.enter(form.row("data.field").spec, "name")
+        form.preview.look(form.draft)
+        await until(pilot, lambda: form.row("data.field").problem != "")
+        assert form.draft.value("data.field") == "name", "it was asked for here, and that is what is wrong"
+        assert list(form.draft.problems()) == ["data.field"]
+        assert "data.field" not in screen_text(pilot.app)
 
 
 @pytest.mark.parametrize(
