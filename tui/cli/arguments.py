@@ -14,6 +14,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.variation import fields_of
 from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.printable import shortened
+from torchtty.engine.contract.settings.abbreviations import written_out
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import (
     ConfigurationError,
@@ -213,10 +214,10 @@ def settings_by_path(kind: str, tree: Mapping[str, Any], flags: Mapping[str, str
 
 
 def _full_path(name: str, fields: Mapping[str, FieldSpec]) -> tuple[str, Problem | None]:
-    """Complete `max_steps` to `training.max_steps` where only one section has such a field."""
+    """Complete `max_steps` to `training.max_steps` where only one section has such a field; `lr` stands for `learning_rate`."""
     if "." in name:
         return name, None
-    matches = [path for path in fields if path.endswith(f".{name}")]
+    matches = [path for path in fields if path.endswith(f".{written_out(name)}")]
     if len(matches) == 1:
         return matches[0], None
     if matches:

@@ -147,9 +147,10 @@ def _word_or_value(ctx: typer.Context, incomplete: str, words: Callable[[str], l
 
 def _values(ctx: typer.Context, given: Sequence[str], incomplete: str) -> list[str]:
     """Return the values of the setting that was named last: choices, kinds, and datasets; after a comma the next of several."""
+    from torchtty.engine.contract.settings.abbreviations import written_out
     from torchtty.engine.contract.settings.configuration import kinds
 
-    wanted = given[-1].removeprefix("--").replace("-", "_")
+    wanted = written_out(given[-1].removeprefix("--").replace("-", "_"))
     fields = _fields(ctx, given[:-1])
     path = next((path for path in fields if wanted in (path, path.partition(".")[2])), "")
     before, comma, last = incomplete.rpartition(",")

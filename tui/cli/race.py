@@ -14,6 +14,7 @@ from torchtty.engine.contract.experiments.entrants import (
 )
 from torchtty.engine.contract.experiments.lifecycle import start_race
 from torchtty.engine.contract.experiments.race import Budget, BudgetKind
+from torchtty.engine.contract.settings.abbreviations import written_out
 from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.configuration import parse, specs, starting_tree
 from torchtty.engine.contract.settings.families import FAMILIES
@@ -129,7 +130,7 @@ def _texts(found: Sequence[Entrant], given: Arguments) -> dict[str, str]:
     paths = {spec.path for entrant in found for spec in specs(entrant.family.kind, entrant.tree)}
     texts = {}
     for name, text in given.settings.items():
-        fitting = [path for path in paths if name in (path, path.partition(".")[2])]
+        fitting = [path for path in paths if written_out(name) in (path, path.partition(".")[2])]
         if len(fitting) > 1:
             raise UsageError(f"--{name} could be {' or '.join(f'--{path}' for path in sorted(fitting))}.")
         texts[fitting[0] if fitting else name] = "yes" if text is None else text

@@ -12,6 +12,7 @@ from torchtty.engine.contract.run.events import Answered, Failed
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.requests import Checkpoint, Edit
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
+from torchtty.engine.contract.settings.abbreviations import written_out
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse, specs, with_value
 from torchtty.engine.contract.settings.fields import FieldSpec, show
 from torchtty.engine.contract.settings.training import OF_THE_MACHINE
@@ -102,7 +103,7 @@ def _values(snapshot: RunSnapshot, changes: Sequence[str]) -> dict[str, Any]:
 
 def _full_path(name: str, fields: Mapping[str, FieldSpec]) -> str:
     """Complete `max_steps` to `training.max_steps` where one section only has such a field, or a live one."""
-    matches = [path for path in fields if path.endswith(f".{name}")]
+    matches = [path for path in fields if path.endswith(f".{written_out(name)}")]
     live = [path for path in matches if fields[path].live]
     return next((found[0] for found in (matches, live) if len(found) == 1), name)
 

@@ -25,6 +25,7 @@ from torchtty.engine.contract.experiments.values import is_several
 from torchtty.engine.contract.experiments.variation import fields_of
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.abbreviations import written_out
 from torchtty.engine.contract.settings.configuration import ConfigurationError, parse
 from torchtty.engine.contract.settings.families import family_of
 from torchtty.engine.contract.settings.mirrors import refuse_missing_mirror
@@ -149,7 +150,7 @@ def several_values(preset: Preset, given: Arguments) -> bool:
     """Whether a setting was given several values, where a comma in a shape's number may separate thousands."""
     fields = fields_of(preset.kind, preset.tree)
     for name, text in given.settings.items():
-        fitting = [spec for path, spec in fields.items() if name in (path, spec.name)]
+        fitting = [spec for path, spec in fields.items() if written_out(name) in (path, spec.name)]
         if text and any(is_several(spec, text) for spec in fitting):
             return True
     return False
@@ -259,7 +260,9 @@ def _conclude(group: RunGroup, *, interrupted: bool, detach: bool, as_json: bool
             print_json(group_as_json(group, status))
         else:
             sys.stdout.write(f"{printable_line(group.name)}\n")
-            notify(f"{len(statuses)} runs train in the background. 'torchtty stop {group.name}' stops them.")
+            trains = "1 run trains" if len(statuses) == 1 else f"{len(statuses)} runs train"
+            stops = f"'torchtty stop {group.name}' stops {'it' if len(statuses) == 1 else 'them'}."
+            notify(f"{trains} in the background. {stops}")
         return Exit.DONE
     found = read_results(group)
     if as_json or not found.metrics:

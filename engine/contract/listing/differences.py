@@ -7,7 +7,7 @@ from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.listing.subjects import ABBREVIATIONS
+from torchtty.engine.contract.settings.abbreviations import ABBREVIATIONS
 from torchtty.engine.contract.settings.configuration import difference, starting_tree
 from torchtty.engine.contract.settings.family import Tree
 from torchtty.engine.contract.settings.fields import show

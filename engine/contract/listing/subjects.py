@@ -17,6 +17,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.engine.contract.printable import printable_line, shortened
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.abbreviations import ABBREVIATIONS, written_out
 from torchtty.engine.contract.settings.configuration import kinds, variant
 from torchtty.engine.contract.settings.families import FAMILIES
 from torchtty.engine.contract.settings.family import COMMON, Tree
@@ -25,13 +26,6 @@ from torchtty.engine.contract.settings.fields import Section, show
 Value = str | float | tuple[str, ...] | None
 """What a run has of a subject: a text, a number, several texts, or nothing."""
 
-ABBREVIATIONS = {
-    "lr": "learning_rate",
-    "wd": "weight_decay",
-    "bs": "batch_size",
-    "layers": "n_layer",
-    "heads": "n_head",
-}
 LIVE = "live"  # the states in which a process works on the run
 
 
@@ -154,7 +148,7 @@ def subject_named(name: str) -> Subject:
     wanted = name.lower()
     if wanted in SUBJECTS:
         return SUBJECTS[wanted]
-    path = ABBREVIATIONS.get(wanted, wanted)
+    path = written_out(wanted)
     if path in setting_names():
         return Subject(name, "a setting", Kind.ANY, lambda entry: setting_of(entry.settings, path))
     if path in metric_names():

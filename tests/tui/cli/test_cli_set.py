@@ -33,7 +33,7 @@ Here = Callable[..., Answer]
 
 
 def test_settings_change_together_and_the_answer_says_what_they_were_and_when(run: RunDirectory, here: Here) -> None:
-    answer = here("set", "liv", "learning_rate=0.05", "optimizer.weight_decay=1e-3")
+    answer = here("set", "liv", "lr=0.05", "optimizer.weight_decay=1e-3")
     assert answer.code == 0, answer.err
     first, second = edits_of(run)[-2:]
     assert answer.out.splitlines() == [
