@@ -33,6 +33,7 @@ _TERM = re.compile(
 _SUFFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 _TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIMED = ("time", "age")  # subjects in seconds
+A_NUMBER = "a number such as 1e-3, 1.9 or 48k"
 _ORDERED: dict[str, Callable[[float, float], bool]] = {
     "<": lambda has, given: has < given,
     "<=": lambda has, given: has <= given,
@@ -144,7 +145,9 @@ def _comparison(written: str, subject: Subject, sign: str, value: str) -> Test:
 
 def _order(written: str, subject: Subject, sign: str, value: str) -> Test:
     if subject.kind in (Kind.WORD, Kind.TEXT):
-        raise FilterError(f"{_quoted(written)} cannot be: {subject.name} is no number. Write {subject.name}:{value}.")
+        raise FilterError(
+            f"{_quoted(written)} cannot be compared: {subject.name} is no number. Write {subject.name}:{value}."
+        )
     given, compare = _number(written, subject, value), _ORDERED[sign]
 
     def fits(entry: Entry) -> bool:
@@ -169,7 +172,7 @@ def _equal(written: str, subject: Subject, sign: str, value: str) -> Test:
         text = _same_text(subject, value, whole=True)
         return lambda entry: same(entry) or text(entry)
     if subject.choices and "*" not in value and value.lower() not in subject.choices and subject.name != "model":
-        raise FilterError(f"{_quoted(written)} cannot be: {subject.name} is one of {', '.join(subject.choices)}.")
+        raise FilterError(f"{_quoted(written)} finds nothing: {subject.name} is one of {', '.join(subject.choices)}.")
     return _same_text(subject, value, whole=sign == "=" or subject.kind is Kind.WORD)
 
 
@@ -200,15 +203,16 @@ def _number(written: str, subject: Subject, value: str) -> float:
     try:
         number = float(digits) * factor
     except ValueError:
-        raise FilterError(f"{_quoted(written)} cannot be: {shortened(value, 20)} is not {_takes(subject)}.") from None
+        wanted = _takes(subject) if subject.kind is Kind.NUMBER else A_NUMBER  # a setting is compared as one
+        raise FilterError(f"{_quoted(written)} cannot be read: {_quoted(value)} is not {wanted}.") from None
     if number != number:
-        raise FilterError(f"{_quoted(written)} cannot be: nothing is equal to NaN, or above or below it.")
+        raise FilterError(f"{_quoted(written)} finds nothing: nothing is equal to NaN, or above or below it.")
     return number
 
 
 def _takes(subject: Subject) -> str:
     if subject.kind is Kind.NUMBER:
-        return "a time such as 90s, 5m, 2h or 3d" if subject.name in _TIMED else "a number such as 1e-3, 1.9 or 48k"
+        return "a time such as 90s, 5m, 2h or 3d" if subject.name in _TIMED else A_NUMBER
     if subject.choices:
         return "one of " + ", ".join(subject.choices)
     return "a word" if subject.kind is not Kind.ANY else "a value such as 1e-3, 64 or adam"

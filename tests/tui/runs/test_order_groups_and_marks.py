@@ -187,7 +187,7 @@ async def test_a_wrong_filter_says_what_is_wrong_and_the_last_right_one_stays(so
         await pilot.press("slash", *"best<2.45")
         await until(pilot, lambda: app.listed == ["gpt"])
         await pilot.press("x", "enter")
-        await until(pilot, shows(app, "'best<2.45x' cannot be: 2.45x is not a number such as"))
+        await until(pilot, shows(app, "'best<2.45x' cannot be read: '2.45x' is not a number such as"))
         assert app.listed == ["gpt"]
         assert isinstance(app.focused, Input), "it can be mended"
         await pilot.press("backspace", "enter")
