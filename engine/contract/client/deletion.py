@@ -10,12 +10,11 @@ from pathlib import Path
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.access import READABLE
-from torchtty.engine.contract.run.directory import RunDirectory, check_name, is_name, list_runs
+from torchtty.engine.contract.run.directory import GROUP_FILE, RunDirectory, check_name, is_name, list_runs, taken
 from torchtty.engine.contract.run.files import read_json, write_atomically
 from torchtty.engine.contract.run.requests import Release
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 
-GROUP = "group.json"  # in the folder of a group: what its runs are called
 PATIENCE = 5.0  # seconds for a worker that still has the model in memory to release it
 
 
@@ -42,7 +41,7 @@ def rename(run: RunDirectory, name: str) -> RunDirectory:
     check_name(name)
     target = run.path.with_name(name)
     if os.path.lexists(target):
-        raise UserError(f"There is a run called {name} already: choose another name.")
+        raise taken(target)
     group = _group_of(run)
     if group is not None and RunDirectory(group).status().state.is_live:
         raise UserError(f"{run.name} is part of {group.name}, which still trains: rename it once that has ended.")
@@ -56,7 +55,7 @@ def rename(run: RunDirectory, name: str) -> RunDirectory:
         raise UserError(f"{run.name} could not be renamed: {error.strerror or error}.") from None
     if group is not None:
         with suppress(OSError, ValueError):  # a group that does not list this run any more
-            _rename_in_group(group / GROUP, run.name, name)
+            _rename_in_group(group / GROUP_FILE, run.name, name)
     for fork in list_runs():
         meta = fork.meta()
         parent = meta.get("parent")
@@ -70,7 +69,7 @@ def _group_of(run: RunDirectory) -> Path | None:
     """Return the folder of the group that a run was trained in, if it lies beside it."""
     name = str(run.meta().get("group") or "")
     folder = run.path.with_name(name) if is_name(name) else None
-    return folder if folder is not None and (folder / GROUP).is_file() else None
+    return folder if folder is not None and (folder / GROUP_FILE).is_file() else None
 
 
 def _rename_in_group(path: Path, before: str, now: str) -> None:

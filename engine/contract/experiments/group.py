@@ -30,7 +30,7 @@ from torchtty.engine.contract.experiments.values import MOST, Span, Value
 from torchtty.engine.contract.experiments.variation import MODEL, Variation, short
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.access import PRIVATE, READABLE, access_to_new_runs
-from torchtty.engine.contract.run.directory import RunDirectory, check_name, claim, create, stem_of
+from torchtty.engine.contract.run.directory import GROUP_FILE, RunDirectory, check_name, claim, create, stem_of
 from torchtty.engine.contract.run.files import read_json, write_atomically
 from torchtty.engine.contract.run.requests import Stop
 from torchtty.engine.contract.run.status import RunState, Status
@@ -67,7 +67,7 @@ class RunGroup:
 
     @property
     def about_path(self) -> Path:
-        return self.path / "group.json"
+        return self.path / GROUP_FILE
 
     def about(self) -> dict[str, Any]:
         """Return what `group.json` holds, or nothing where it cannot be read."""

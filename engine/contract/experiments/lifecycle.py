@@ -21,7 +21,7 @@ from torchtty.engine.contract.experiments.group import RunGroup, create_group, f
 from torchtty.engine.contract.experiments.race import Budget
 from torchtty.engine.contract.experiments.sweep import Sweep, define, texts_of
 from torchtty.engine.contract.run.access import READABLE
-from torchtty.engine.contract.run.directory import RunDirectory, check_name
+from torchtty.engine.contract.run.directory import RunDirectory, check_name, taken
 from torchtty.engine.contract.run.files import write_atomically
 from torchtty.engine.contract.run.snapshot import Action, RunSnapshot
 from torchtty.engine.contract.run.status import RunState
@@ -142,7 +142,7 @@ def rename_group(group: RunGroup, name: str) -> RunGroup:
     for new in (name, *names.values()):
         check_name(new)
         if os.path.lexists(root / new) and new not in names:
-            raise UserError(f"There is a run called {new} already: choose another name.")
+            raise taken(root / new)
     for entry in about["runs"]:
         new = names[entry["name"]]
         if entry["name"] != new and (run := RunDirectory(root / entry["name"])).config_path.is_file():

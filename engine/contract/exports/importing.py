@@ -63,7 +63,7 @@ def import_run(archive: Path, name: str | None = None) -> RunDirectory:
     if name is not None:
         directory.check_name(name)
         if os.path.lexists(root / name):
-            raise UserError(f"There is a run called {name} already: choose another name.")
+            raise directory.taken(root / name)
     try:
         root.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".importing-", dir=root))

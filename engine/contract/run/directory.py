@@ -41,6 +41,7 @@ from torchtty.engine.contract.settings.catalogue import catalogue
 from torchtty.engine.contract.settings.family import Configuration
 from torchtty.engine.contract.settings.recipes import is_shipped
 
+GROUP_FILE = "group.json"  # in the folder of a group: what its runs are called
 LATEST = "latest"  # the name by which a person means the newest run
 _UNFINISHED = ".creating-"  # begins the name of a folder that becomes a run: its process and host follow
 _STEP = re.compile(r"[0-9]{6,18}")
@@ -212,7 +213,7 @@ def create(
     try:
         root.mkdir(parents=True, exist_ok=True)
         if name is not None and os.path.lexists(root / name):
-            raise _taken(name)
+            raise taken(root / name)
         _remove_unfinished(root)
         run = RunDirectory(hidden)
         for folder, mode in ((hidden, access), (run.inbox, PRIVATE), (run.steps, SHARED), (run.media, SHARED)):
@@ -244,8 +245,10 @@ def _remove_unfinished(root: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _taken(name: str) -> UserError:
-    return UserError(f"There is a run called {name} already: choose another name.")
+def taken(path: Path) -> UserError:
+    """Return the error for a run or a group that is to have the folder of another."""
+    what = "group" if (path / GROUP_FILE).is_file() else "run"
+    return UserError(f"There is a {what} called {path.name} already: choose another name.")
 
 
 def find_free_name(stem: str, root: Path | None = None) -> str:
@@ -278,12 +281,12 @@ def claim(root: Path, stem: str, *, numbered: bool) -> Path:
         try:
             (root / stem).mkdir(PRIVATE)
         except FileExistsError:
-            raise _taken(stem) from None
+            raise taken(root / stem) from None
         return root / stem
-    taken = [
+    used = [
         int(match[1]) for entry in root.iterdir() if (match := re.fullmatch(re.escape(stem) + r"-(\d+)", entry.name))
     ]
-    number = max(taken, default=0) + 1
+    number = max(used, default=0) + 1
     while True:
         try:
             (root / f"{stem}-{number}").mkdir(PRIVATE)
