@@ -16,8 +16,11 @@ def star(names: Sequence[str], *, off: bool) -> int:
 
 
 def tag(name: str, tags: Sequence[str], *, off: bool) -> int:
-    """Add tags to a run, or remove them; without any, print those that it has; return the exit code."""
-    run = find_run(name)
+    """Add tags to a run, or remove them; without any, print those that it has; return the exit code.
+
+    A word may hold several: "good baseline" are two tags, as in the app.
+    """
+    run, tags = find_run(name), [tag for word in tags for tag in marks.split_tags(word) or [word]]
     if not tags:
         if off:
             raise UsageError("Name the tags that are to be removed.")

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.listing.entry import Entry
-from torchtty.engine.contract.run.marks import LONGEST_NOTE, check_note, check_tags
+from torchtty.engine.contract.run.marks import LONGEST_NOTE, check_note, check_tags, split_tags
 from torchtty.tui.shell.dialog import Dialog
 from torchtty.tui.shell.inputs import OrderedInput
 
@@ -41,8 +41,8 @@ class MarksDialog(Dialog[Words]):
         marks = self._entry.marks
         with Vertical():
             yield Static(Content(f"Tags and note of {self._entry.key}"), classes="title")
-            yield Static("tags", classes="label")
-            yield OrderedInput(" ".join(marks.tags), compact=True, id="marks-tags", placeholder="good baseline")
+            yield Static("tags, separated by spaces", classes="label")
+            yield OrderedInput(" ".join(marks.tags), compact=True, id="marks-tags", placeholder="such as: good baseline")
             yield Static("note", classes="label")
             yield OrderedInput(marks.note, compact=True, id="marks-note", max_length=LONGEST_NOTE)
             yield Static(HELP, classes="help")
@@ -52,6 +52,6 @@ class MarksDialog(Dialog[Words]):
         event.stop()
         written, note = (self.query_one(f"#marks-{name}", Input).value for name in ("tags", "note"))
         try:
-            self.dismiss((check_tags(written.replace(",", " ").split()), check_note(note)))
+            self.dismiss((check_tags(split_tags(written)), check_note(note)))
         except UserError as error:
             self.say(str(error), problem=True)

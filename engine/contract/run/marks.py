@@ -80,6 +80,11 @@ def annotate(run: RunDirectory, tags: Iterable[str], note: str) -> None:
     write_marks(run, replace(read_marks(run), tags=check_tags(tags), note=check_note(note)))
 
 
+def split_tags(text: str) -> list[str]:
+    """Return the tags that a text holds, between which stand spaces or commas."""
+    return text.replace(",", " ").split()
+
+
 def check_tags(texts: Iterable[str]) -> tuple[str, ...]:
     """Return tags as they are stored, each once; raise `UserError` for too many, or for a text that is none."""
     tags = tuple(dict.fromkeys(map(check_tag, texts)))

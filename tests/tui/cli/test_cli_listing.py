@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from command_line import Answer, Shell
 
+from torchtty.engine.contract.experiments.group import create_group
+from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.marks import Marks, read_marks
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import starting_tree
 
 Here = Callable[..., Answer]
 
@@ -88,7 +91,7 @@ def test_the_columns_that_were_chosen_are_all_shown_and_are_those_of_the_json(th
         (("--sort", "lrr"), "Runs have no 'lrr'. Did you mean lr?"),
         (("--columns", "name,nmae"), "Runs have no 'nmae'. Did you mean name?"),
         (("--filter", "foo:3"), "Runs have no 'foo'."),
-        (("--filter", "val<x"), "'val<x' cannot be: x is not a number such as 1e-3, 1.9 or 48k."),
+        (("--filter", "val<x"), "'val<x' cannot be read: 'x' is not a number such as 1e-3, 1.9 or 48k."),
         (("--filter", "state:runing"), "state is one of starting, queued,"),
         (("--filter", "smoothed<2"), "Runs are sorted by smoothed, but not filtered"),
         (("--filter", "\x1b[2J:3"), "None of the 3 runs fits"),
@@ -107,7 +110,7 @@ def test_what_cannot_be_understood_is_said_and_nothing_is_listed(
 
 def test_star_tags_and_note_are_written_found_shown_and_taken_away(three: dict[str, Any], here: Here) -> None:
     assert here("star", "low", "high").code == 0
-    assert here("tag", "low", "good", "#base").code == 0
+    assert here("tag", "low", "good #base").code == 0, "two in one word, as in the app"
     assert "low has a note." in here("note", "low", "of [red]Tuesday[/]\n\x1b[2J").err
     assert read_marks(three["low"]) == Marks(True, ("good", "base"), "of [red]Tuesday[/] ␛[2J")
     assert here("tag", "low").out == "good\nbase\n"
@@ -129,10 +132,16 @@ def test_star_tags_and_note_are_written_found_shown_and_taken_away(three: dict[s
     assert here("note", "low").out == ""
 
 
+def test_a_run_cannot_have_the_name_of_a_group(three: dict[str, Any], here: Here) -> None:
+    variation = Variation({"training.seed": (1, 2)})
+    create_group(starting_tree("mlp"), variation, root=three["low"].path.parent, name="seeds")
+    assert "There is a group called seeds already" in here("rename", "low", "seeds").err
+
+
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [
-        (("tag", "low", "two words"), 1, "A tag cannot be 'two words'"),
+        (("tag", "low", ""), 1, "A tag cannot be ''"),
         (("tag", "low", "a\x1b[2Jb"), 1, "A tag cannot be 'a␛[2Jb'"),
         (("tag", "low", "--off"), 2, "Name the tags that are to be removed."),
         (("note", "low", "x" * 501), 1, "500 characters at most"),
