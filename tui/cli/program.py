@@ -12,6 +12,14 @@ from torchtty.tui.cli.console import UsageError
 EPILOG = "RUN is a run's name, the beginning of one, or latest. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
 NO_FALLBACK = "Fail if a recipe's download fails, instead of training its offline fallback."
 TRAIN, INSPECT, FILES, MACHINE = "Train", "Inspect", "Files", "This machine"
+SWEPT = (
+    "What to start from; FILE is a configuration or a sweep in TOML. A SETTING is --section.field VALUES, or --field VALUES: "
+    "'torchtty train MODEL --help' lists them."
+)
+RACED = (
+    "A dataset or a text of yours to race on; given-names if left out. A SETTING is --section.field VALUE, for every model "
+    "that has it."
+)
 TAKES_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 app = typer.Typer(
@@ -61,7 +69,8 @@ def run(arguments: Sequence[str]) -> int:
     except ParserError as error:
         path = getattr(getattr(error, "ctx", None), "command_path", "torchtty")
         message = error.format_message()  # type: ignore[attr-defined]
-        raise UsageError(f"{message.rstrip('.')}.\n'{path} --help' shows how.") from None
+        message = message.rstrip(".")  # from some versions on a question ends it
+        raise UsageError(f"{message}{'' if message.endswith('?') else '.'}\n'{path} --help' shows how.") from None
 
 
 def _show_version(wanted: bool) -> None:
@@ -101,7 +110,7 @@ def train(
 @app.command(cls=completion.TakesSettings, context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
 def sweep(
     arguments: Annotated[
-        list[str] | None, _place("MODEL|RECIPE|FILE [--section.field VALUES …]", complete=completion.start_and_values)
+        list[str] | None, _place("MODEL|RECIPE|FILE [SETTING …]", SWEPT, completion.start_and_values)
     ] = None,
     plan: Annotated[
         Given,
@@ -135,7 +144,7 @@ def sweep(
 ) -> int:
     """Train a run for every combination of the values given, or as a plan chooses; a recipe with a grid needs none.
 
-    VALUES: 1,2  1..10  1e-4..1e-1 log 7  0..0.5 lin 6  adam,sgd
+    VALUES: 1,2  1..10  1e-4..1e-1 log 7  0..0.5 lin 6  adam,sgd  a.txt,b.txt
     """
     from torchtty.tui.cli.sweep import cluster_of, sweep
 
@@ -155,9 +164,7 @@ def sweep(
 
 @app.command(context_settings=TAKES_SETTINGS, rich_help_panel=TRAIN)
 def race(
-    arguments: Annotated[
-        list[str] | None, _place("[DATASET|FILE] [--section.field VALUE …]", complete=completion.datasets)
-    ] = None,
+    arguments: Annotated[list[str] | None, _place("DATASET|FILE [SETTING …]", RACED, completion.datasets)] = None,
     seconds: Annotated[
         float | None, _taking("S", "Seconds of training of each model; 30 if no budget is given.")
     ] = None,
@@ -173,7 +180,7 @@ def race(
 ) -> int:
     """Train models on one text under one budget, and say what each idea buys in bits per character.
 
-    Settings hold for every model that has them: --training.seed 3 --data.lower_case yes
+    Such as: torchtty race given-names --seconds 20 --training.seed 3
     """
     from torchtty.engine.contract.experiments.race import BudgetKind
     from torchtty.tui.cli.race import race

@@ -8,6 +8,10 @@ from collections.abc import Callable
 import pytest
 from command_line import COMMAND, Answer, Shell
 
+from torchtty.engine.contract.settings.configuration import starting_tree
+from torchtty.tui.cli.arguments import full_paths, parse_argv, preset_named
+from torchtty.tui.cli.sweep import several_values
+
 Here = Callable[..., Answer]
 
 
@@ -51,6 +55,16 @@ def test_a_setting_without_its_section_must_be_unambiguous(here: Here) -> None:
     assert "--lower_case could be --data.lower_case or --tokenizer.lower_case" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [("--lr", "optimizer.learning_rate"), ("--bs", "training.batch_size"), ("--n-hidden", "model.n_hidden")],
+)
+def test_a_setting_is_meant_by_its_name_or_its_usual_abbreviation(typed: str, path: str) -> None:
+    given = parse_argv(["mlp", typed, "1,2"])
+    assert full_paths(starting_tree("mlp"), given) == {path: "1,2"}
+    assert several_values(preset_named("mlp"), given)
+
+
 @pytest.mark.parametrize(("name", "meant"), [("gtp", "gpt"), ("names-gtp", "names-gpt")])
 def test_an_unknown_model_or_recipe_brings_a_suggestion(here: Here, name: str, meant: str) -> None:
     answer = here("train", name)
@@ -69,6 +83,7 @@ def test_a_missing_dataset_is_reported_before_a_run_is_made(shell: Shell, here: 
     ("arguments", "message"),
     [
         (["nope"], "No such command 'nope'"),
+        (["recipe"], "'?\n'torchtty --help' shows how."),
         (["runs", "--josn"], "No such option: --josn"),
         (["sample"], "Missing argument 'RUN'"),
         (["train"], "Name a model or a recipe to train"),
