@@ -56,7 +56,7 @@ def _statuses(runs: Sequence[RunDirectory]) -> list[Status]:
 
 def spread(statuses: Sequence[Status], family: Family) -> str:
     """Return how many runs there are, and the mean of what sums them up, with its range: `10 runs · val 2.31 (2.28 to 2.35)`."""
-    parts = [f"{len(statuses)} runs"]
+    parts = [f"{len(statuses)} run{'s' * (len(statuses) != 1)}"]
     found = _common(statuses, family)
     if found is not None:
         metric, values = found

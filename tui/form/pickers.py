@@ -207,6 +207,8 @@ def _how_to_give_several(spec: FieldSpec) -> str:
     """Say how a setting is given several values."""
     if spec.choices or spec.type is bool:
         return "several: press ,"
+    if spec.type is str:
+        return "several: a.txt,b.txt"
     return "several: 1,2 or 1..10" if spec.type is int else "several: 1,2 or 1e-4..1e-1 log 7"
 
 

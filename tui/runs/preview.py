@@ -192,7 +192,8 @@ def _about_group(group: Group) -> Content:
         word = STATE_LOOKS[entry.status.state].word
         states[word] = states.get(word, 0) + 1
     said = ", ".join(f"{number} {word}" for word, number in states.items())
-    parts: list[str | tuple[str, str]] = [(printable_line(group.title), "bold"), f"  {len(group.entries)} runs\n{said}"]
+    runs = f"{len(group.entries)} run{'s' * (len(group.entries) != 1)}"
+    parts: list[str | tuple[str, str]] = [(printable_line(group.title), "bold"), f"  {runs}\n{said}"]
     if group.best is not None:
         parts.append(f"\n\nbest: {group.best.key}  {loss(group.best.status.best)}")
     if group.trained_together and group.differing:
