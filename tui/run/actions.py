@@ -24,6 +24,7 @@ ADVANCE = "Go ahead of your other runs that wait for the same device"
 STEERING: list[BindingType] = [
     Binding("space", "pause", "pause", id="run.pause", tooltip="Pause the run between two steps"),
     Binding("space", "continue", "continue", id="run.continue", tooltip="Continue the paused run"),
+    Binding("space", "explain_no_pause", show=False),
     Binding(
         "ctrl+s",
         "prompt",
@@ -52,7 +53,7 @@ STEERING: list[BindingType] = [
 ]
 RUN_ACTIONS = tuple(binding.action for binding in STEERING if isinstance(binding, Binding))
 
-SAVE, CANCEL = "Save all samples to a file in the run's folder", "Cancel the sample, or leave the prompt"
+SAVE, CANCEL = "Save all samples to a file in the run's folder", "Cancel the sample, or leave the full screen"
 FULL_SCREEN = "Give the chart the whole screen, or give that back"
 INSIDE = "Look into the model with a lens beside the curve, or close that again"
 BINDINGS: list[BindingType] = [
@@ -64,7 +65,8 @@ BINDINGS: list[BindingType] = [
     Binding("c", "next_chart", "chart", id="run.next_chart", tooltip="Show the next chart of the run"),
     Binding("ctrl+y", "copy", "copy", id="run.copy", show=False, tooltip="Copy the latest sample"),
     Binding("w", "write", "save samples", show=False, id="run.write", tooltip=SAVE),
-    Binding("escape", "cancel", "cancel", show=False, id="run.cancel", tooltip=CANCEL),
+    Binding("escape", "leave", "leave", id="run.leave", tooltip="Leave the prompt for the keys of the run"),
+    Binding("escape", "cancel", "cancel", id="run.cancel", tooltip=CANCEL),
 ]
 
 

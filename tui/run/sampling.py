@@ -62,6 +62,7 @@ class SampledRun(SteeredRun):
             self.send(requests.Cancel())
         if note := self._sample(event.request):
             self.samples.add_pending(event.request, note)
+            self.refresh_bindings()
 
     def on_image_panel_asked(self, event: "ImagePanel.Asked") -> None:
         """Send a request for pictures from fresh noise."""
@@ -99,13 +100,15 @@ class SampledRun(SteeredRun):
         if self.run is not None and (report := write_samples(self.run, self.samples.history.records)):
             self.report(report)
 
+    def action_leave(self) -> None:
+        """Leave the prompt; a sample that it asked for is still drawn."""
+        self.samples.history.focus()
+
     def action_cancel(self) -> None:
-        """Cancel the sample that is being drawn, or else leave the prompt."""
-        if self.samples.is_sampling:
-            self.send(requests.Cancel())
-            self.samples.drop_pending()
-        else:
-            self.samples.history.focus()
+        """Cancel the sample that is being drawn."""
+        self.send(requests.Cancel())
+        self.samples.drop_pending()
+        self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what the run's state and output allow."""
@@ -116,9 +119,10 @@ class SampledRun(SteeredRun):
                 return self.run is None
             case "draw":
                 return self.draws_pictures
-            case "cancel":
+            case "leave" | "cancel":
                 try:
-                    return self.samples.is_sampling or self.query_one(PromptBar).has_focus_within
+                    prompted = self.query_one(PromptBar).has_focus_within
+                    return prompted if action == "leave" else not prompted and self.samples.is_sampling
                 except NoMatches:
                     return False
         return super().check_action(action, parameters)

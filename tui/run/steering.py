@@ -123,7 +123,7 @@ class SteeredRun(Vertical):
                 self._asked = RunState.PAUSED if paused else RunState.RUNNING
                 self.refresh_bindings()
 
-    action_continue = action_pause
+    action_continue = action_explain_no_pause = action_pause
 
     def action_stop(self) -> None:
         """Stop the run after a checkpoint."""
@@ -226,6 +226,8 @@ class SteeredRun(Vertical):
                 return (action == "continue") is (self._asked is RunState.PAUSED)
             case "pause" | "continue" | "stop" | "resume" | "checkpoint" | "test" | "fork" | "pin" | "release":
                 return self.snapshot is not None and self.snapshot.offers(Action(action))
+            case "explain_no_pause":
+                return self.snapshot is not None and not any(map(self.snapshot.offers, (Action.PAUSE, Action.CONTINUE)))
             case "explain_no_test":
                 return self.snapshot is not None and not self.snapshot.offers(Action.TEST)
             case "advice":

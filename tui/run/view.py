@@ -176,7 +176,10 @@ class RunView(SampledRun):
         for event in news.saved:
             self._show_saved(event)
         if news.samples:
+            sampled = self.samples.is_sampling
             self.samples.take(news.samples)
+            if self.samples.is_sampling is not sampled:
+                self.refresh_bindings()
             if self.draws_pictures and (failed := news.samples[-1].failed):
                 self.report(failed)
 
@@ -289,7 +292,7 @@ class RunView(SampledRun):
     on_chart_full_screen = action_full_screen
 
     def action_cancel(self) -> None:
-        """Leave the full screen, or cancel the sample that is being drawn, or else leave the prompt."""
+        """Leave the full screen, or cancel the sample that is being drawn."""
         if self.is_full_screen:
             self.fill_screen(False)
         else:

@@ -31,6 +31,8 @@ MOST_WANTED = (
     "run.resume",
     "runs.open",
     "runs.back",
+    "run.leave",
+    "run.cancel",
     "lens.cancel",
     "lenses.cancel",
     "hand.next",

@@ -44,6 +44,7 @@ class TrainScreen(Screen[None]):
         *STEERING,
         Binding("e", "edit_live", "edit", id="train.edit", tooltip="Change settings of the run while it trains"),
         Binding("e", "edit_next", "next run", id="train.next", tooltip="Back to the settings of the next run"),
+        Binding("e", "explain_no_edit", show=False),
         Binding("ctrl+y", "copy_command", "command", id="train.copy_command", show=False, tooltip=COPY),
         Binding("ctrl+n", "save_recipe", "save", id="train.save_recipe", tooltip="Save the settings as a recipe"),
         Binding("ctrl+o", "settings", "form", id="train.settings", tooltip="Show or hide the settings"),
@@ -216,7 +217,7 @@ class TrainScreen(Screen[None]):
             return self.is_furnished and self.view.check_action(action, parameters)
         if action == "start_grid":
             return self.is_furnished and bool(self.setup.grid)
-        if action in ("edit_live", "edit_next", "leave_field", "drop_fork"):
+        if action in ("edit_live", "edit_next", "explain_no_edit", "leave_field", "drop_fork"):
             return self.is_furnished and self._check_form_action(action)
         return True
 
@@ -230,14 +231,15 @@ class TrainScreen(Screen[None]):
             return in_form and (forks if action == "drop_fork" else not forks and (editing or view.run is not None))
         if action == "edit_next":
             return editing
-        return not editing and view.snapshot is not None and view.snapshot.offers(Action.EDIT)
+        can = view.snapshot is not None and view.snapshot.offers(Action.EDIT)
+        return not editing and view.snapshot is not None and can is (action == "edit_live")
 
     # The keys of the run work from the form too.
 
     def action_pause(self) -> None:
         self.view.action_pause()
 
-    action_continue = action_pause
+    action_continue = action_explain_no_pause = action_pause
 
     def action_stop(self) -> None:
         self.view.action_stop()
@@ -316,6 +318,12 @@ class TrainScreen(Screen[None]):
     def action_edit_live(self) -> None:
         if (snapshot := self.view.snapshot) is not None:
             self.setup.edit_live(snapshot)
+
+    def action_explain_no_edit(self) -> None:
+        from torchtty.engine.contract.run.snapshot import Action
+
+        if (snapshot := self.view.snapshot) is not None:
+            self.view.report(snapshot.refusal(Action.EDIT))
 
     def action_edit_next(self) -> None:
         self.setup.edit_next()

@@ -156,6 +156,10 @@ async def test_a_prompt_becomes_a_sample_request_with_the_fields_beside_it(write
         app.query_one("#sampling-seed", Input).value = "7"
         await pilot.press("enter")
         await until(pilot, shows(app, "drawing"))
+        await pilot.press("escape")  # leaves the prompt: what was asked for is still drawn
+        await pilot.pause()
+        assert app.focused is app.query_one(SampleLog)
+        assert app.query_one(SamplesPanel).is_sampling
         await pilot.press("escape")
         await pilot.pause()
     sample, cancel = collect(written.run.inbox)

@@ -69,6 +69,28 @@ async def test_the_keys_of_a_live_run_and_the_way_out_fit_into_80_cells(
         assert len(line) <= 80
 
 
+async def test_a_run_that_is_over_says_why_its_keys_do_nothing(torchtty: Any, write_run: Any) -> None:
+    write_run("good-run").status(RunState.FINISHED, step=1000)
+    async with torchtty((120, 36)) as (app, pilot):
+        await attached(app, pilot)
+        app.screen.view.focus_curves()
+        for key, why in (("e", "resume it first"), ("space", "only a run that trains can be paused")):
+            await pilot.press(key)
+            await until(pilot, shows(app, f"good-run is finished: {why}"))
+
+
+async def test_the_prompt_says_how_it_is_left_and_e_is_a_key_again(torchtty: Any, live_run: Any) -> None:
+    live_run()
+    async with torchtty((80, 24)) as (app, pilot):
+        await attached(app, pilot)
+        await pilot.press("ctrl+s", *"ma", "enter")
+        await until(pilot, lambda: "esc leave" in shown_keys(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "esc cancel" in shown_keys(app))  # the sample that is waited for
+        await pilot.press("e")
+        await until(pilot, shows(app, "settings that can change"))
+
+
 async def test_samples_fill_the_width_at_once_when_the_form_goes(torchtty: Any, write_run: Any) -> None:
     written = write_run()
     written.status(step=5)
