@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from torchtty.tui.workers import WorkerPool
 
 
+CHOICES = {"model": "Choose a model", "recipe": "Choose a recipe", "data": "Choose the data, or a file of your own"}
 GAUGED_AFTER = 1.0  # seconds: the form is there
 STARTED_AFTER = 2.0  # seconds: form, run and charts are there
 
@@ -173,6 +174,10 @@ class TorchttyApp(App[int]):
     def open_run(self, run: "RunDirectory") -> None:
         """Show a run in the Train mode."""
         self._in_train(lambda train: train.show_run(run))
+
+    def choose(self, what: str) -> None:
+        """Open the list of models, recipes or data in the form."""
+        self._in_train(lambda train: train.setup.choose(what))
 
     def on_run_actions_new_run_wanted(self, event: "RunActions.NewRunWanted") -> None:
         self._in_train(lambda train: train.setup.fill_like(event.like))
@@ -320,7 +325,7 @@ class TorchttyApp(App[int]):
             self.push_screen(KeysHelp(self.screen.HELP or "", keys_here(self.screen)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """List what the keys of this place do, then the theme, a screenshot and the runs."""
+        """List what the keys of this place do, then what a run begins with, the theme, a screenshot and the runs."""
         seen = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -330,6 +335,8 @@ class TorchttyApp(App[int]):
             seen.add(text)
             keys = f"{self.get_key_display(binding)}  {binding.description}"
             yield SystemCommand(text, keys, partial(self.run_action, binding.action, active.node))
+        for what, wanted in CHOICES.items():
+            yield SystemCommand(wanted, "Open its list in the form", partial(self.choose, what))
         if (run := _run_to_replay(screen)) is not None:
             about = "Train it again by its record, and compare the two bit for bit"
             yield SystemCommand(f"Replay {run.name}", about, partial(self.replay, run))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from on_screen import screen_text, until
-from textual.widgets import Static
+from textual.widgets import Select, Static
 from written_run import WrittenRun
 
 from torchtty.engine.contract.experiments.group import create_group
@@ -17,7 +17,7 @@ from torchtty.engine.contract.gpus import Load
 from torchtty.engine.contract.run.requests import Stop, collect
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree
-from torchtty.tui.app import TorchttyApp
+from torchtty.tui.app import CHOICES, TorchttyApp
 from torchtty.tui.run.view import RunView
 from torchtty.tui.shell.gauges import GIB, Reading
 from torchtty.tui.shell.help import KeysHelp
@@ -133,6 +133,21 @@ async def test_every_action_of_the_place_and_every_run_is_in_the_palette(torchtt
         titles = [command.title for command in app.get_system_commands(app.screen)]
         for wanted in ("Start training with these settings", "Theme", "Runs", "Leave torchtty", "Open run names-gpt-1"):
             assert wanted in titles
+
+
+@pytest.mark.parametrize(("what", "title"), CHOICES.items())
+async def test_the_palette_opens_what_a_run_begins_with_also_from_another_mode(
+    torchtty: Any, what: str, title: str
+) -> None:
+    async with torchtty() as (app, pilot):
+        await until(pilot, lambda: app.screen.is_furnished)
+        await pilot.press("ctrl+o", "f3")
+        await pilot.pause()
+        [command] = [one for one in app.get_system_commands(app.screen) if one.title == title]
+        command.callback()
+        await until(
+            pilot, lambda: any(select.expanded for select in app.screen.query(f"#{what} Select").results(Select))
+        )
 
 
 async def test_a_terminal_that_is_too_small_says_so_and_recovers(torchtty: Any) -> None:

@@ -96,11 +96,23 @@ class EditedLine(Widget, can_focus=True):
     def focus_editor(self) -> None:
         (self.editor or self).focus()
 
+    async def open(self) -> None:
+        """Focus the editor, and open it where it is a list."""
+        if self.editor is None:
+            await self._mount_editor()
+            self.can_focus = False
+        self.focus_editor()
+        if isinstance(self.editor, Select):
+            self.editor.action_show_overlay()
+
+    async def _mount_editor(self) -> None:
+        await self.mount(self.make_editor())
+        self.refresh()
+
     async def on_focus(self, event: Focus) -> None:
         event.stop()
         if self.editor is None:
-            await self.mount(self.make_editor())
-            self.refresh()
+            await self._mount_editor()
         assert self.editor is not None
         self._is_entering = True
         if self.screen.focused is self:

@@ -136,6 +136,14 @@ class SetupPane(Vertical):
 
     # What fills the form.
 
+    def choose(self, what: str) -> None:
+        """Open the list of models, recipes or data at the top of the form."""
+        from torchtty.tui.form.pickers import Picker
+
+        self._reveal()
+        self.edit_next()
+        self.call_later(self.form.pickers.query_one(f"#{what}", Picker).open)
+
     def fill_with_recipe(self, name: str) -> None:
         """Fill the form with a recipe, ready to be started."""
         if name in self.form.recipes:
