@@ -1,5 +1,8 @@
 """The text around a run's curves: its headline, its notice, its progress, and what stands in place of an empty chart."""
 
+from collections.abc import Callable
+
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -25,10 +28,19 @@ class Headline(Static):
     Headline { height: 1; width: 100%; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
-    def show(self, content: Content) -> None:
-        """Show a headline, painted only where it differs from the one before."""
-        if content != self.content:
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._fitted: Callable[[int], Content] = lambda _: Content("")
+
+    def show(self, fitted: Callable[[int], Content]) -> None:
+        """Show a headline, given what writes it for a width in cells; it is painted only where it differs from the one before."""
+        self._fitted = fitted
+        if (content := fitted(self.size.width)) != self.content:
             self.update(content, layout=False)
+
+    def on_resize(self) -> None:
+        """Fit the line to its new width."""
+        self.show(self._fitted)
 
 
 def no_run() -> Content:
@@ -45,8 +57,11 @@ def opening(name: str) -> Content:
     return Content.assemble(("◌ opening", "bold $text-accent"), "  ", (printable_line(name), "bold"))
 
 
-def headline(snapshot: RunSnapshot, pending: str) -> Content:
-    """Write the headline of a run; `pending` is what was requested of it and has not happened yet."""
+def headline(snapshot: RunSnapshot, pending: str, width: int) -> Content:
+    """Write the headline of a run for a width in cells: its state, its name, and as many facts as fit whole, the first in any case.
+
+    `pending` is what was requested of it and has not happened yet.
+    """
     status = snapshot.status
     look = STATE_LOOKS[status.state]
     word = f"{look.word}, {pending}" if pending else state_words(status)
@@ -60,11 +75,16 @@ def headline(snapshot: RunSnapshot, pending: str) -> Content:
         facts.append(printable_line(status.device) + (f" {size(status.memory)}" if status.memory else ""))
     if status.serving:
         facts.append("in memory")
+    facts = list(filter(None, facts))
+    name = printable_line(snapshot.name)
+    begun = f"{look.sign} {word}  {name}  "
+    while len(facts) > 1 and cell_len(begun + " · ".join(facts)) > width:
+        facts.pop()
     return Content.assemble(
         (f"{look.sign} {word}", f"bold {look.colour}"),
         "  ",
-        (printable_line(snapshot.name), "bold"),
-        ("  " + " · ".join(filter(None, facts)), "$foreground 60%"),
+        (name, "bold"),
+        ("  " + " · ".join(facts), "$foreground 60%"),
     )
 
 

@@ -153,7 +153,8 @@ class RunView(SampledRun):
         self.query_one(ProgressLine).show(None)
         self.query_one(Notice).diagnose(())
         self.query_one(Notice).show(None)
-        self.query_one(Headline).show(opening(run.name) if run else no_run())
+        content = opening(run.name) if run else no_run()
+        self.query_one(Headline).show(lambda _: content)
         if self._watcher:
             self._watcher.start()
         else:
@@ -216,8 +217,9 @@ class RunView(SampledRun):
             self.post_message(self.Diagnosed(self.snapshot, findings))
 
     def _show_headline(self) -> None:
-        if self.snapshot:
-            self.query_one(Headline).show(headline(self.snapshot, self._pending))
+        if (snapshot := self.snapshot) is not None:
+            pending = self._pending
+            self.query_one(Headline).show(lambda width: headline(snapshot, pending, width))
 
     def report(self, text: str) -> None:
         """Report something about the run, until its state changes."""
