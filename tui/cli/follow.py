@@ -154,11 +154,12 @@ class InPlace:
 
 
 class Plain(AbstractContextManager["Plain"]):
-    """A line whenever the state changes, and every ten seconds."""
+    """A line whenever the state changes, and every ten seconds where that says something else."""
 
     def __init__(self, console: Console, family: Family) -> None:
         self._console, self._family = console, family
         self._last = ("", 0.0)
+        self._said = ""
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -174,7 +175,9 @@ class Plain(AbstractContextManager["Plain"]):
             steps = far if far.endswith(" s") else f"step {count(status.step)} of {count(status.max_steps)}"
         figures = figures_so_far(status, self._family) if figures is None else figures
         parts = (what, steps, *figures, speed(status), remaining(status))
-        self.note(GAP.join(part for part in parts if part))
+        if (line := GAP.join(part for part in parts if part)) != self._said:
+            self._said = line
+            self.note(line)
 
     def note(self, text: str) -> None:
         self._console.print(Text(printable(text)), soft_wrap=True)
