@@ -193,7 +193,7 @@ def decimal_label(value: float, step: float) -> str:
     """Write a number with the decimals that distinguish it from the next tick: 1.5, 0.25, 3e-4, 12k."""
     if abs(value) < step * 1e-6:
         return "0"
-    if abs(value) >= 10_000:
+    if abs(value) >= (1000 if step >= 1000 else 10_000):  # 5k beside 10k
         return count_label(value, step)
     if max(abs(value), step) < 1e-2:
         mantissa, exponent = f"{value:.1e}".split("e")

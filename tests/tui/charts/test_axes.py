@@ -45,6 +45,7 @@ def test_labels_read_as_people_write_them():
     assert [tick.label for tick in ticks(Axis(1.5, 3.5), 4, decimal_label)] == ["1.5", "2.0", "2.5", "3.0", "3.5"]
     assert [tick.label for tick in ticks(Axis(0, 3e-4), 3, decimal_label)] == ["0", "1e-4", "2e-4", "3e-4"]
     assert [tick.label for tick in ticks(Axis(1, 1e4, log=True), 5, count_label)] == ["1", "10", "100", "1k", "10k"]
+    assert [tick.label for tick in ticks(Axis(0, 20_000), 4, decimal_label)] == ["0", "5k", "10k", "15k", "20k"]
     below_a_decade = ticks(Axis(0.25, 0.43, log=True), 4, decimal_label)
     assert [tick.label for tick in below_a_decade] == ["0.25", "0.30", "0.35", "0.40"]
     times = ticks(Axis(0, 150), 5, seconds_label, seconds_step)
