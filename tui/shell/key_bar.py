@@ -148,8 +148,10 @@ def fitting(entries: Iterable[Entry], width: int) -> list[Entry]:
 
 
 def _entry(active: ActiveBinding, keys: Iterable[str]) -> Entry:
+    """Return a key as it is named now: its screen or widget may have `key_texts`, other words by the ids of bindings."""
     binding = active.binding
     text = binding.group.description if binding.group else binding.description
+    text = getattr(active.node, "key_texts", {}).get(binding.id, text)
     return Entry(binding.id or "", "".join(keys), text, active.node, binding.action)
 
 

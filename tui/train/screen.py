@@ -123,6 +123,11 @@ class TrainScreen(Screen[None]):
         return self.setup.start_line
 
     @property
+    def key_texts(self) -> dict[str, str]:
+        """What keys are called now: starting, by what it does."""
+        return {"train.start": self.start_line.word.lower()}
+
+    @property
     def view(self) -> "RunView":
         from torchtty.tui.run.view import RunView
 

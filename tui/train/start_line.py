@@ -59,6 +59,7 @@ class StartLine(Vertical):
         self._patience: Timer | None = None
         self._draft: Draft | None = None  # the one that the line is about
         self._runs = ""  # how many, where it is a sweep
+        self.word = "Train"  # for what starting does now
 
     def compose(self) -> ComposeResult:
         yield Static("", id="sweep-line")
@@ -69,7 +70,10 @@ class StartLine(Vertical):
     def ask_soon(self, draft: "Draft", recipe: "Recipe | None") -> None:
         """Ask about a draft of a recipe unless it changes again at once."""
         word = "Fork" if draft.fork is not None else "Sweep" if draft.several else "Train"
-        self.query_one("#start", Button).label = f"{word} ^t"
+        if word != self.word:
+            self.word = word
+            self.query_one("#start", Button).label = f"{word} ^t"
+            self.screen.refresh_bindings()
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(ASK_AFTER, lambda: self.ask(draft, recipe))
@@ -166,12 +170,12 @@ class StartLine(Vertical):
 
 
 def outlook_line(outlook: "Outlook") -> str:
-    """Write what a sweep amounts to: `18 runs · ≈ 3 min · 40 MB`, `10 runs · ≤ 2 min · 4 MB`."""
+    """Write what a sweep amounts to: `18 runs · ≈ 3 min · 40 MB memory`, `10 runs · ≤ 2 min · 4 MB memory`."""
     from torchtty.tui.format import size
 
     parts = [f"{outlook.runs:,} runs", _time_of(outlook)]
     if outlook.memory is not None:
-        parts.append(size(max(1e6, round(outlook.memory, -6))))
+        parts.append(f"{size(max(1e6, round(outlook.memory, -6)))} memory")
     return " · ".join(parts)
 
 

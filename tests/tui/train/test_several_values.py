@@ -18,6 +18,7 @@ from torchtty.tui.experiments.fan import Fan
 from torchtty.tui.experiments.screen import ExperimentsScreen
 from torchtty.tui.form.dialogs import CommandDialog, SaveRecipeDialog
 from torchtty.tui.form.row import FieldRow
+from torchtty.tui.shell.key_bar import KeyBar
 from torchtty.tui.workers import WorkerPool
 
 PATIENCE = 180.0  # seconds for torch to be imported, on a busy machine
@@ -107,9 +108,10 @@ async def test_the_form_says_how_many_runs_and_how_before_anything_starts(torcht
         app.screen.form.choose_recipe("names-mlp")
         await enter(app, pilot, "training.max_steps", "500")
         await enter(app, pilot, "training.seed", "1..10")
-        await until(pilot, lambda: line(app, "#estimate") == "10 runs · ≤ 50 s · 10 MB")
+        await until(pilot, lambda: line(app, "#estimate") == "10 runs · ≤ 50 s · 10 MB memory")
         assert line(app, "#sweep-line").startswith("one batched model · ")
         assert str(app.screen.query_one("#start").label) == "Sweep ^t"
+        assert "^t sweep" in str(app.screen.query_one(KeyBar).render())
         await enter(app, pilot, "model.n_hidden", "16,32,64")
         await until(pilot, lambda: line(app, "#estimate").startswith("30 runs"))
         assert line(app, "#sweep-line").startswith("3 models, ")
