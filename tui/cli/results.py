@@ -1,5 +1,6 @@
 """`torchtty results`: the tables of a group, for the terminal or for a document."""
 
+import math
 import sys
 from collections.abc import Sequence
 from textwrap import wrap
@@ -25,7 +26,9 @@ def results(group: str, rows: str, columns: str, metric: str, at: str, form: str
     if form and form not in (*FORMATS, JSON):
         raise UsageError(f"There is no format '{printable_line(form)}': take one of {', '.join((*FORMATS, JSON))}.")
     found = read_results(_named(group))
-    tables = tables_of(found, rows=rows, columns=_parts(columns), metric=metric, at=_moments(at))
+    moments = _moments(at)
+    _refuse_beyond(found, moments)
+    tables = tables_of(found, rows=rows, columns=_parts(columns), metric=metric, at=moments)
     if form == JSON:
         print_json({"group": found.name, "state": found.status.state.value, "tables": as_json(tables)})
     elif form:
@@ -33,6 +36,18 @@ def results(group: str, rows: str, columns: str, metric: str, at: str, form: str
     else:
         print_tables(tables)
     return Exit.DONE
+
+
+def _refuse_beyond(found: Results, moments: Sequence[At]) -> None:
+    """Raise a `UsageError` for a step that none of the runs has come to."""
+    curves = [curve for member in found.members for curve in member.curves.values()]
+    last = max((step for curve in curves for step in curve.steps[-1:]), default=math.inf)
+    beyond = [at for at in moments if not isinstance(at, str) and at > last]
+    if beyond:
+        raise UsageError(
+            f"{found.name} has no step {beyond[0]:,.0f}: its runs have come to step {last:,.0f}. --at takes steps up to there,"
+            f" {LAST} or {BEST}."
+        )
 
 
 def _named(name: str) -> RunGroup:
