@@ -196,6 +196,8 @@ def _about_group(group: Group) -> Content:
     parts: list[str | tuple[str, str]] = [(printable_line(group.title), "bold"), f"  {runs}\n{said}"]
     if group.best is not None:
         parts.append(f"\n\nbest: {group.best.key}  {loss(group.best.status.best)}")
+        if group.trained_together and len({entry.kind for entry in group.entries}) > 1:
+            parts.append("\nlosses are in nats per token; f5 compares these models in bits per character")
     if group.trained_together and group.differing:
         parts.append("\n\nthey differ in " + ", ".join(map(short_name, group.differing[:8])))
     parts.append(("\n\nenter shows its runs" if group.folded else "\n\nenter hides its runs", "$foreground 60%"))
