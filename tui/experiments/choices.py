@@ -30,6 +30,7 @@ VIEWS = (
     View("scatter", "Scatter", "A setting against the result, a dot a run; enter opens it"),
     View("table", "Table", "Losses by step and run, settings ranked, with the recipe's figures"),
 )
+WITH_MOMENTS = ("matrix", "table")  # the views that show several moments beside each other
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Choices:
     rows: str = ""
     columns: str = ""
     chosen_columns: bool = False  # whether `columns` is a choice, and may then be none
-    each: bool = True  # whether a matrix has a column for every moment of the recipe's figures, where there are several
+    each: bool = (
+        True  # whether matrix and table have a column for every moment of the recipe's figures, where there are several
+    )
     log: bool = False
     x: str = ""  # of a race: what was spent, its budget if left open
 
@@ -70,11 +73,11 @@ class Choices:
         offered = moments(results, self.metric)
         if self.columns_of_moments(results):
             return replace(self, each=False, at=offered[0])
-        return replace(self, at=after(offered, self.at), each=self.view == "matrix" and self.at == offered[-1])
+        return replace(self, at=after(offered, self.at), each=self.view in WITH_MOMENTS and self.at == offered[-1])
 
     def columns_of_moments(self, results: Results) -> list[int]:
-        """Return the steps for which a matrix has columns; none where it is about a single moment."""
-        steps = figure_steps(results, self.metric) if self.view == "matrix" and self.each else []
+        """Return the steps for which matrix and table have columns; none where they are about a single moment."""
+        steps = figure_steps(results, self.metric) if self.view in WITH_MOMENTS and self.each else []
         return steps if len(steps) > 1 and LENGTH not in results.fields else []
 
     def next_rows(self, results: Results) -> "Choices":

@@ -9,6 +9,7 @@ from rich.style import Style
 from torchtty.engine.contract.experiments.results import BEST, At, Member, Results, short_name
 from torchtty.engine.contract.experiments.statistics import Spread
 from torchtty.engine.contract.experiments.summaries import (
+    NOT_YET,
     end_of,
     members_with,
     moment,
@@ -17,7 +18,7 @@ from torchtty.engine.contract.experiments.summaries import (
     title_of,
     unit,
 )
-from torchtty.engine.contract.experiments.tables import written
+from torchtty.engine.contract.experiments.tables import Cell, written
 from torchtty.engine.contract.printable import printable_line
 from torchtty.engine.contract.settings.fields import show
 from torchtty.engine.contract.settings.recipes import Reference
@@ -37,16 +38,20 @@ class MatrixCell:
 
     members: tuple[Member, ...]
     spread: Spread
-    about: tuple[
-        tuple[str, ...], ...
-    ] = ()  # the recipe's figure, and when its curves have stabilised, each ever shorter
+    course: tuple[str, ...] = ()  # the recipe's figure, ever shorter
+    stable: tuple[
+        str, ...
+    ] = ()  # when its curves have stabilised, ever shorter; as many forms in every cell of a matrix
 
     @property
     def value(self) -> float:
         return self.spread.mean
 
-    def texts(self, room: int | None = None) -> tuple[str, ...]:
-        """Return the value, and what stands below it, the most important first, in words that fit into so many cells."""
+    def texts(self, room: int | None = None, form: int = 0) -> tuple[str, ...]:
+        """Return the value, and what stands below it, the most important first, in words that fit into so many cells.
+
+        `form` is that in which it is said when the curves have stabilised; beyond the last it is not.
+        """
         if not self.spread.n:
             none = "diverged" if self.spread.diverged else "failed" if self.spread.failed else "…"
             return (none if self.members else "",)
@@ -54,7 +59,7 @@ class MatrixCell:
         missing = f"{self.spread.n} of {self.spread.runs}" if self.spread.n < self.spread.runs else ""
         fitting = [
             next((text for text in texts if room is None or len(text) <= room), "")
-            for texts in ((written(self.value),), (missing,), (spread,), *self.about)
+            for texts in ((written(self.value),), (missing,), (spread,), self.course, self.stable[form : form + 1])
         ]
         return tuple(filter(None, fitting))
 
@@ -112,6 +117,7 @@ class Matrix:
         head = f"{self.row_axis} ↓"[:label].ljust(label)
         axis = f"{self.column_axis} →" if self.column_axis else ""
         part = f"  {left + 1} to {left + seen} of {len(self.columns)}" if seen < len(self.columns) else ""
+        form = self._form(cell - 2)
         texts = [text for row in self.cells for one in row for text in one.texts(cell - 2)]
         note = "  (…) the course's" if any(text.startswith("(") for text in texts) else ""
         lines.append(((head, style.axis), (axis + part + note, style.axis)))
@@ -130,7 +136,7 @@ class Matrix:
         for row in range(top, top + shown):
             here = cursor is not None and cursor[0] == row
             stacks = [
-                self._stack(self.cells[row][place], self.columns[place].scale.low, high, cell, style)
+                self._stack(self.cells[row][place], self.columns[place].scale.low, (high, cell, form), style)
                 for place in range(left, left + seen)
             ]
             for line in range(high):
@@ -148,9 +154,20 @@ class Matrix:
 
         return Drawing(tuple(lines), found)
 
-    def _stack(self, one: MatrixCell, best: float, high: int, cell: int, style: ChartStyle) -> list[str]:
-        """Return the lines of a cell, as many of its texts as it has lines and as fit, in the middle."""
-        texts = list(one.texts(cell - 2)[:high]) or [one.texts()[0][:cell]]
+    def _form(self, room: int) -> int:
+        """Return the longest form in which every cell has room to say when it has stabilised: all say it, or none does."""
+        said = [cell.stable for row in self.cells for cell in row if cell.stable]
+        forms = len(said[0]) if said else 0
+        return next((form for form in range(forms) if all(len(one[form]) <= room for one in said)), forms)
+
+    @staticmethod
+    def _stack(one: MatrixCell, best: float, sizes: tuple[int, int, int], style: ChartStyle) -> list[str]:
+        """Return the lines of a cell, as many of its texts as it has lines and as fit, in the middle.
+
+        `sizes` are its lines, its cells, and the form in which it is said when it has stabilised.
+        """
+        high, cell, form = sizes
+        texts = list(one.texts(cell - 2, form)[:high]) or [one.texts()[0][:cell]]
         if one.value == best and len(texts[0]) + 4 <= cell:
             texts[0] += " ★" if style.unicode else " *"
         above = (high - len(texts)) // 2
@@ -225,14 +242,20 @@ def _cell(results: Results, choices: Choices, value: object, other: object, at: 
     until = None if isinstance(at, str) else at
     when = stabilised(results, members, until)
     figure = results.reference(members, choices.metric, end_of(results, members) if until is None else until)
-    about = [_course(figure)] if figure is not None and at != BEST else []
-    if when is not None:
-        about.append(
-            (f"stable from {unit(results)} {written(when)}", f"stable {written(when)}")
-            if isinstance(when, int | float)
-            else (f"stable: {when}", when)
-        )
-    return MatrixCell(tuple(members), results.spread(members, choices.metric, at), tuple(about))
+    course = _course(figure) if figure is not None and at != BEST else ()
+    spread = results.spread(members, choices.metric, at)
+    return MatrixCell(tuple(members), spread, course, _stable(results, when))
+
+
+def _stable(results: Results, when: Cell) -> tuple[str, ...]:
+    """Say when curves have stabilised, ever shorter; nothing where they are too short to say."""
+    if when is None:
+        return ()
+    if when == NOT_YET:
+        yet = " yet" if results.status.state.is_live else ""
+        return f"not stable{yet}", "not stable"
+    text = written(when)
+    return f"stable from {unit(results)} {text}", f"stable {text}"
 
 
 def _course(figure: Reference) -> tuple[str, ...]:

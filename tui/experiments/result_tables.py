@@ -1,10 +1,11 @@
 """The tables of a group as a figure that is scrolled."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.results import Results
+from torchtty.engine.contract.experiments.results import LAST, Results
 from torchtty.engine.contract.experiments.summaries import tables_of
 from torchtty.engine.contract.experiments.tables import Table
 from torchtty.engine.contract.printable import printable_line
@@ -12,6 +13,7 @@ from torchtty.tui.charts.figure import Cursor, Drawing
 from torchtty.tui.charts.style import ChartStyle, Line
 from torchtty.tui.experiments.choices import Choices
 from torchtty.tui.experiments.layout import GAP, heading_lines, is_text, slices, widths_of
+from torchtty.tui.experiments.words import words_of
 
 
 class ResultTables:
@@ -63,12 +65,17 @@ def _joined(table: Table, cells: Sequence[str], columns: Sequence[int], widths: 
 
 def tables_for(results: Results, choices: Choices) -> list[Table]:
     """Return the tables of a group for what is chosen; raise `UserError` where there are none."""
-    return tables_of(results, metric=choices.metric)
+    open_moment = choices.each or (results.race is not None and choices.at == LAST)  # what suits the group
+    return tables_of(results, metric=choices.metric, at=() if open_moment else (choices.at,))
 
 
 def result_tables(results: Results, choices: Choices) -> ResultTables | str:
-    """Return the tables of a group, or why there are none."""
+    """Return the tables of a group, without what is said below every view, or why there are none."""
     try:
-        return ResultTables(tables_for(results, choices))
+        tables = tables_for(results, choices)
     except UserError as error:
         return str(error)
+    said = words_of(results, choices)
+    return ResultTables(
+        [replace(table, notes=tuple(note for note in table.notes if note not in said)) for table in tables]
+    )

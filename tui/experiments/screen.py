@@ -264,7 +264,8 @@ class ExperimentsScreen(Screen[None]):
         assert results is not None
         state = STATE_LOOKS[results.status.state]
         over = sum(not member.status.state.is_live for member in results.members)
-        runs = f"{len(results.members)} runs" + (f", {over} over" if over < len(results.members) else "")
+        count = len(results.members)
+        runs = f"{over} of {count} runs over" if 0 < over < count else f"{count} run{'s' * (count != 1)}"
         parts = [
             (printable_line(results.name), "bold"),
             (f"  {state.sign} {state.word}", state.colour),
@@ -281,7 +282,8 @@ class ExperimentsScreen(Screen[None]):
         if each := choices.columns_of_moments(results):
             return f"{unit(results)}s {', '.join(written(moment(results, step)) for step in each)}"
         if isinstance(choices.at, str):
-            return {LAST: "at the end", BEST: "at its lowest"}[choices.at]
+            last = "so far" if results.status.state.is_live else "at the end"
+            return {LAST: last, BEST: "at its lowest"}[choices.at]
         return f"{unit(results)} {written(moment(results, choices.at))}"
 
     def _list(self, groups: Sequence[Listed]) -> None:

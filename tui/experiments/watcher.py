@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from torchtty.engine.contract.experiments.comparison import losses_of_runs, verdict
 from torchtty.engine.contract.experiments.group import RunGroup, list_groups
 from torchtty.engine.contract.experiments.race import BITS
 from torchtty.engine.contract.experiments.results import Results, ResultsReader
-from torchtty.engine.contract.experiments.standings import race_verdict
 from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.tui.charts.figure import Figure
 from torchtty.tui.experiments.bars import bars_of
@@ -18,6 +16,7 @@ from torchtty.tui.experiments.panels import panels_of
 from torchtty.tui.experiments.race_chart import race_chart_of
 from torchtty.tui.experiments.result_tables import result_tables
 from torchtty.tui.experiments.settings_scatter import scatter_of
+from torchtty.tui.experiments.words import words_of
 from torchtty.tui.shell.lookout import Lookout
 
 NO_CHOICE = Choices()
@@ -100,12 +99,10 @@ class GroupWatcher(Lookout):
         if not results.metrics:
             self._notify(Look(listed, results, choices, _waits(results)))
             return
-        said = race_verdict(results) if results.race else verdict(results, choices.metric, choices.at)
-        words = tuple(filter(None, (said, losses_of_runs(results))))
         figure = FIGURES[choices.view]
         if results.race and choices.view == "fan" and choices.metric == BITS:
             figure = race_chart_of
-        self._notify(Look(listed, results, choices, figure(results, choices), words))
+        self._notify(Look(listed, results, choices, figure(results, choices), words_of(results, choices)))
 
 
 def _mark(results: Results) -> object:

@@ -55,9 +55,16 @@ def verdict(results: Results, metric: str, at: At = LAST) -> str:
     if found is None:
         return ""
     best, second, gap = found
-    said = in_a_sentence(best.name, second.name, gap, written)
+    more = results.status.state.is_live and all(_goes_on(entry) for entry in (best, second))
+    said = in_a_sentence(best.name, second.name, gap, written, more_to_come=more)
     count = sum(bool(entry.spread.n) for entry in settings)
     return said if count < 3 else f"The lowest of {count} settings and the next: {said}"
+
+
+def _goes_on(setting: Ranked) -> bool:
+    """Whether a setting has seeds enough for a comparison, with those that are still to have a result."""
+    waiting = sum(member.status.state.is_live for member in setting.members)
+    return setting.spread.n > 1 or (waiting > 0 and len(setting.members) > 1)
 
 
 def losses_of_runs(results: Results) -> str:

@@ -168,10 +168,17 @@ def _fraction(a: float, b: float, x: float) -> float:
     return value - 1.0
 
 
-def in_a_sentence(one: str, other: str, found: Difference, number: Callable[[float], str]) -> str:
-    """Say whether two settings differ by more than the seeds scatter; `number` words a value."""
+def in_a_sentence(
+    one: str, other: str, found: Difference, number: Callable[[float], str], *, more_to_come: bool = False
+) -> str:
+    """Say whether two settings differ by more than the seeds scatter; `number` words a value.
+
+    `more_to_come` says that other seeds of both are still to have a result.
+    """
     direction = "lower" if found.mean < 0 else "higher"
     gap = f"{one} is {direction} than {other} by {number(abs(found.mean))}"
+    if not found.is_known and more_to_come:
+        return f"{gap} so far. Whether that is more than the noise of the seeds shows once more of them have results."
     if not found.is_known:
         return f"{gap}. Whether that is more than the noise of the seeds, single runs do not tell: train several seeds."
     low, high = sorted((found.low, found.high) if found.mean >= 0 else (-found.low, -found.high))

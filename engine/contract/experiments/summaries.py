@@ -6,11 +6,11 @@ from statistics import median
 from typing import Any
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.comparison import losses_of_runs, ranked, verdict, which_mattered
+from torchtty.engine.contract.experiments.comparison import Ranked, losses_of_runs, ranked, verdict, which_mattered
 from torchtty.engine.contract.experiments.race import BITS
-from torchtty.engine.contract.experiments.results import LAST, At, Member, Results, label, short_name
+from torchtty.engine.contract.experiments.results import BEST, LAST, At, Member, Results, label, short_name
 from torchtty.engine.contract.experiments.standings import race_table
-from torchtty.engine.contract.experiments.statistics import Spread
+from torchtty.engine.contract.experiments.statistics import FEWEST_TO_RESAMPLE, Spread
 from torchtty.engine.contract.experiments.tables import Cell, Table, written
 from torchtty.engine.contract.experiments.variation import SEED
 from torchtty.engine.contract.settings.fields import show
@@ -19,6 +19,8 @@ from torchtty.engine.contract.settings.recipes import Reference
 LENGTH = "training.max_steps"
 MOST_STEPS = 25  # rows of a table of steps
 FEW_STEPS = 11
+STABILISED_ROW = "  stabilised"
+NOT_YET = "not yet"  # stabilised
 MOST_COLUMNS = 12  # runs beside each other
 
 STABILISED = (
@@ -187,9 +189,11 @@ def changes(results: Results, metric: str, steps: Sequence[int]) -> Table:
 
 def by_run(results: Results, metric: str, at: Sequence[At]) -> Table:
     """Return a row a run: settings, values, the lowest and the last one, when it has stabilised, and its state."""
+    # The best and the last have columns of their own.
+    steps: list[At] = [moment_ for moment_ in at if not isinstance(moment_, str)]
     headings = (
         *map(short_name, results.fields),
-        *(name_of(results, moment_) for moment_ in at if moment_ != LAST),
+        *(name_of(results, step) for step in steps),
         "best",
         "last",
         "stabilised",
@@ -198,20 +202,18 @@ def by_run(results: Results, metric: str, at: Sequence[At]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for member in results.members:
         settings = [show(member.settings.get(path)) for path in results.fields]
-        values = [member.value(metric, step) for step in at if step != LAST]
+        values = [member.value(metric, step) for step in steps]
         rows.append(
             (
                 *settings,
                 *values,
-                member.value(metric, "best"),
+                member.value(metric, BEST),
                 member.value(metric),
                 stabilised(results, [member]),
                 member.state,
             )
         )
-    spreads = [
-        results.spread(results.members, metric, step) for step in (*(step for step in at if step != LAST), "best", LAST)
-    ]
+    spreads = [results.spread(results.members, metric, step) for step in (*steps, BEST, LAST)]
     blank = [""] * max(0, len(results.fields) - 1)
     name = ["mean"] if results.fields else []
     rows.append((*name, *blank, *(spread.mean if spread.n else None for spread in spreads), None, ""))
@@ -247,7 +249,7 @@ def matrix(results: Results, rows: str, columns: Sequence[str], metric: str, at:
                 if figure:
                     sources[figure.source] = None
         found.append((show(value) if rows else "all", *ours))
-        for name, others in (("  course", course), ("  stabilised", settled)):
+        for name, others in (("  course", course), (STABILISED_ROW, settled)):
             if any(other is not None for other in others):
                 quiet.add(len(found))
                 found.append((name, *others))
@@ -258,7 +260,8 @@ def matrix(results: Results, rows: str, columns: Sequence[str], metric: str, at:
     ]
     title = f"{results.name}: {title_of(results, metric)}" + ("" if several else f", {name_of(results, at[0])}")
     shorter = passes_through(results, [step for step in at if not isinstance(step, str)])
-    notes = (*(f"course: {source}" for source in sources), shorter, _stabilised_note(results), *_ends(results, metric))
+    note = _stabilised_note(results) if any(row[0] == STABILISED_ROW for row in found) else ""
+    notes = (*(f"course: {source}" for source in sources), shorter, note, *_ends(results, metric))
     return Table(title, (short_name(rows), *headings), tuple(found), tuple(filter(None, notes)), frozenset(quiet))
 
 
@@ -279,8 +282,17 @@ def ranking(results: Results, metric: str, at: At = LAST) -> Table:
         f"Settings by {title_of(results, metric)}, {name_of(results, at)}",
         ("setting", "n", *sums_named, *(("diverged", "failed") if lost else ())),
         tuple(rows),
-        tuple(filter(None, [verdict(results, metric, at)])),
+        tuple(filter(None, [verdict(results, metric, at), _missing_intervals(settings) if several else ""])),
     )
+
+
+def _missing_intervals(settings: Sequence[Ranked]) -> str:
+    """Say why settings of several runs have no interval; nothing where each has one."""
+    counts = sorted({entry.spread.n for entry in settings if entry.spread.n > 1 and entry.spread.interval is None})
+    if not counts:
+        return ""
+    few = " and ".join(map(str, counts))
+    return f"95 % of mean needs {FEWEST_TO_RESAMPLE} runs of a setting: {few} are too few to draw it from."
 
 
 def passes_through(results: Results, steps: Sequence[float]) -> str:
@@ -317,12 +329,12 @@ def members_with(results: Results, settings: dict[str, Any]) -> list[Member]:
 def stabilised(results: Results, members: Sequence[Member], until: float | None = None) -> Cell:
     """Return when the curves of runs have stabilised, in epochs where those are known: the median of several.
 
-    "not yet" if none has, and None where they are too short to say.
+    `NOT_YET` if none has, and None where they are too short to say.
     """
     found = [one for member in members if (one := member.stabilised(results.trained, until)) is not None]
     steps = [one.step for one in found if one.step is not None]
     if not steps:
-        return "not yet" if found else None
+        return NOT_YET if found else None
     when = moment(results, round(median(steps)))
     return when if len(steps) == len(members) else f"{written(when)} ({len(steps)} of {len(members)})"
 

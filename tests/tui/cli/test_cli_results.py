@@ -39,6 +39,7 @@ def test_settings_are_compared_with_the_noise_of_their_seeds(here: Here) -> None
     assert "learning_rate 0.01 is lower than learning_rate 0.1 by 0.9000, more than the noise of the seeds" in " ".join(
         answer.out.split()
     )
+    assert "95 % of mean needs 5 runs of a setting: 2 are too few" in answer.out
     assert max(map(len, here("results", "latest", columns=60).out.splitlines())) <= 60
 
 
@@ -60,6 +61,7 @@ def test_tables_are_asked_for_by_rows_columns_metric_and_step(here: Here) -> Non
         (("nothing",), 1, "no group 'nothing'. There are rates."),
         (("rates", "--metric", "x"), 1, "no metric 'x'"),
         (("rates", "--at", "end"), 2, "--at takes steps, last or best"),
+        (("rates", "--at", "50,9999"), 2, "rates has no step 9,999: its runs have come to step 50."),
         (("rates", "--format", "pdf"), 2, "no format 'pdf': take one of md, csv, latex, json"),
     ],
 )

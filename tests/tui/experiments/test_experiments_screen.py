@@ -1,5 +1,6 @@
 """The Experiments screen: groups that were written without a worker, looked at through a pilot."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,17 @@ from textual.widgets import Input
 from written_run import WrittenRun
 
 from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group
+from torchtty.engine.contract.experiments.statistics import Spread
 from torchtty.engine.contract.experiments.variation import Variation
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import starting_tree
 from torchtty.engine.contract.settings.recipes import recipe_named
+from torchtty.tui.charts.colours import scale_for
+from torchtty.tui.charts.style import PLAIN
 from torchtty.tui.experiments.dialogs import LineDialog
 from torchtty.tui.experiments.fan import Fan
 from torchtty.tui.experiments.figure_view import ResultView
-from torchtty.tui.experiments.matrix import Matrix
+from torchtty.tui.experiments.matrix import Matrix, MatrixCell, MatrixColumn
 from torchtty.tui.experiments.screen import ExperimentsScreen
 from torchtty.tui.shell.dialog import DeleteDialog
 
@@ -157,3 +161,44 @@ async def test_a_sweep_is_composed_anew_with_several_values_in_the_form(torchtty
         await pilot.press("n")
         await until(pilot, lambda: app.current_mode == "train")
         await until(pilot, lambda: app.screen.form.draft.several == {RATE: (0.1, 0.01), SEED: (1, 2, 3)})
+
+
+async def test_the_table_is_of_the_chosen_moment_and_says_the_conclusion_once(torchtty, rates: RunGroup) -> None:
+    for run in rates.runs():
+        WrittenRun(run).metrics({"step": 60, "val_loss": 4.0})
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5", "6")
+        await until(pilot, lambda: "learning_rate  last" in text_of(app.screen))
+        await pilot.press("t")
+        await until(pilot, lambda: "learning_rate  best" in text_of(app.screen))
+        assert "validation loss, at its lowest" in text_of(app.screen)
+        assert "0.1200" in text_of(app.screen)
+        assert " ".join(text_of(app.screen).split()).count("more than the noise of the seeds") == 1
+
+
+async def test_a_group_that_trains_speaks_of_what_is_so_far(torchtty, rates: RunGroup) -> None:
+    for run in rates.runs():
+        run.metrics_path.unlink()
+        WrittenRun(run).status(RunState.RUNNING, step=1, max_steps=50)
+    for run, value in zip((rates.runs()[0], rates.runs()[3]), (2.5, 2.4), strict=True):
+        WrittenRun(run).metrics({"step": 0, "val_loss": value})
+    rates.directory.write_status(rates.status().model_copy(update={"state": RunState.RUNNING}))
+    async with torchtty() as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "once more of them have results" in " ".join(text_of(app.screen).split()))
+        assert "validation loss, so far" in text_of(app.screen)
+        assert "6 runs" in text_of(app.screen)
+        assert "0 over" not in text_of(app.screen)
+        assert "train several seeds" not in text_of(app.screen)
+
+
+@pytest.mark.parametrize(
+    ("width", "said"), [(60, ["stable from step 30", "not stable"]), (28, ["stable 30", "not stable"]), (26, [])]
+)
+def test_all_cells_of_a_matrix_say_when_they_are_stable_or_none_does(width: int, said: list[str]) -> None:
+    forms = (("stable from step 30", "stable 30"), ("not stable", "not stable"))
+    cells = tuple(MatrixCell((), Spread((value,)), (), stable) for value, stable in zip((1.0, 2.0), forms, strict=True))
+    columns = tuple(MatrixColumn(name, "", scale_for([[1.0, 2.0]])) for name in "ab")
+    drawn = Matrix((cells,), ("r",), columns, "x", "y", "loss").draw(width, 12, None, PLAIN)
+    text = "\n".join("".join(part for part, _ in line) for line in drawn.lines)
+    assert re.findall(r"(?:not )?stable(?: from step)?(?: 30)?", text) == said

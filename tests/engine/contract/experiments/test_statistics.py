@@ -61,6 +61,9 @@ def test_single_runs_do_not_tell_and_say_so() -> None:
     assert not found.is_known
     assert not found.exceeds_noise
     assert "train several seeds" in in_a_sentence("a", "b", found, str)
+    waits = in_a_sentence("a", "b", found, str, more_to_come=True)
+    assert "so far" in waits
+    assert "train several seeds" not in waits
 
 
 def test_without_any_noise_equal_is_equal_and_other_is_other() -> None:
