@@ -42,7 +42,9 @@ class MarksDialog(Dialog[Words]):
         with Vertical():
             yield Static(Content(f"Tags and note of {self._entry.key}"), classes="title")
             yield Static("tags, separated by spaces", classes="label")
-            yield OrderedInput(" ".join(marks.tags), compact=True, id="marks-tags", placeholder="such as: good baseline")
+            yield OrderedInput(
+                " ".join(marks.tags), compact=True, id="marks-tags", placeholder="such as: good baseline"
+            )
             yield Static("note", classes="label")
             yield OrderedInput(marks.note, compact=True, id="marks-note", max_length=LONGEST_NOTE)
             yield Static(HELP, classes="help")
