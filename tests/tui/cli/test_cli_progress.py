@@ -66,13 +66,13 @@ def test_name_speed_and_time_left_stand_in_one_line_at_every_width(shell: Shell)
         "--model.n_hidden",
         "16",
         "--training.batch_size",
-        "8",
+        "2048",  # slow enough for its steps to have few digits
         "--sampling.interval",
         "0",
         "--training.device",
         "cpu",
     ]
-    terminal = Terminal(shell, "train", "mlp", *small, "--training.max_steps", "1000000", "--name", NAME)
+    terminal = Terminal(shell, "train", "mlp", *small, "--training.max_steps", "100000", "--name", NAME)
     try:
         after = r".*[\d.k]+ it/s  ETA [\d:dh ]+"
         terminal.line(NAME + after)

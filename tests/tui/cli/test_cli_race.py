@@ -34,17 +34,17 @@ class Story:
 def story(shell: Shell, wait_until: Callable[..., None]) -> Story:
     begun = shell(
         *("race", "given-names", "--seconds", str(SECONDS), "--recipes", "ngram,names-mlp,rnn"),
-        *(*SMALL, "--name", "halved", "--detach"),
+        *(*SMALL, "--name", "half-raced", "--detach"),
     )
     assert begun.code == 0, begun.err
-    group = find_group("halved", shell.folder / "runs")
+    group = find_group("half-raced", shell.folder / "runs")
     assert group is not None
     second = group.runs()[1]
     wait_until(lambda: second.status().seconds > 0.3, PATIENCE, "the second model")
-    stopped = shell("stop", "halved")
+    stopped = shell("stop", "half-raced")
     midway = {run.name: run.status().seconds for run in group.runs()}
-    resumed = shell("sweep", "--resume", "halved", "--workers", "3")
-    return Story(group, midway, stopped, resumed, shell("sweep", "--resume", "halved"))
+    resumed = shell("sweep", "--resume", "half-raced", "--workers", "3")
+    return Story(group, midway, stopped, resumed, shell("sweep", "--resume", "half-raced"))
 
 
 def test_a_stopped_race_goes_on_and_each_run_ends_when_its_seconds_are_over_and_once(story: Story) -> None:
@@ -73,7 +73,7 @@ def test_its_models_train_one_after_the_other(story: Story) -> None:
 
 def test_the_table_says_what_each_has_bought(story: Story) -> None:
     text = " ".join(story.resumed.out.split())
-    assert "halved: given-names, 1.5 seconds each" in text
+    assert "half-raced: given-names, 1.5 seconds each" in text
     assert "bought" in text
     rows = [line.split() for line in story.resumed.out.splitlines()]
     bits = [float(row[5]) for row in rows if row[:1] and row[0] in ("chance", "ngram", "names-mlp", "rnn")]

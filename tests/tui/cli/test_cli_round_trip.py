@@ -161,12 +161,10 @@ def test_pausing_a_run_that_ended_is_an_error_and_stopping_it_is_none(life: Life
     assert here("stop", "tiny").code == 0
 
 
-def test_a_run_that_fails_says_why_and_ends_with_1(shell: Shell) -> None:
+def test_data_that_teach_nothing_are_refused_before_a_run_is_made(shell: Shell) -> None:
     corpus = shell.folder / "one-symbol.txt"
     corpus.write_text("a" * 500, encoding="utf-8")
     answer = shell("train", "mlp", "--data.dataset", "one-symbol.txt", "--name", "fails", *TINY, "--json")
-    assert answer.code == 1
-    result = json.loads(answer.out)
-    assert (result["run"], result["state"]) == ("fails", "failed")
-    assert "single symbol" in result["message"]
+    assert answer.code == 2
     assert "single symbol" in answer.err
+    assert not (shell.folder / "runs" / "fails").exists()
