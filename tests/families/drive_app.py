@@ -52,6 +52,7 @@ async def story(kind):
         seen["series"] = [drawn[name].title for name in ("error", "val_error")]
         await pilot.press("f3")
         await until(app, pilot, lambda: run.name in screen_text(app), "the table of runs")
+        await until(app, pilot, lambda: "PSNR" in screen_text(app), "the preview with the run's own metric")
         seen["runs"] = screen_text(app)
         await pilot.press("f4")
         await until(app, pilot, lambda: "encoder" in screen_text(app), "the layers")
