@@ -20,7 +20,7 @@ BLANK = Style.null()
 STYLE_BYTES = 42  # bytes that switch a foreground and a background of 24-bit colour on and off
 RENDER_SHARE = 1 / 30  # seconds of processor time a second that drawing the frames of one chart may take on average
 RENDER_BURST = 0.1  # seconds of processor time that may be spent at once, so that the first frames come immediately
-WIRE_RATE = 3500.0  # bytes a second that all charts together may send on average; the rest of the app has as much again
+WIRE_RATE = 2500.0  # bytes a second that all charts together send at most on average; the rest of the app takes as much
 WIRE_BURST = 30_000.0  # bytes that may be sent at once: a few whole frames
 LONGEST_DELAY = 2.0  # seconds that a frame waits at most, however expensive the one before was
 

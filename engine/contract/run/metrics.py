@@ -92,20 +92,23 @@ class MetricColumns:
 
 
 def _columns(shape: tuple[str, ...], rows: list[Row]) -> dict[str, "array[float] | None"]:
-    """Turn lines of one shape into columns; None for a column that holds something that is no number."""
+    """Turn lines of one shape into columns; None for a column that holds what is no number, and for steps that are not finite."""
     found: dict[str, array[float] | None] = {}
     for name, values in zip(shape, zip(*(row.values() for row in rows), strict=True), strict=True):
         try:
             found[name] = array("d", values)
         except (TypeError, OverflowError):
             found[name] = None
+    steps = found["step"]
+    if steps is not None and not all(map(isfinite, steps)):
+        found["step"] = None
     return found
 
 
 def _batch(name: str, columns: Mapping[str, "array[float] | None"]) -> Batch | None:
     """Return the points of a metric whose columns hold numbers only."""
     steps, values = columns["step"], columns[name]
-    if steps is None or values is None or not all(map(isfinite, steps)):
+    if steps is None or values is None:
         return None
     given = {called: columns[key] for called, key in COORDINATES.items() if key in columns}
     coordinates = {called: column for called, column in given.items() if column is not None}

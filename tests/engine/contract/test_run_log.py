@@ -67,6 +67,15 @@ def test_a_cancelled_sample_keeps_what_was_drawn_and_is_not_the_latest() -> None
     assert log.latest_sample is None
 
 
+def test_a_row_whose_step_is_not_finite_is_passed_over_and_its_neighbours_are_not() -> None:
+    run = run_of()
+    rows = [{"step": step, "time": 0.1, "train_loss": loss} for step, loss in ((1, 3.0), (float("nan"), 9.0), (2, 2.5))]
+    run.metrics_path.write_bytes(b"".join(map(json_line, rows)))
+    log = RunLog(run)
+    log.read()
+    assert log.metrics.points("train_loss") == [(1.0, 3.0), (2.0, 2.5)]
+
+
 def test_a_file_that_was_replaced_is_reduced_anew() -> None:
     run = run_of()
     log = write(run, {"event": "warning", "message": "old"})
