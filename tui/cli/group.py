@@ -147,5 +147,8 @@ def stop_group(group: RunGroup) -> int:
                     f"{group.name} has not stopped within {STOP_PATIENCE:.0f} s. Its log is {group.directory.log_path}."
                 )
             time.sleep(INTERVAL)
-    notify(f"{group.name} is {group.status().state.value}; 'torchtty sweep --resume {group.name}' goes on with it.")
+    status = group.status()
+    notify(f"{group.name} is {status.state.value}; 'torchtty sweep --resume {group.name}' goes on with it.")
+    if status.message:
+        notify(status.message)
     return Exit.DONE

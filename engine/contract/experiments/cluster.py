@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from socket import gethostname
@@ -28,6 +27,7 @@ Kind = Literal["slurm", "local"]
 MISSING = "A sweep on a cluster needs the package submitit: pip install 'torchtty[cluster]'."
 AT_ONCE = 64  # jobs of a sweep that are submitted at a time, where nobody says how many
 LOOK = 3.0  # seconds between two questions to the scheduler
+ANSWER = 10.0  # seconds in which the scheduler answers a question, or does not
 UNSEEN = 20.0  # seconds that a job may be missing from the queue after it was submitted
 RESTARTS = 10_000  # of a job whose time is over
 
@@ -92,7 +92,8 @@ class Jobs:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster, self.folder = cluster, folder
         self._asked = 0.0
-        self._known: set[str] = set()
+        self._known: set[str] | None = set()  # none: the scheduler did not answer when it was asked last
+        self._silent_since: float | None = None
         folder.mkdir(exist_ok=True)
         folder.chmod(PRIVATE)
         self._executor = _executor(cluster, folder)
@@ -109,20 +110,29 @@ class Jobs:
             last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise UserError(f"The job {name} could not be submitted: {last}") from None
 
-    def has(self, job: Any) -> bool:
-        """Whether a job waits or runs, and may be started again by the scheduler."""
+    def has(self, job: Any) -> bool | None:
+        """Whether a job waits or runs, and may be started again by the scheduler; None where that does not answer."""
         if self.cluster.kind == "local":
             return not job.done()
-        if time.monotonic() - self._asked > LOOK:
-            self._asked = time.monotonic()
+        if (began := time.monotonic()) - self._asked > LOOK:
             self._known = _queue()
-        return str(job.job_id) in self._known
+            self._asked = time.monotonic()  # afterwards, so that there is a pause after an answer that took long too
+            self._silent_since = None if self._known is not None else self._silent_since or began
+        return None if self._known is None else str(job.job_id) in self._known
+
+    @property
+    def silent_for(self) -> float:
+        """For how many seconds the scheduler has not answered."""
+        return 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
+
+    def cancel_waiting(self, numbers: Sequence[str]) -> None:
+        """Take jobs out of Slurm's queue, unless they run."""
+        if numbers and self.cluster.kind == "slurm":
+            _asked(["scancel", "--quiet", "--state=PENDING", *numbers])
 
     def forget_waiting(self) -> None:
         """Cancel what an earlier coordinator has submitted and no node has begun."""
-        if self.cluster.kind == "slurm":
-            for path in self.folder.glob("*_submitted.pkl"):
-                cancel_waiting(path.name.partition("_")[0])
+        self.cancel_waiting([path.name.partition("_")[0] for path in self.folder.glob("*_submitted.pkl")])
 
 
 def _executor(cluster: Cluster, folder: Path) -> Any:
@@ -138,21 +148,18 @@ def _executor(cluster: Cluster, folder: Path) -> Any:
     return executor
 
 
-def _queue() -> set[str]:
-    """Return the numbers of this user's jobs that Slurm has; raises `UserError`."""
-    command = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i"]
+def _queue() -> set[str] | None:
+    """Return the numbers of this user's jobs that Slurm has; None where it does not answer."""
+    found = _asked(["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i"])
+    return None if found is None else set(found.split())
+
+
+def _asked(command: Sequence[str]) -> str | None:
+    """Return what a command of Slurm's prints; None where its controller refuses or does not answer."""
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise UserError(f"Slurm's queue cannot be read: {error}.") from None
-    return set(found.stdout.split())
-
-
-def cancel_waiting(number: str) -> None:
-    """Take a job out of Slurm's queue, unless it runs."""
-    with suppress(OSError, subprocess.SubprocessError):
-        command = ["scancel", "--quiet", "--state=PENDING", number]
-        subprocess.run(command, capture_output=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 class JobWorker:
@@ -171,10 +178,9 @@ class JobWorker:
             UNSEEN if self._jobs.cluster.kind == "slurm" else 0
         ):
             return True
-        try:
-            return self._jobs.has(self._job)
-        except UserError:
-            return True  # the scheduler does not answer: nothing is known, so nothing is done
+        return (
+            self._jobs.has(self._job) is not False
+        )  # where the scheduler does not answer, nothing is known, and nothing done
 
     def hand_over_part(
         self, runs: Sequence[RunDirectory], mode: Mode, part: Part, batch: RunDirectory | None = None
@@ -190,11 +196,10 @@ class JobWorker:
             if run.written_status().pid in (0, self._jobs.waiting["pid"]) or not run.status().state.is_live:
                 waits(run, self._jobs.waiting, f"Waits for job {self._job.job_id} to begin.")
 
-    def cancel(self) -> None:
-        """Take the job back if it has not begun; one that runs sees the request to stop in its runs' inboxes."""
-        if self._job is not None and self._jobs.cluster.kind == "slurm":
-            cancel_waiting(str(self._job.job_id))
-            self._submitted = 0.0
+    def taken_back(self) -> str | None:
+        """Return the number of its job, which is not waited for any longer than the scheduler has it; None without a job."""
+        self._submitted = 0.0
+        return None if self._job is None else str(self._job.job_id)
 
     def no_more_parts(self) -> None:
         """Leave it at what it was given: its job needs nobody."""

@@ -40,6 +40,11 @@ ROOM = 700 * 2**20  # bytes of memory that must be free for one more worker: tor
 VANISHED = "Its worker vanished {} times: killed, out of memory, or a fault of torch. See worker.log."
 UNWRITABLE = "Its folders cannot be written: {}. 'torchtty sweep --resume {}' goes on once that is mended."
 ASIDE = "Waits for its turn in the sweep."
+SILENCE = 10.0  # seconds without an answer of the scheduler after which a sweep that stops does not wait for one
+UNANSWERED = (
+    "Slurm does not answer, so that jobs may still wait there which were to be taken back: {}. 'scancel' does it once Slurm "
+    "answers. 'torchtty sweep --resume {}' does it too, and goes on."
+)
 
 
 @dataclass
@@ -75,6 +80,7 @@ class Coordinator:
         self._pending: deque[Job] = deque()
         self._stopping = False
         self._trouble = ""  # what keeps it from handing runs to workers
+        self._left: list[str] = []  # jobs of which the scheduler did not say whether they are taken back
         self._noted = self._refreshed = 0.0
         self._status = Status(state=RunState.RUNNING, pid=os.getpid(), host=gethostname())
         self._speed: deque[tuple[float, int]] = deque(maxlen=20)
@@ -126,6 +132,7 @@ class Coordinator:
                 hand for hand in self._hands if hand.job is not None or (hand.worker and hand.worker.is_alive)
             ]
             if self._stopping:
+                self._leave_unanswered()
                 if not any(hand.job for hand in self._hands):
                     break
             else:
@@ -135,7 +142,7 @@ class Coordinator:
             self._note()
             time.sleep(LOOK)
         state = RunState.FAILED if self._trouble else RunState.STOPPED if self._stopping else RunState.FINISHED
-        self._end(state, self._trouble)
+        self._end(state, self._trouble or self._unanswered())
 
     def _fill(self) -> None:
         """Give every free worker something to do, and start workers while there is room."""
@@ -269,7 +276,6 @@ class Coordinator:
         """Have every run that trains stop with a checkpoint; the others do not begin."""
         self._stopping = True
         self._pending.clear()
-        self._cancel_waiting()
         for hand in self._hands:
             for run in (
                 [hand.job.batch]
@@ -280,12 +286,25 @@ class Coordinator:
             ):
                 with suppress(UserError):
                     run.send(Stop())
+        self._cancel_waiting()  # last: a scheduler may take its time
 
     def _cancel_waiting(self) -> None:
-        """Take back the jobs that no node has begun."""
+        """Take back the jobs that no node has begun; those that run see the request to stop in their runs' inboxes."""
+        if self._jobs is not None:
+            workers = [hand.worker for hand in self._hands if isinstance(hand.worker, JobWorker)]
+            self._jobs.cancel_waiting([number for worker in workers if (number := worker.taken_back())])
+
+    def _leave_unanswered(self) -> None:
+        """Wait no longer for jobs of which a scheduler that is silent does not say whether they are taken back."""
+        if self._jobs is None or self._jobs.silent_for < SILENCE:
+            return
         for hand in self._hands:
-            if isinstance(hand.worker, JobWorker):
-                hand.worker.cancel()
+            if isinstance(hand.worker, JobWorker) and hand.job and not any(_is_elsewhere(m) for m in hand.job.members):
+                self._left.append(str(hand.worker.taken_back()))
+                hand.job = None
+
+    def _unanswered(self) -> str:
+        return UNANSWERED.format(", ".join(self._left), self.group.name) if self._left else ""
 
     # -- what is told -----------------------------------------------------------------------------------------------
 
@@ -355,6 +374,12 @@ class Coordinator:
         self._status = self._status.model_copy(update={"state": state, "message": message})
         with suppress(OSError):
             self.group.directory.write_status(self._status)
+
+
+def _is_elsewhere(member: Member) -> bool:
+    """Whether a node trains a run, rather than that it waits in this process's name or is over."""
+    status = member.look()
+    return status.state.is_live and status.pid != os.getpid()
 
 
 def _is_at_work(status: Status) -> bool:

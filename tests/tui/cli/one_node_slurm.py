@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -107,6 +108,12 @@ class OneNode:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+    def freeze(self, *, freeze: bool = True) -> None:
+        """Let the controller hang, so that it answers nobody, or go on."""
+        for daemon in self._daemons:
+            if "slurmctld" in str(daemon.args):
+                daemon.send_signal(signal.SIGSTOP if freeze else signal.SIGCONT)
 
     def _daemon(self, *command: str) -> None:
         with (self.folder / f"{command[0]}.out").open("wb") as log:

@@ -10,12 +10,15 @@ import pytest
 from command_line import PATIENCE, Answer, Shell
 from one_node_slurm import OneNode, missing
 
+from torchtty.engine.contract.client.workers import Mode, Part
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.cluster import Cluster
+from torchtty.engine.contract.experiments import cluster
+from torchtty.engine.contract.experiments.cluster import Cluster, Jobs, JobWorker
 from torchtty.engine.contract.experiments.group import RunGroup, find_group
-from torchtty.engine.contract.run.directory import RunDirectory
+from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.settings.configuration import parse, starting_tree
 
 pytestmark = pytest.mark.timeout(1800)  # each job imports torch anew, on a busy machine
 
@@ -155,3 +158,63 @@ def test_slurm_trains_preempts_cancels_and_goes_on(
     assert refused.code == 1
     assert "could not be submitted" in refused.err
     assert "invalid partition" in refused.err.lower()
+
+
+@pytest.fixture
+def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Slurm that takes a job and never says anything again."""
+    for name, does in {
+        "sbatch": "echo Submitted batch job 7",
+        "squeue": "exec sleep 600",
+        "scancel": "exec sleep 600",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_a_scheduler_that_does_not_answer_says_nothing_about_a_job(
+    silent: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWER", 0.2)
+    jobs = Jobs(Cluster(), tmp_path / "jobs")
+    worker = JobWorker(jobs, "silent")
+    run = create(parse(starting_tree("mlp")), root=tmp_path)
+    worker.hand_over_part([run], Mode.TRAIN, Part(str(tmp_path), None, str(tmp_path / "reply.json")))
+    assert worker.taken_back() == "7"
+    assert [worker.is_alive for _ in range(3)] == [True] * 3, "asked once, and not known since"
+    assert jobs.silent_for >= 0.2
+
+
+def test_a_sweep_stops_where_its_scheduler_does_not_answer_and_says_what_may_be_left(
+    shell: Shell, silent: None, wait_until: Callable[..., None]
+) -> None:
+    begun = shell(*SWEEP, "--cluster", "slurm", "--name", "silent", "--detach", PATH=os.environ["PATH"])
+    assert begun.code == 0, begun.err
+    group = group_of(shell, "silent")
+    wait_until(lambda: "Waits for job 7" in group.runs()[0].status().message, PATIENCE, "the job")
+    stopped = shell("stop", "silent")
+    assert stopped.code == 0, stopped.err
+    said = " ".join(stopped.err.split())
+    assert "silent is stopped; 'torchtty sweep --resume silent' goes on with it." in said
+    assert "Slurm does not answer, so that jobs may still wait there which were to be taken back: 7" in said
+    assert [run.status().state for run in group.runs()] == [RunState.STOPPED] * 2
+
+
+@pytest.mark.slurm
+def test_a_sweep_stops_while_the_controller_of_slurm_hangs(
+    shell: Shell, slurm: OneNode, wait_until: Callable[..., None]
+) -> None:
+    begun = shell(*SWEEP, "--cluster", "slurm", "--name", "hung", "--detach", **slurm.environment)
+    assert begun.code == 0, begun.err
+    first, second = group_of(shell, "hung").runs()
+    wait_until(lambda: first.checkpoints() and first.written_status().state is RunState.RUNNING, LONG, "the first run")
+    slurm.freeze()
+    try:
+        stopped = shell("stop", "hung", **slurm.environment)
+    finally:
+        slurm.freeze(freeze=False)
+    assert stopped.code == 0, stopped.err
+    assert "Slurm does not answer" in stopped.err
+    assert [run.status().state for run in (first, second)] == [RunState.STOPPED] * 2
+    assert first.checkpoints(), "it saved, since the request to stop does not go through Slurm"
