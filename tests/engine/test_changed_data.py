@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from torchtty.engine.contract.client.deletion import delete
 from torchtty.engine.contract.client.piped_text import keep_piped
 from torchtty.engine.contract.client.replay import plan
+from torchtty.engine.contract.client.trash import empty_trash, move_to_trash
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.run.directory import RunDirectory, create
 from torchtty.engine.contract.run.files import JsonLinesTail
 from torchtty.engine.contract.run.log import settings_in_force
-from torchtty.engine.contract.run.status import RunState
+from torchtty.engine.contract.run.status import RunState, Status
 from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_flags, with_value
 from torchtty.engine.worker.session import Session
 from torchtty.tui.cli.arguments import live_settings, parse_argv
@@ -127,6 +129,35 @@ def test_a_piped_text_is_kept_so_that_a_resumed_run_equals_one_without_a_break(t
     assert work(whole, Mode.TRAIN) == 0
     assert losses(broken) == losses(whole)
     assert len(losses(whole)) == 8
+
+
+def test_a_piped_text_goes_with_the_last_run_that_names_it(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(data: bytes) -> Path:
+        reader, writer = os.pipe()
+        os.write(writer, data)
+        os.close(writer)
+        try:
+            return keep_piped(f"/dev/fd/{reader}")
+        finally:
+            os.close(reader)
+
+    needed, other = keep(text.read_bytes()), keep(b"of a run that was never made\n")
+    first, second = (create(with_flags(starting_tree("mlp"), {"data.dataset": str(needed)})) for _ in range(2))
+    for run in (first, second):
+        run.write_status(Status(state=RunState.STOPPED))
+    assert delete(first) > 0
+    assert needed.is_file()
+    assert other.is_file(), "the run that is to learn from it may be in the making"
+    for path in (needed, other):
+        os.utime(path, (0, 0))
+    keep(b"something else\n")
+    assert needed.is_file(), "a run learns from it"
+    assert not other.parent.exists()
+    move_to_trash(second)
+    keep(b"something else\n")
+    assert needed.is_file(), "a run that is in the trash can be brought back"
+    empty_trash()
+    assert not needed.parent.exists()
 
 
 def test_a_folder_in_which_one_file_changed_is_read_again_and_noticed(text: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from torchtty.engine.contract.client.piped_text import remove_unneeded
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.access import READABLE
@@ -30,6 +31,7 @@ def delete(run: RunDirectory) -> int:
         shutil.rmtree(run.path.rename(run.path.with_name(f".deleted-{time.time_ns()}-{run.name}")))
     except OSError as error:
         raise UserError(f"{run.name} could not be deleted: {error.strerror or error}.") from None
+    remove_unneeded()
     return size
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from torchtty.engine.contract.client.deletion import let_go
+from torchtty.engine.contract.client.piped_text import remove_unneeded
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import runs_folder
 from torchtty.engine.contract.run.access import PRIVATE
@@ -89,5 +90,6 @@ def empty_trash() -> None:
                 restore(run)
             continue
         shutil.rmtree(run.path.parent, ignore_errors=True)
+        remove_unneeded()
     with suppress(OSError):
         (runs_folder() / TRASH).rmdir()
