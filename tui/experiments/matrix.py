@@ -30,6 +30,9 @@ from torchtty.tui.experiments.choices import Choices
 
 WIDEST, HIGHEST, NARROWEST = 28, 6, 8  # cells and lines of a cell
 MOST_LABEL = 22
+FORMS = 3  # in which a course's figure, and when curves have stabilised, can be said, ever shorter
+IN_WORDS = 2  # of those of stabilised curves, which the line below needs not explain
+STABLE = "s"  # for cells that have no room for the word
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,15 @@ class MatrixCell:
             for texts in ((written(self.value),), (missing,), (spread,), self.course, self.stable[form : form + 1])
         ]
         return tuple(filter(None, fitting))
+
+    def in_words(self, form: int = 0) -> str:
+        """Return all that is known of it in a line, in its longest words or in shorter ones."""
+        longest = self.texts()
+        if not self.spread.n:
+            return "".join(longest)
+        known = longest[: len(longest) - bool(self.course) - bool(self.stable)]
+        figures = [forms[min(form, len(forms) - 1)] for forms in (self.course, self.stable[:IN_WORDS]) if forms]
+        return "  ".join((*known, *figures))
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,14 @@ class Matrix:
             return None
         return self.cells[cursor[0]][cursor[1]]
 
-    def reading(self, cursor: Cursor) -> str:
+    def reading(self, cursor: Cursor, width: int | None = None) -> str:
+        """Say what is under the cursor, in shorter words where it would not fit into so many cells."""
         cell = self.at(cursor)
         if cell is None:
             return ""
         where = ", ".join(filter(None, (f"{self.row_axis} {self.rows[cursor[0]]}", self.columns[cursor[1]].about)))
-        return f"{where}  {'  '.join(cell.texts())}"
+        texts = [printable_line(f"{where}  {cell.in_words(form)}") for form in range(FORMS)]
+        return next((text for text in texts if width is None or cell_len(text) <= width), texts[-1])
 
     def draw(self, width: int, height: int | None, cursor: Cursor | None, style: ChartStyle) -> Drawing:
         longest = max((cell_len(printable_line(name)) for name in self.rows), default=1)
@@ -113,13 +127,15 @@ class Matrix:
         high = max(1, min(HIGHEST, room // max(1, len(self.rows))))
         shown = max(1, min(len(self.rows), room // high))
         top = min(max(0, (cursor[0] if cursor else 0) - shown // 2), len(self.rows) - shown)
-        lines: list[Line] = [((printable_line(self.reading(cursor)) if cursor else "", style.cursor),)]
+        lines: list[Line] = [((self.reading(cursor, width) if cursor else "", style.cursor),)]
         head = f"{self.row_axis} ↓"[:label].ljust(label)
         axis = f"{self.column_axis} →" if self.column_axis else ""
         part = f"  {left + 1} to {left + seen} of {len(self.columns)}" if seen < len(self.columns) else ""
         form = self._form(cell - 2)
         texts = [text for row in self.cells for one in row for text in one.texts(cell - 2)]
         note = "  (…) the course's" if any(text.startswith("(") for text in texts) else ""
+        if form >= IN_WORDS and any(len(one.stable) > form for row in self.cells for one in row):
+            note += f"  {STABLE} … stable from"
         lines.append(((head, style.axis), (axis + part + note, style.axis)))
         names = [printable_line(column.name) for column in self.columns]
         names = [set_cell_size(name, min(cell, cell_len(name))) for name in names]
@@ -253,9 +269,9 @@ def _stable(results: Results, when: Cell) -> tuple[str, ...]:
         return ()
     if when == NOT_YET:
         yet = " yet" if results.status.state.is_live else ""
-        return f"not stable{yet}", "not stable"
+        return f"not stable{yet}", "not stable", f"{STABLE} –"
     text = written(when)
-    return f"stable from {unit(results)} {text}", f"stable {text}"
+    return f"stable from {unit(results)} {text}", f"stable {text}", f"{STABLE} {text}"
 
 
 def _course(figure: Reference) -> tuple[str, ...]:

@@ -195,12 +195,34 @@ async def test_a_group_that_trains_speaks_of_what_is_so_far(torchtty, rates: Run
 
 
 @pytest.mark.parametrize(
-    ("width", "said"), [(60, ["stable from step 30", "not stable"]), (28, ["stable 30", "not stable"]), (26, [])]
+    ("width", "said"),
+    [
+        (60, ["stable from step 30", "not stable"]),
+        (28, ["stable 30", "not stable"]),
+        (26, ["s … stable from", "s 30", "s –"]),
+    ],
 )
 def test_all_cells_of_a_matrix_say_when_they_are_stable_or_none_does(width: int, said: list[str]) -> None:
-    forms = (("stable from step 30", "stable 30"), ("not stable", "not stable"))
+    forms = (("stable from step 30", "stable 30", "s 30"), ("not stable", "not stable", "s –"))
     cells = tuple(MatrixCell((), Spread((value,)), (), stable) for value, stable in zip((1.0, 2.0), forms, strict=True))
     columns = tuple(MatrixColumn(name, "", scale_for([[1.0, 2.0]])) for name in "ab")
     drawn = Matrix((cells,), ("r",), columns, "x", "y", "loss").draw(width, 12, None, PLAIN)
     text = "\n".join("".join(part for part, _ in line) for line in drawn.lines)
-    assert re.findall(r"(?:not )?stable(?: from step)?(?: 30)?", text) == said
+    assert re.findall(r"s … stable from|(?:not )?stable(?: from step)?(?: 30)?|\bs (?:30|–)", text) == said
+
+
+def test_a_narrow_matrix_says_under_its_cursor_when_a_cell_is_stable() -> None:
+    cell = MatrixCell(
+        (),
+        Spread((0.228,)),
+        ("course 0.238 ± 0.014", "course 0.238", "(0.238)"),
+        ("stable from epoch 179", "stable 179", "s 179"),
+    )
+    column = MatrixColumn("500", "n_layer 1, epoch 500", scale_for([[1.0, 2.0]]))
+    matrix = Matrix(((cell,),), ("1",), (column,), "block_size", "epoch", "loss")
+    read = {
+        width: "".join(part for part, _ in matrix.draw(width, 12, (0, 0), PLAIN).lines[0]) for width in (120, 78, 60)
+    }
+    assert read[120] == "block_size 1, n_layer 1, epoch 500  0.2280  course 0.238 ± 0.014  stable from epoch 179"
+    assert read[78] == "block_size 1, n_layer 1, epoch 500  0.2280  course 0.238  stable 179"
+    assert read[60].endswith("(0.238)  stable 179")
