@@ -22,7 +22,6 @@ class Inside(Container):
     def open(self, snapshot: RunSnapshot) -> None:
         """Look into a run, at first with the lens that its recipe names."""
         from torchtty.tui.lenses.pane import LensPane
-        from torchtty.tui.lenses.tabs import LensTabs
 
         self.is_open, self._snapshot = True, snapshot
         if self._pane is None:
@@ -31,7 +30,15 @@ class Inside(Container):
             self.call_after_refresh(self._look)
         else:
             self._look()
-        self.call_after_refresh(lambda: self.is_open and self.query_one(LensTabs).focus())
+        self.call_after_refresh(self.focus_tabs)
+
+    def focus_tabs(self) -> None:
+        """Focus the tabs of the lenses, from where all keys of lenses work, unless they were closed meanwhile."""
+        from torchtty.tui.lenses.tabs import LensTabs
+
+        if self.is_open:
+            for tabs in self.query(LensTabs):
+                tabs.focus()
 
     def close(self) -> None:
         """Compute nothing any more, until it is opened again."""

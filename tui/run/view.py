@@ -263,8 +263,11 @@ class RunView(SampledRun):
     # -- charts ---------------------------------------------------------------------------------------------------
 
     def focus_curves(self) -> None:
-        """Focus the chart in view."""
-        self.curves.chart(self.curves.current.id).focus()
+        """Focus the chart in view, or the lenses where there is no room for a chart beside them."""
+        if self.inside.is_open and self.has_class("-only-inside"):
+            self.inside.focus_tabs()
+        else:
+            self.curves.chart(self.curves.current.id).focus()
 
     def action_next_chart(self) -> None:
         """Show the next chart."""

@@ -59,6 +59,7 @@ class TrainScreen(Screen[None]):
         self.is_furnished = False
         self._begun = False  # whether the form is being built
         self._left: Widget | None = None  # what had the focus when the form was hidden
+        self._left_in_run: Widget | None = None  # what of the run had it when the form was shown
         self._afterwards: list[Callable[[], object]] = []  # what waits for it
         self._start_requested = False
         self._shown_state: RunState | None = None
@@ -286,12 +287,15 @@ class TrainScreen(Screen[None]):
             self._left = self.focused
             self.add_class("-form-shut")
             if self._left is None or setup in self._left.ancestors_with_self:
-                self.view.focus_curves()
+                left, self._left_in_run = self._left_in_run, None
+                if left is not None and _is_shown(left):
+                    left.focus()
+                else:
+                    self.view.focus_curves()
         else:
-            left, self._left = self._left, None
+            left, self._left, self._left_in_run = self._left, None, self.focused
             self._show_form()
-            is_there = left is not None and left.is_attached and all(node.display for node in left.ancestors)
-            (left if left is not None and is_there else self.query_one("#start")).focus()
+            (left if left is not None and _is_shown(left) else self.query_one("#start")).focus()
 
     def _show_form(self) -> None:
         if self.is_furnished:
@@ -338,3 +342,7 @@ class TrainScreen(Screen[None]):
 
         if self.view.run is not None:
             self.view.send(Edit(path=event.path, value=event.value))
+
+
+def _is_shown(widget: "Widget") -> bool:
+    return widget.is_attached and all(node.display for node in widget.ancestors_with_self)

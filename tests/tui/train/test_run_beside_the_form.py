@@ -8,6 +8,8 @@ from textual.widgets import Static
 
 from torchtty.engine.contract.run.requests import collect
 from torchtty.engine.contract.run.status import RunState
+from torchtty.tui.lenses.pane import LensPane
+from torchtty.tui.lenses.tabs import LensTabs
 from torchtty.tui.run.samples import SampleLog
 from torchtty.tui.shell.help import KeysHelp
 from torchtty.tui.shell.key_bar import KeyBar
@@ -34,6 +36,33 @@ async def test_one_key_hides_and_shows_the_settings_at_every_size(torchtty: Any,
             await pilot.pause()
             assert setup.display is is_shown
             assert (app.screen.view.region.width == size[0]) is not is_shown
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_keys_of_the_lenses_work_after_the_form_was_shown_and_hidden(
+    torchtty: Any, live_run: Any, size: Any
+) -> None:
+    live_run()
+    async with torchtty(size) as (app, pilot):
+        await attached(app, pilot)
+        await until(pilot, shows(app, "inside"))
+        if app.screen.query_one("#setup").display:
+            await pilot.press("ctrl+o")
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.focused, LensTabs))
+        await pilot.press("ctrl+o")
+        await pilot.pause()
+        app.screen.query_one("#start").focus()
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(app.focused, LensTabs), seconds=5)
+        pane = app.screen.query_one(LensPane)
+        before = pane.lens
+        await pilot.press("]")
+        await until(pilot, lambda: pane.lens != before, seconds=5)
+        await pilot.press("ctrl+o", "escape")  # which leaves the form too
+        await pilot.pause()
+        await pilot.press("i")
+        await until(pilot, lambda: not app.screen.view.inside.is_open, seconds=5)
 
 
 async def test_a_hidden_form_comes_back_when_its_settings_are_edited(torchtty: Any, live_run: Any) -> None:
