@@ -20,6 +20,7 @@ from torchtty.tui.format import number
 HALF = "▀"
 WIDEST_CELL, HIGHEST_CELL = 6, 3  # cells and lines
 WIDEST_LABEL = 22
+WIDEST_SCALE, LEAST_SCALE = 16, 4  # cells of its colours
 AROUND = 3  # lines that are no rows: the reading, the columns' labels, the scale
 EMPTY: RGB = (38, 38, 44)  # of a value that is none
 MARKED: RGB = (120, 255, 120)  # of the cell under the cursor
@@ -78,13 +79,15 @@ class HeatMap:
             (self.row_axis, layout.top, layout.rows, len(self.rows)),
             (self.column_axis, layout.left, layout.columns, len(self.columns)),
         )
-        told = []
+        told, short = [], []
         for (axis, first, seen, all_of_them), arrow in zip(parts, arrows, strict=True):
             part = f"{first + 1}-{first + seen}/{all_of_them}" if seen < all_of_them else ""
             told.append(" ".join(filter(None, (axis, part, arrow))) if axis or part else "")
-        left, right = printable_line(left), printable_line("  ".join(filter(None, told)))
-        if cell_len(right) > width - cell_len(left) - 2:
-            right = ""
+            short.append(f"{part} {arrow}" if part else "")
+        left = printable_line(left)
+        room = width - cell_len(left) - 2 if left else width - layout.label - 1
+        wordings = (printable_line("  ".join(filter(None, one))) for one in (told, short, short[:1]))
+        right = next((one for one in wordings if cell_len(one) <= room), "")
         gap = max(1, min(width, layout.label + 1 + layout.columns * layout.cell) - cell_len(left) - cell_len(right))
         if not left:
             return ((" " * (layout.label + 1), style.axis), (right, style.axis))
@@ -184,8 +187,19 @@ class HeatMap:
         return self.scale.colour(value) if math.isfinite(value) else EMPTY
 
     def _legend(self, layout: "_Layout", width: int, style: ChartStyle) -> Line:
-        """The scale: its least and greatest value with the colours between them."""
-        low, high, steps = self.scale.low, self.scale.high, 16
+        """The scale: its least and greatest value with the colours between them, and whether values lie beyond them."""
+        low, high = self.scale.low, self.scale.high
+        about = {"log": " log scale", "sqrt": " root scale"}.get(self.scale.kind, "")
+        pad = " " * (layout.label + 1)
+        measure = f"  {printable_line(self.measure)}" if self.measure else ""
+        below, above = ("≤ ", "≥ ") if style.unicode else ("<= ", ">= ")
+        known = [value for row in self.values for value in row if math.isfinite(value)]
+        slack = 1e-6 * (high - low)  # rounding takes nothing beyond the ends
+        left = f"{pad}{below if any(value < low - slack for value in known) else ''}{number(low)} "
+        right = f" {above if any(value > high + slack for value in known) else ''}{number(high)}"
+        steps = max(LEAST_SCALE, min(WIDEST_SCALE, width - cell_len(left + right)))
+        for more in (about, measure):  # what there is room for
+            right += more if steps + cell_len(more) <= width - cell_len(left + right) else ""
         if self.scale.kind == "log":
             low = max(low, 1e-12)
             between = [low * (high / low) ** (place / (steps - 1)) if high > 0 else low for place in range(steps)]
@@ -199,13 +213,7 @@ class HeatMap:
             bar = [(" ", cell_style(None, self.scale.colour(value))) for value in between]
         else:
             bar = [(self.scale.shade(value, unicode=style.unicode), Style()) for value in between]
-        about = {"log": " log scale", "sqrt": " root scale"}.get(self.scale.kind, "")
-        pad = " " * (layout.label + 1)
-        measure = f"  {printable_line(self.measure)}" if self.measure else ""
-        left, right = f"{pad}{number(low)} ", f" {number(high)}{about}"
-        if cell_len(left + right + measure) + steps > width:
-            measure = ""
-        return ((left, style.axis), *bar, (f"{right}{measure}", style.axis))
+        return ((left, style.axis), *bar, (right, style.axis))
 
 
 def _line(text: str, style: Style) -> Line:

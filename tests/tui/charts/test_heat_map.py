@@ -86,6 +86,29 @@ class TestDrawing:
         assert texts(drawing)[6].split()[1] == "█" * 30
         assert all(text.isascii() for text in texts(pairs(5, 5).draw(80, 8, None, ASCII)))
 
+    def test_the_scale_says_where_values_lie_beyond_it(self) -> None:
+        def scale_of(*values: float, low: float = -5.0, high: float = -1.0, style: ChartStyle = COLOURED) -> str:
+            shown = HeatMap((values,), ("x",), tuple("abcd"[: len(values)]), Scale(low, high, diverging=True))
+            return " ".join(texts(shown.draw(60, 4, None, style))[-1].split())
+
+        assert scale_of(-5.0, -1.0, math.nan) == "-5.000 -1.000"
+        assert scale_of(-5.1, -2.0) == "≤ -5.000 -1.000"
+        assert scale_of(-3.0, 0.5) == "-5.000 ≥ -1.000"
+        assert scale_of(-7.0, 0.5) == "≤ -5.000 ≥ -1.000"
+        assert scale_of(-7.0, 0.5, style=ASCII).startswith("<= -5.000 ")
+        assert ">= -1.000" in scale_of(-7.0, 0.5, style=ASCII)
+
+    def test_a_narrow_one_keeps_both_ends_of_its_scale_and_the_part_in_view(self) -> None:
+        shown = pairs(29, 29)
+        shown = HeatMap(
+            shown.values, tuple(f"token {row}" for row in range(29)), shown.columns, shown.scale, "first", "then"
+        )
+        lines = texts(shown.draw(32, 9, None, COLOURED))
+        assert len(lines[-1]) <= 32
+        assert lines[-1].split() == ["0.000", "28.28"]
+        assert "1-12/29 ↓" in lines[0]
+        assert "1-23/29 →" in lines[0]
+
     def test_what_is_no_number_stays_empty(self) -> None:
         shown = HeatMap(((math.nan, 1.0),), ("x",), ("a", "b"), Scale(0, 1))
         assert shown.reading((0, 0)) == "x, a  none"
