@@ -21,6 +21,7 @@ from torchtty.engine.contract.settings.fields import FieldSpec
 from torchtty.engine.contract.settings.recipes import Recipe
 from torchtty.tui.form.data_preview import DataPreview
 from torchtty.tui.form.draft import Draft
+from torchtty.tui.form.path_row import PathInput
 from torchtty.tui.form.pickers import A_FILE, OWN_DEFAULTS, HelpLine, Picker, Pickers
 from torchtty.tui.form.row import FieldRow
 from torchtty.tui.form.section import FormSection, Heading
@@ -42,6 +43,9 @@ class Form(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pagedown", "section(1)", "next section", False, id="form.next_section", tooltip=NEXT),
         Binding("pageup", "section(-1)", "previous section", False, id="form.previous_section", tooltip=PREVIOUS),
+        # At once, before a key typed after it is passed on: that one is for the field where the focus goes.
+        Binding("tab", "move_focus(1)", show=False, priority=True),
+        Binding("shift+tab", "move_focus(-1)", show=False, priority=True),
     ]
 
     @dataclass
@@ -283,6 +287,16 @@ class Form(Vertical):
             self.choose_recipe(event.value)
         self.query_one(HelpLine).explain_picker(event.picker, self.pickers)
         self._preview(wanted=self.pickers.is_about_a_file)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        completes = action == "move_focus" and parameters == (1,) and isinstance(self.screen.focused, PathInput)
+        return not completes
+
+    def action_move_focus(self, direction: int) -> None:
+        if direction > 0:
+            self.screen.focus_next()
+        else:
+            self.screen.focus_previous()
 
     def action_section(self, direction: int) -> None:
         """Scroll a long description while a picker has the focus, else go to the next or the previous section."""

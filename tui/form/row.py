@@ -8,6 +8,7 @@ from textual import on
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.events import Key
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select
@@ -34,9 +35,21 @@ TAKE_SEVERAL = "Take several of the values: a run for each"
 
 
 class FieldInput(UncutInput, inherit_bindings=False):
-    """An input without the scrolling keys, so that up, down and the page keys reach the row and the form."""
+    """An input without the scrolling keys, so that up, down and the page keys reach the row and the form.
+
+    It obeys its own keys itself. The app would do so once a key has bubbled up to it, and for the field that has the focus
+    then: a key typed ahead would work on the field after this one.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = list(Input.BINDINGS)
+
+    ACTIONS: ClassVar[dict[str, str]] = {each.key: each.action for each in Binding.make_bindings(Input.BINDINGS)}
+
+    async def on_key(self, event: Key) -> None:
+        action = self.ACTIONS.get(event.key)
+        if action is not None and await self.app.run_action(action, self):
+            event.stop()
+            event.prevent_default()
 
 
 class FieldRow(EditedLine):

@@ -178,6 +178,20 @@ async def test_keys_that_come_while_the_editor_is_being_made_reach_it() -> None:
         assert form.draft.value("model.n_head") == 60
 
 
+async def test_values_typed_ahead_with_tabs_between_them_reach_each_its_field() -> None:
+    typed = {"n_layer": "3", "n_head": "8", "n_embd": "32", "block_size": "9", "dropout": "0.5"}
+    async with a_form() as (form, pilot, app):
+        await go_to(form, pilot, "model.n_layer")
+        for text in typed.values():  # all at once, as they arrive where the app was busy for a while
+            for key in ("ctrl+u", *text, "tab"):
+                app.post_message(Key("full_stop" if key == "." else key, key if len(key) == 1 else None))
+        for key in ("shift+tab", "ctrl+u", "7"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        for _ in range(5):
+            await pilot.pause()
+        assert {name: form.draft.text(f"model.{name}") for name in typed} == typed | {"dropout": "7"}
+
+
 def click(app: Host, row: FieldRow, x: int) -> None:
     """Press and release the button, as a terminal reports it; the pilot also sends the click, wherever it may land."""
     for kind in (MouseDown, MouseUp):
