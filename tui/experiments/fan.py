@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,6 +28,7 @@ STEEP = 5  # times the height of what follows, from which the beginning is cut
 GAP = 2  # cells between entries of the legend
 LEGEND = 3  # lines at most
 CUT_AFTER = 0.2  # of the steps: what is higher than all that follows is cut at the edge
+FEWEST = 8  # places along x, below which nothing is cut: the beginning of a few points is most of what they tell
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,15 @@ class Fan:
             entries.append((("band: one sd", style.axis),))
         if self.figures:
             entries.append((("◇ course" if style.unicode else "o course", style.axis),))
+        entries += cut_off((curve for bundle in self.bundles for curve in bundle.curves), self.y, style)
         return in_lines(entries, width, most, style)
+
+
+def cut_off(curves: Iterable[tuple[Place, ...]], y: Axis, style: ChartStyle) -> list[Line]:
+    """Return the entry of a legend that says how high the curves go where the axis cuts them, if it does."""
+    peak = max((value for curve in curves for _, value in curve if math.isfinite(value)), default=y.high)
+    sign = "▲" if style.unicode else "^"
+    return [((f"{sign} up to {written(peak)}", style.axis),)] if peak > y.high else []
 
 
 def in_lines(entries: Sequence[Line], width: int, most: int, style: ChartStyle) -> list[Line]:
@@ -244,14 +253,15 @@ def _figures(results: Results, bundles: Sequence[Bundle], metric: str) -> tuple[
 
 
 def limits_of(curves: Sequence[tuple[Place, ...]]) -> tuple[float, float] | None:
-    """Return the lowest value, and the highest that is not left behind in the first fifth; None without values."""
+    """Return the lowest value, and the highest that is not left behind in the first fifth of many; None without values."""
     places = [place for curve in curves for place in curve if math.isfinite(place[1])]
     if not places:
         return None
     first, last = min(x for x, _ in places), max(x for x, _ in places)
     later = [y for x, y in places if x >= first + CUT_AFTER * (last - first)] or [y for _, y in places]
     low, high, peak = min(y for _, y in places), max(later), max(y for _, y in places)
-    return low, peak if peak - low <= STEEP * (high - low) or high == low else high + ABOVE * (high - low)
+    few = len({x for x, _ in places}) < FEWEST
+    return low, peak if few or peak - low <= STEEP * (high - low) or high == low else high + ABOVE * (high - low)
 
 
 def whole_range(curves: Sequence[tuple[Place, ...]]) -> tuple[float, float] | None:

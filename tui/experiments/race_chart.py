@@ -15,7 +15,7 @@ from torchtty.tui.charts.figure import Cursor, Drawing
 from torchtty.tui.charts.plane import Dot, Place, Plane, PlaneCurve, draw
 from torchtty.tui.charts.style import ChartStyle, Line, Run, colour, faded
 from torchtty.tui.experiments.choices import Choices
-from torchtty.tui.experiments.fan import DARK, LEGEND, clipped, in_lines, limits_of, y_axis
+from torchtty.tui.experiments.fan import DARK, LEGEND, clipped, cut_off, in_lines, limits_of, y_axis
 
 WAYS = 120  # places of the cursor along x
 NOTHING = "The curves appear here once two points of a model are known."
@@ -85,6 +85,7 @@ class RaceChart:
         for racer, bits in sorted(found, key=lambda pair: (pair[1] is None, pair[1] or 0.0)):
             runs: list[Run] = [(style.sample(1 + racer.number), style.curve(colour(racer.number)))]
             entries.append((*runs, (f" {printable_line(racer.name)} {written(bits)}", style.label)))
+        entries += cut_off((racer.places for racer in self.racers), self.y, style)
         return in_lines(entries, width, most, style)
 
 
