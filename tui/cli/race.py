@@ -103,7 +103,10 @@ def _corpus(given: Arguments, asked: Sequence[Recipe]) -> str:
     if given.unknown:
         raise UsageError(f"{given.unknown[0]} is not an option; settings begin with two dashes.")
     if len(given.words) > 1:
-        raise UsageError(f"One text at a time, but there are {len(given.words)}: {' '.join(given.words[:5])}.")
+        raise UsageError(
+            f"One text at a time, but there are {len(given.words)}: {' '.join(given.words[:5])}.\n"
+            "--recipes NAME,NAME says which models and recipes race."
+        )
     corpus = given.words[0] if given.words else str(asked[0].tree["data"]["dataset"]) if asked else CORPUS
     if corpus in catalogue() and catalogue()[corpus].kind == "images":
         raise UsageError(f"{corpus} are pictures, and a race is one of texts: 'torchtty data' lists them.")

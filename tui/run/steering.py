@@ -167,6 +167,7 @@ class SteeredRun(Vertical):
             if edits is not None and snapshot.run == self.run:
                 self.post_message(self.ResumeRequested(snapshot.run, edits))
                 self._expect("resuming …")
+                self.report("A worker loads the checkpoint; training continues from there.")
 
         self.app.push_screen(ResumeDialog(snapshot), resume)
 

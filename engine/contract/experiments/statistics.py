@@ -175,6 +175,8 @@ def in_a_sentence(
 
     `more_to_come` says that other seeds of both are still to have a result.
     """
+    if number(abs(found.mean)) == number(0.0):
+        return f"{one} and {other} are equal{' so far' if more_to_come else ''}, as far as their digits tell."
     direction = "lower" if found.mean < 0 else "higher"
     gap = f"{one} is {direction} than {other} by {number(abs(found.mean))}"
     if not found.is_known and more_to_come:

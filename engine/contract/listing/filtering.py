@@ -26,7 +26,7 @@ from torchtty.engine.contract.printable import printable_line, shortened
 
 _TERM = re.compile(
     r"""(?P<not>-)?
-        (?:(?P<name>[A-Za-z_][\w.]*)(?P<sign><=|>=|!=|[:=<>]))?
+        (?:(?P<name>[A-Za-z_][\w.]*)(?P<sign>:|\s*(?:<=|>=|!=|[=<>])\s*))?
         (?P<value>(?:"[^"]*(?:"|$)|[^\s"])*)""",
     re.VERBOSE,
 )
@@ -66,7 +66,8 @@ def parse_filter(text: str) -> Filter:
     for match in _TERM.finditer(text):
         if not match.group():
             continue
-        written, name, sign, value = match.group(), match["name"], match["sign"], _unquoted(match["value"])
+        written, name, sign = match.group(), match["name"], (match["sign"] or "").strip() or None
+        value = _unquoted(match["value"])
         if name is None and not value:
             if not match["value"]:  # a dash alone
                 raise FilterError(

@@ -105,6 +105,7 @@ def test_a_race_of_steps_gives_each_so_many_and_json_says_where_they_are(shell: 
         (["digits"], "digits are pictures"),
         (["--recipes", "names-mlp"], "two models or more"),
         (["--recipes", "names-mlp,nams-gpt"], "names-gpt"),
+        (["given-names", "ngram", "mlp"], "--recipes NAME,NAME says which models"),
         (["no-such-text"], "neither a known dataset nor a file"),
         (["--model.n_hats", "3"], "not a setting of any"),
     ],

@@ -71,6 +71,13 @@ def test_without_any_noise_equal_is_equal_and_other_is_other() -> None:
     assert difference([1.0, 1.0], [2.0, 2.0]).exceeds_noise
 
 
+def test_what_is_equal_as_it_is_shown_is_neither_higher_nor_lower() -> None:
+    same = difference([2.00001, 2.00002], [2.00001, 2.00001])
+    assert in_a_sentence("a", "b", same, "{:.2f}".format) == "a and b are equal, as far as their digits tell."
+    soon = in_a_sentence("a", "b", same, "{:.2f}".format, more_to_come=True)
+    assert soon == "a and b are equal so far, as far as their digits tell."
+
+
 def test_a_sentence_names_direction_size_and_evidence() -> None:
     said = in_a_sentence("a", "b", difference([1.0, 1.1, 0.9], [3.0, 3.1, 2.9]), "{:.2f}".format)
     assert said.startswith("a is lower than b by 2.00, more than the noise of the seeds (95 % interval 1.77 to 2.23")
