@@ -66,7 +66,7 @@ def parse_filter(text: str) -> Filter:
     for match in _TERM.finditer(text):
         if not match.group():
             continue
-        written, name, sign = match.group(), match["name"], (match["sign"] or "").strip() or None
+        written, name, sign = match.group(), match["name"], (match["sign"] or "").strip()
         value = _unquoted(match["value"])
         if name is None and not value:
             if not match["value"]:  # a dash alone
