@@ -1,5 +1,6 @@
 """The list of runs: its order and filter above, the table, and a summary below."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -20,6 +21,7 @@ from torchtty.engine.contract.printable import printable_line
 from torchtty.tui.runs.sparklines import CurveReader
 from torchtty.tui.runs.table import RunsTable
 from torchtty.tui.shell.inputs import OrderedInput
+from torchtty.tui.shell.preferences import remember_order, remembered_order
 
 EXAMPLE = "words, or model:gpt  lr>=1e-3  val<1.9  state:running  tag:good  -note:bad"
 
@@ -46,8 +48,7 @@ class RunsList(Vertical):
     def __init__(self) -> None:
         super().__init__(id="runs-list")
         self.entries: list[Entry] | None = None  # none: the folder has not been read yet
-        self.sort = Sort()
-        self.grouping = Grouping.GROUP
+        self.sort, self.grouping = _ordered_last()
         self._filter = Filter()
         self._problem = ""  # what is wrong with the filter that is being written
         self._toggled: set[str] = set()  # the groups that are not as they are at first
@@ -114,6 +115,7 @@ class RunsList(Vertical):
     def sort_by(self, sort: Sort) -> None:
         """Put the list into another order."""
         self.sort = sort
+        remember_order(sort.subject, sort.descending, self.grouping.value)
         self._arrange()
 
     @on(DataTable.HeaderSelected, "#runs-table")
@@ -127,6 +129,7 @@ class RunsList(Vertical):
         every = list(Grouping)
         self.grouping = every[(every.index(self.grouping) + 1) % len(every)]
         self._toggled.clear()
+        remember_order(self.sort.subject, self.sort.descending, self.grouping.value)
         self._arrange()
 
     @on(RunsTable.Toggled)
@@ -197,6 +200,19 @@ class RunsList(Vertical):
             return
         self.set_class(bool(event.value), "-filtering")
         self.table.focus()
+
+
+def _ordered_last() -> tuple[Sort, Grouping]:
+    """Return the order that was chosen last, as far as there still is such an order."""
+    found = remembered_order()
+    if found is None:
+        return Sort(), Grouping.GROUP
+    subject, descending, grouping = found
+    try:
+        sort = replace(Sort.by(subject), descending=descending)
+    except UserError:
+        sort = Sort()
+    return sort, Grouping(grouping) if grouping in list(Grouping) else Grouping.GROUP
 
 
 class _Suggester(Suggester):

@@ -1,34 +1,59 @@
-"""Preferences: the theme chosen last, in the state folder, and keys that a person changed, in the configuration folder."""
+"""Preferences: theme and order of Runs, in the state folder, and keys that a person changed, in the configuration folder."""
 
 import json
 import tomllib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.paths import config_folder, state_folder
 from torchtty.engine.contract.run.files import write_atomically
 
 KEYS_FILE = "keys.toml"
-_THEME_FILE = "app.json"
+_APP_FILE = "app.json"
 
 
 def remembered_theme() -> str | None:
     """Return the theme chosen last, None if there is none or it cannot be read."""
-    try:
-        found = json.loads((state_folder() / _THEME_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    theme = found.get("theme") if isinstance(found, dict) else None
+    theme = _remembered().get("theme")
     return theme if isinstance(theme, str) else None
 
 
 def remember_theme(name: str) -> None:
-    """Store a theme for the next start; a state folder that cannot be written to is ignored."""
+    """Store a theme for the next start."""
+    _remember({"theme": name})
+
+
+def remembered_order() -> tuple[str, bool, str] | None:
+    """Return how the list of runs was ordered last: by what, whether the largest came first, what brought runs together."""
+    found = _remembered().get("runs")
+    if not isinstance(found, dict):
+        return None
+    subject, descending, grouping = (found.get(name) for name in ("sort", "descending", "group"))
+    known = isinstance(subject, str) and isinstance(descending, bool) and isinstance(grouping, str)
+    return (subject, descending, grouping) if known else None  # type: ignore[return-value]
+
+
+def remember_order(subject: str, descending: bool, grouping: str) -> None:
+    """Store how the list of runs is ordered, for the next start."""
+    _remember({"runs": {"sort": subject, "descending": descending, "group": grouping}})
+
+
+def _remembered() -> dict[str, Any]:
+    try:
+        found = json.loads((state_folder() / _APP_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remember(choices: dict[str, Any]) -> None:
+    """Store choices beside the others; a state folder that cannot be written to is ignored."""
     folder = state_folder()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / _THEME_FILE, json.dumps({"theme": name}))
+        write_atomically(folder / _APP_FILE, json.dumps(_remembered() | choices))
 
 
 def keys_path() -> Path:

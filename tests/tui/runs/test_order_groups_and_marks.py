@@ -10,6 +10,7 @@ from runs_host import Host
 from textual.widgets import Input, Static
 
 from torchtty.engine.contract.client.trash import TRASH
+from torchtty.engine.contract.listing.arrangement import Grouping, Sort
 from torchtty.engine.contract.run import marks
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.marks import Marks, read_marks
@@ -18,6 +19,7 @@ from torchtty.tui.images.picture import Picture
 from torchtty.tui.runs.marking import MarksDialog
 from torchtty.tui.runs.sorting import SortDialog
 from torchtty.tui.shell.dialog import DeleteDialog
+from torchtty.tui.shell.preferences import remember_order, remember_theme, remembered_theme
 
 WIDTH = "width"  # the group
 
@@ -80,6 +82,27 @@ async def test_s_sorts_by_what_is_chosen_and_the_same_again_turns_the_order_roun
         await until(pilot, lambda: "best" not in app.screen.runs_list.sort.subject)
         subject = app.screen.runs_list.sort.subject
         await until(pilot, shows(app, subject))
+
+
+async def test_the_next_start_orders_the_list_as_it_was_left(some):
+    for keys, expected in (
+        (("g", "g", "g", "s", "down", "down", "enter"), ["gpt", "b", "a", "fork"]),
+        ((), ["gpt", "b", "a", "fork"]),
+        (("s", "enter"), ["fork", "a", "b", "gpt"]),
+        ((), ["fork", "a", "b", "gpt"]),
+    ):
+        app = Host()
+        async with app.run_test(size=(120, 36)) as pilot:
+            await open_list(pilot, app)
+            await pilot.press(*keys)
+            await until(pilot, lambda app=app, expected=expected: app.listed == expected)
+    remember_theme("nord")
+    remember_order("a-setting-of-old", True, "nothing")
+    assert remembered_theme() == "nord"
+    app = Host()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await open_list(pilot, app)
+        assert (app.screen.runs_list.sort, app.screen.runs_list.grouping) == (Sort(), Grouping.GROUP)
 
 
 async def test_a_click_on_a_title_sorts(some):
