@@ -234,8 +234,12 @@ def _fan(results: Results, bundles: Sequence[Bundle], choices: Choices) -> Fan |
     end = max(place[0] for bundle in bundles for curve in bundle.curves for place in curve)
     if any(member.status.state.is_live for member in results.members):
         end = max(end, results.last_step / per)
-    y = y_axis(*values, log=choices.log)
     figures = _figures(results, bundles, choices.metric)
+    low, high = values
+    near = [
+        place[1] for place, _ in figures if low - (high - low) <= place[1] < low
+    ]  # one far away would flatten the curves
+    y = y_axis(min([low, *near]), high, log=choices.log)
     return Fan(tuple(bundles), Axis(0.0, max(end, 1.0)), y, unit(results), title_of(results, choices.metric), figures)
 
 
