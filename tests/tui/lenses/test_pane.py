@@ -17,7 +17,9 @@ from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.family import Feature
 from torchtty.tui.charts.colours import Scale
 from torchtty.tui.charts.heat_map import HeatMap
+from torchtty.tui.lenses.options import Choice
 from torchtty.tui.lenses.pane import LensPane
+from torchtty.tui.lenses.tabs import LensTabs
 from torchtty.tui.lenses.view import View
 
 
@@ -136,7 +138,10 @@ async def test_an_option_is_stepped_through_and_asked_for(torchtty: Any, live_ru
         request = await open_grid(app, pilot, worker)
         worker.answer(request, 7, values=[[0, 0.25], [0.5, 1]], heading="one")
         await until(pilot, shows(app, "show ‹counts›"))
-        await pilot.press("tab", "right")
+        await until(pilot, lambda: isinstance(app.focused, LensTabs))  # the focus follows the view after it is painted
+        await pilot.press("tab")
+        await until(pilot, lambda: isinstance(app.focused, Choice))
+        await pilot.press("right")
         await until(pilot, shows(app, "show ‹model›"))
         await until(pilot, lambda: worker.asked)
         (asked,) = worker.take()
