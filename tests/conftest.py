@@ -10,7 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("busy", deadline=None)  # a machine that stalls for 0.2 s is no failure
+hypothesis.settings.load_profile("busy")
 
 # Before anything of torchtty is imported: no test may touch the runs, downloads, locks or settings of whoever runs it.
 _HOME = Path(tempfile.mkdtemp(prefix="torchtty-tests-"))
