@@ -5,6 +5,7 @@ colour a cell is filled the more the larger its value. What is larger than the r
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ WIDEST_LABEL = 22
 WIDEST_SCALE, LEAST_SCALE = 16, 4  # cells of its colours
 AROUND = 3  # lines that are no rows: the reading, the columns' labels, the scale
 EMPTY: RGB = (38, 38, 44)  # of a value that is none
+DOTTED = re.compile(r"\w+(\.\w+)+", re.ASCII)  # the name of a layer or of a weight
 MARKED: RGB = (120, 255, 120)  # of the cell under the cursor
 
 
@@ -149,7 +151,7 @@ class HeatMap:
             text = " ".join(names)
         else:
             text = names[0]
-        text = set_cell_size(text, min(cell_len(text), layout.label))
+        text = _fitted(text, layout.label, "…" if style.unicode else "~")
         return ((" " * (layout.label - cell_len(text)) + text + " ", style.cursor if here else style.label),)
 
     def _half_line(self, layout: "_Layout", row: int, cursor: Cursor | None) -> Line:
@@ -218,6 +220,20 @@ class HeatMap:
 
 def _line(text: str, style: Style) -> Line:
     return ((text, style),)
+
+
+def _fitted(label: str, width: int, ellipsis: str) -> str:
+    """Fit a row's label. A name in parts keeps the last one, by which neighbours differ: `blocks.0.norm.weight`, `b.0.n.weight`."""
+    if cell_len(label) <= width:
+        return label
+    if not DOTTED.fullmatch(label):
+        return set_cell_size(label, width)
+    *parts, last = label.split(".")
+    short = ".".join([part if part.isdecimal() else part[0] for part in parts] + [last])
+    if len(short) > width and width > len(ellipsis) + 1:
+        head = min(len(short) - len(last), (width - 1) // 2)
+        short = f"{short[:head]}{ellipsis}{short[len(short) - (width - head - 1) :]}"
+    return set_cell_size(short, min(len(short), width))
 
 
 def _bracketed(text: str) -> str:

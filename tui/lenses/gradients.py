@@ -51,7 +51,8 @@ def _norms(over: dict[str, Any]) -> HeatMap:
 
 
 def _names(over: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(map(printable_line, over["names"]))
+    """Return the weights' names; they are matrices, so that nearly every one ends in `.weight`."""
+    return tuple(printable_line(name).removesuffix(".weight") for name in over["names"])
 
 
 def _steps(over: dict[str, Any]) -> tuple[str, ...]:

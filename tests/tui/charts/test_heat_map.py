@@ -109,6 +109,22 @@ class TestDrawing:
         assert "1-12/29 ↓" in lines[0]
         assert "1-23/29 →" in lines[0]
 
+    def test_long_names_of_weights_stay_apart(self) -> None:
+        names = [
+            f"blocks.{block}.{part}"
+            for block in (0, 1)
+            for part in ("attention.query_key_value", "attention.projection", "feed_forward.projection")
+        ]
+        shown = HeatMap(tuple((float(row),) for row in range(6)), tuple(names), ("1",), Scale(0, 6))
+
+        def labels(width: int, style: ChartStyle = COLOURED) -> list[str]:
+            return [text.split()[0] for text in texts(shown.draw(width, 9, None, style))[2:8]]
+
+        assert labels(200)[:2] == ["b.0.a.query_key_value", "b.0.a.projection"]
+        assert labels(60)[:3] == ["b.0.a.…ey_value", "b.0.a.…ojection", "b.0.f.…ojection"]
+        assert len(set(labels(48))) == 6
+        assert all(label.isascii() for label in labels(48, ASCII))
+
     def test_what_is_no_number_stays_empty(self) -> None:
         shown = HeatMap(((math.nan, 1.0),), ("x",), ("a", "b"), Scale(0, 1))
         assert shown.reading((0, 0)) == "x, a  none"
