@@ -57,7 +57,7 @@ class LensPane(Vertical):
     LensPane.-short #lens-reading { display: none; }
     LensPane #lens-reading-below { display: none; }
     LensPane.-short #lens-reading-below { display: block; }
-    LensPane #lens-state { height: auto; max-height: 3; color: $text-secondary; &.-wrong { color: $text-error; } }
+    LensPane #lens-state { height: auto; max-height: 3; }
     """
     BINDING_GROUP_TITLE = "Lens"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -114,6 +114,7 @@ class LensPane(Vertical):
         self._suggestion: Suggestion | None = None
         self._view: View | None = None  # of the result that is shown
         self._divided: tuple[object, ...] = ()  # for what the room is divided between figure and body
+        self._state = Content("")  # what is being done, or why not
         self._at: float | None = None  # the step at which the cursor of the chart beside it stands
 
     def compose(self) -> ComposeResult:
@@ -294,9 +295,11 @@ class LensPane(Vertical):
     def show_state(self, text: str, *, wrong: bool = False) -> None:
         """Say what is being done, or why not."""
         state = self.query_one("#lens-state", Static)
-        state.update(Content(printable_line(text)))
-        state.set_class(wrong, "-wrong")
-        state.display = bool(text)
+        self._state = Content.styled(printable_line(text), "$text-error" if wrong else "$text-secondary")
+        state.update(self._state)
+        state.display = bool(text) and self.result is not None
+        if self.result is None:
+            self.query_one("#lens-body", Static).update(self._state)
 
     def _show_cost(self) -> None:
         result = self.result
@@ -334,7 +337,8 @@ class LensPane(Vertical):
         self._suggestion, self._view = None, None
         if result is None:
             heading.update("")
-            body.update("")
+            body.update(self._state)  # in sight, where the result will stand
+            body.display = True
             self.figure.show(None)
             self.remove_class("-figure", "-no-body")
         elif width := self.content_size.width:  # none before the first layout

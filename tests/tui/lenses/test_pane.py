@@ -205,3 +205,12 @@ async def test_a_figure_has_the_lines_it_fills_and_the_text_below_it_the_others(
         await pilot.pause(0.3)  # it is looked again whether all stands as it did
         await pilot.resize_terminal(160, 48)
         await until(pilot, lambda: figure.size.height == 9)
+
+
+async def test_a_page_without_a_result_says_why_where_the_result_will_stand(torchtty: Any, write_run: Any) -> None:
+    write_run("over").status(RunState.FINISHED, step=3)
+    async with torchtty(size=(120, 36)) as (app, pilot):
+        await pilot.press("f4")
+        await until(pilot, shows(app, "so there is no model to load"))
+        lines = screen_text(app).splitlines()
+        assert next(y for y, line in enumerate(lines) if "there is no model to load" in line) < 12
