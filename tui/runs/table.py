@@ -12,9 +12,10 @@ from torchtty.engine.contract.listing.arrangement import Group, Row, Sort
 from torchtty.engine.contract.listing.curves import ShortCurve
 from torchtty.engine.contract.listing.entry import Entry
 from torchtty.tui.charts.style import colour
-from torchtty.tui.runs.columns import MARK_WIDTH, Column, Context, fitting, heading, title_of, widths
+from torchtty.tui.runs.columns import MARK_WIDTH, NAME, Column, Context, fitting, heading, title_of, widths
 
 MARK, IN_MEMORY, STAR = "▍", "◆", "★"
+LEAST_CUT = 8  # cells of a name that is cut in the middle
 MOST_MARKED = 8  # curves that can be distinguished on one chart
 
 
@@ -135,6 +136,7 @@ class RunsTable(DataTable[Content]):
         mark = warm if number is None else Content.styled(MARK, colour(number))
         mark = mark.append(Content.styled(STAR, "$text-warning") if row.marks.starred else Content(" "))
         cells = {column.key: column.write(row, self._cell_context) for column in self.columns_shown}
+        cells[NAME] = _middle_cut(cells[NAME], self._widths[NAME])
         return {"mark": mark} | self._cut(cells)
 
     def _cut(self, cells: dict[str, Content]) -> dict[str, Content]:
@@ -194,3 +196,12 @@ class RunsTable(DataTable[Content]):
         for row in self.shown.values():
             self._update(row)
         self.post_message(self.Marked())
+
+
+def _middle_cut(name: Content, width: int) -> Content:
+    """Cut a run's name in the middle: the runs of a group begin alike and differ at their ends."""
+    over = name.cell_length - width
+    if over <= 0 or width < LEAST_CUT:
+        return name
+    end = width * 3 // 5
+    return name[: width - end - 1].append("…").append(name[-end:])

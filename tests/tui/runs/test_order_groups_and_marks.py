@@ -282,6 +282,19 @@ async def test_a_cell_that_is_cut_ends_in_an_ellipsis(some):
         assert re.search(r"lr [0-9.,]+…", line), "cut where it can be seen"
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_names_that_begin_alike_are_cut_in_the_middle(write_run, size):
+    ends = [f"lr-{rate}-seed-{seed}" for rate in ("0.001", "0.01") for seed in (1, 2)]
+    for end in ends:
+        write_run(f"grid-of-rates-and-seeds-of-the-names-of-all-the-villages-{end}").status(RunState.FINISHED, step=3)
+    app = Host()
+    async with app.run_test(size=size) as pilot:
+        await open_list(pilot, app)
+        lines = screen_text(app).splitlines()
+        shown = [line.split("grid-")[1].split()[0] for line in lines if "grid-" in line]
+        assert len({name for name in shown if "…" in name}) == 4, "which is which can be read"
+
+
 async def test_a_list_that_scrolls_needs_no_scrollbar_below(write_run):
     for number in range(40):
         write_run(f"a-run-with-a-very-long-name-{number}").status(RunState.FINISHED, step=3)
