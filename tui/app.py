@@ -86,6 +86,7 @@ class TorchttyApp(App[int]):
             self.add_mode(mode.name, partial(self._screen_of, mode))
         self.register_theme(LANTERN)
         self.set_reactive(App.theme, LANTERN.name)  # without a signal: a change would have all styles parsed again
+        self.stylesheet.set_variables(self.get_css_variables())
         self._pool = pool
         self._gauges = Gauges(lambda reading: self.post_message(self.Gauged(reading)))
         self._leaving = False
@@ -106,6 +107,8 @@ class TorchttyApp(App[int]):
         module, _, name = mode.screen.partition(":")
         make = getattr(import_module(module), name)
         screen: Screen[None] = make(lambda: self.pool) if mode.starts_runs else make()
+        # As Textual says that a screen has the theme's colours: else it parses all styles twice again for each new one.
+        screen._css_update_count = self._css_update_count
         return screen
 
     def on_ready(self) -> None:

@@ -7,7 +7,6 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from torchtty.engine.contract.errors import UserError
-from torchtty.engine.contract.experiments.sweep import Sweep, define
 from torchtty.engine.contract.experiments.values import Span, Value, is_several, read_values
 from torchtty.engine.contract.paths import expanded, written_path
 from torchtty.engine.contract.settings.catalogue import catalogue
@@ -26,6 +25,7 @@ from torchtty.engine.contract.settings.recipes import Recipe
 
 if TYPE_CHECKING:
     from torchtty.engine.contract.client.fork import ForkPoint
+    from torchtty.engine.contract.experiments.sweep import Sweep
 
 
 class Draft:
@@ -196,11 +196,15 @@ class Draft:
         """The settings that have several values, and these, in the order of the form."""
         return {spec.path: self._several[spec.path][1] for spec in self.specs() if spec.path in self._several}
 
-    def sweep(self, grid: Mapping[str, tuple[Value, ...]] | None = None) -> Sweep:
+    def sweep(self, grid: Mapping[str, tuple[Value, ...]] | None = None) -> "Sweep":
         """Return the sweep of the settings with several values, and of a recipe's `grid` where that is given.
 
         What was changed here takes the place of what the grid has. Raises `ConfigurationError`.
         """
+        from torchtty.engine.contract.experiments.sweep import (
+            define,
+        )  # one run needs none of it, and the form opens sooner
+
         varied_kinds = {path.partition(".")[0] for path in self._several if path.endswith(".kind")}
         texts = {path: text for path, (text, _) in self._several.items()}
         for spec in self.specs():

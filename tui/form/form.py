@@ -83,6 +83,7 @@ class Form(Vertical):
     def on_mount(self) -> None:
         self._arrange()
         self.explain_recipe()
+        self.call_after_refresh(self._fill)
 
     @property
     def shown(self) -> Draft:
@@ -110,6 +111,7 @@ class Form(Vertical):
         """Return the row of a setting."""
         if path == "data.dataset":
             return self.pickers.file_row
+        self._fill()
         return next(row for row in self.listed_rows() if row.path == path)
 
     def show_live(self, title: str, draft: Draft) -> None:
@@ -397,8 +399,12 @@ class Form(Vertical):
         if box is None:
             self.query_one(VerticalScroll).mount(self._make_section(name, specs))
             return
+        wanted = list(specs)
+        if all(spec in self.rows for spec in wanted):
+            return
+        box.fill()
         before: FieldRow | None = None
-        for spec in specs:
+        for spec in wanted:
             if spec not in self.rows:
                 self.rows[spec] = FieldRow(spec, self.shown.text(spec.path))
                 if before is None:
@@ -406,6 +412,10 @@ class Form(Vertical):
                 else:
                     box.body.mount(self.rows[spec], after=before)
             before = self.rows[spec]
+
+    def _fill(self) -> None:
+        for section in self._sections.values():
+            section.fill()
 
     def _make_section(self, name: str, specs: Iterable[FieldSpec]) -> FormSection:
         rows = {spec: FieldRow(spec, self.shown.text(spec.path)) for spec in specs}

@@ -69,18 +69,25 @@ class Heading(Widget):
 
 
 class FormSection(VerticalGroup):
-    """Rows under their heading."""
+    """Rows under their heading. Those of one that folds are mounted by `fill`: the form is on the screen sooner without them."""
 
     def __init__(self, title: str, rows: Iterable[Widget], *, folds: bool) -> None:
         self.title = title
         self.folds = folds
         self.heading = Heading(self)
         self.heading.can_focus = folds
-        self.body = VerticalGroup(*rows)
+        self._unmounted = tuple(rows) if folds else ()
+        self.body = VerticalGroup(*(() if folds else rows))
         self._is_open = not folds
         super().__init__(self.heading, self.body)
         self.body.display = self._is_open
         self.set_class(folds, "-folds")
+
+    def fill(self) -> None:
+        """Mount the rows, if that has been put off."""
+        rows, self._unmounted = self._unmounted, ()
+        if rows:
+            self.body.mount(*rows)
 
     @property
     def is_open(self) -> bool:
@@ -88,6 +95,7 @@ class FormSection(VerticalGroup):
 
     @is_open.setter
     def is_open(self, is_open: bool) -> None:
+        self.fill()
         self._is_open = self.body.display = is_open
         self.heading.refresh()
 

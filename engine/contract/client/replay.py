@@ -34,7 +34,7 @@ BLOCK = 1024 * 1024  # bytes of weights compared at once
 class ReplayedEdit(BaseModel):
     """An edit to make once `step` steps are done."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     step: int
     path: str
@@ -44,7 +44,7 @@ class ReplayedEdit(BaseModel):
 class Replay(BaseModel):
     """What a run replays: it stands in its `meta.json` under `replay`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     run: str
     to: int  # the step after which it stops

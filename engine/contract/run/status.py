@@ -37,7 +37,7 @@ class RunState(StrEnum):
 class Status(BaseModel):
     """The content of `status.json`. Times are seconds since the epoch unless said."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     format: int = 1
     state: RunState = RunState.STARTING

@@ -15,7 +15,7 @@ class TimedChoices(BaseModel):
     `threads` says from which step on (the number of those done before it) how many threads compute.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     threads: tuple[tuple[int, int], ...] = ()
     until: int = Field(0, ge=0)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
@@ -247,7 +248,13 @@ def exact(value: Any) -> str:
 
 def describe(section_name: str, section: type[Section]) -> list[FieldSpec]:
     """List the settings of a section class in their order of declaration, without the `kind` that names the class."""
-    return [_spec(section_name, section, name, info) for name, info in section.model_fields.items() if name != "kind"]
+    return list(_described(section_name, section))
+
+
+@cache
+def _described(section_name: str, section: type[Section]) -> tuple[FieldSpec, ...]:
+    fields = section.model_fields.items()
+    return tuple(_spec(section_name, section, name, info) for name, info in fields if name != "kind")
 
 
 def in_form_order(specs: Iterable[FieldSpec]) -> list[FieldSpec]:
