@@ -169,6 +169,18 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def keep_freed_memory() -> None:
+    """Keep what a training step has freed for the next one, until `free_cached_memory`.
+
+    glibc else returns it to the system, which hands it out again page by page, each filled with zeros: a percent and more of a
+    step that needs tens of megabytes. Tensors above 32 MiB still come from the system, as glibc has it at most.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
 def free_cached_memory() -> None:
     """Hand back what allocators keep for the next tensors, so that other processes can have it."""
     gc.collect()
@@ -180,6 +192,7 @@ def free_cached_memory() -> None:
         torch.mps.empty_cache()
 
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LACKS_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 FREE_THEN = re.compile(
     r"total capacity of ([\d.]+ \w+) of which ([\d.]+ \w+) is free.*Of the allocated memory ([\d.]+ \w+) is allocated by PyTorch",

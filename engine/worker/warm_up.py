@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from torchtty.engine.devices import choose_device, describe_devices
+from torchtty.engine.devices import choose_device, describe_devices, keep_freed_memory
 
 
 def warm_up() -> dict[str, Any]:
     """Run one tiny training step on the CPU, so that no GPU is opened before a run needs it; return versions and devices."""
     began = time.perf_counter()
+    keep_freed_memory()
     layer = torch.nn.Linear(8, 8)
     # These also import what torch loads lazily with its first optimizer.
     for optimizer in (torch.optim.AdamW(layer.parameters(), fused=True), torch.optim.SGD(layer.parameters())):
