@@ -40,7 +40,7 @@ def _heading(result: dict[str, Any]) -> Text:
         (f"first loss {_loss(result['loss'])}", "bold"),
         f" against chance {result['chance']:.4f}: ",
         (result["verdict"], colour),
-        f" · now {_loss(result['now'])}\n",
+        f" · now {_loss(result['now'])} on the same batch\n",
         (VERDICTS[result["verdict"]], "dim"),
     )
 
