@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -21,7 +21,7 @@ from torchtty.engine.training.backends.selection import EAGER, Backend, BackendC
 from torchtty.engine.training.backends.traced import Traced
 from torchtty.engine.training.step import Batch, EagerStep, Rates, Step
 from torchtty.engine.training.threads import ThreadChooser
-from torchtty.engine.training.trial import rounded, timed_in_turn
+from torchtty.engine.training.trial import rounded, said_each_second, timed_in_turn
 
 BACKENDS: tuple[Backend, ...] = (Traced(), Captured())
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # precisions of products that autocast has
@@ -48,6 +48,7 @@ class ChoosesItsSteps(ABC):
         self.threads: ThreadChooser | None = None  # none until it is known how much a step computes
         self.choice: BackendChoice | None = None
         self.decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen] = []
+        self.say: Callable[[str], object] = lambda _: None
         self._chooses_precision = training.precision == "auto"
         self._recorded_backend: str | None = None  # that a record has compute the steps from some step on
         self._buffers: tuple[Tensor, ...] = ()  # of the network, such as the running averages of a batch norm
@@ -173,7 +174,8 @@ class ChoosesItsSteps(ABC):
         """Compile the step, as the person wishes, whatever it gains; say why where that cannot be."""
         assert isinstance(self.step, EagerStep)
         workload = Workload(self.device, self.precision, self.operations, steps)
-        found, why = proved(self.step, Compiled(), workload, (batch,), rates)
+        with said_each_second(self.say, "Compiling the step, which takes some ten seconds to some minutes"):
+            found, why = proved(self.step, Compiled(), workload, (batch,), rates)
         if isinstance(found, CompiledStep):
             self.step, why = found, f"as training.compile says; that took {found.seconds_to_compile:.1f} s"
         self.choice = BackendChoice("eager" if found is None else Compiled.name, why)

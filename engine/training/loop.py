@@ -111,6 +111,8 @@ class Loop:
         self._weights_only = False  # whether what was restored is not enough to train from
         self._evaluated_last: int | None = None  # the step of the latest evaluation that was that of an end
         self._chooses = task if isinstance(task, ChoosesByTiming) else None
+        if self._chooses is not None:
+            self._chooses.say = lambda text: writer.change(message=text)
         self._blocks = task if isinstance(task, TrainsInBlocks) else None
         self.metrics = MetricLog(writer, self.family, task.tokens_per_step)
         self.rules = StoppingRules(configuration, self.family)

@@ -1,6 +1,6 @@
 """Tasks: what the loop knows of a model, its data and its objective, what a task can offer beyond that, and building one."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,9 @@ class ChoosesByTiming(Protocol):
 
     decisions: list[BackendChosen | ThreadsChosen | PrecisionChosen]
     """What was decided and is not in the record yet."""
+
+    say: Callable[[str], object]
+    """Is called with what takes a while, again each second, and with nothing once it is done."""
 
     def follow(self, choices: TimedChoices, step: int) -> None:
         """Compute from a step on as a record says."""

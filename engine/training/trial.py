@@ -1,7 +1,9 @@
-"""Timing ways to compute a step against each other, on the run's own steps."""
+"""Timing ways to compute a step against each other, on the run's own steps, and saying what takes a while."""
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import TypeVar
 
@@ -65,3 +67,23 @@ def _mean_seconds(rehearse: Callable[[], object]) -> float:
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     """Return seconds to three digits, as they are recorded."""
     return {name: float(f"{each:.3g}") for name, each in seconds.items()}
+
+
+@contextmanager
+def said_each_second(say: Callable[[str], object], what: str) -> Iterator[None]:
+    """Say what is being done and for how long so far, each second from another thread, and an empty text at the end."""
+    began, done = time.monotonic(), threading.Event()
+
+    def tick() -> None:
+        while not done.wait(1.0):
+            say(f"{what}: {time.monotonic() - began:.0f} s so far.")
+
+    say(f"{what}.")
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        say("")

@@ -1,5 +1,6 @@
 """float16 with scaled losses, and steps that are compiled, through a stop and a resume."""
 
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -76,12 +77,21 @@ def test_a_step_whose_gradients_overflow_is_left_out_and_the_scale_halved(loop_f
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="a step is compiled by a C++ compiler")
 @pytest.mark.timeout(300)
-def test_a_compiled_run_takes_the_eager_way_within_rounding_and_resumes_to_the_bit(loop_for: MakeLoop) -> None:
+def test_a_compiled_run_takes_the_eager_way_within_rounding_and_resumes_to_the_bit(
+    loop_for: MakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flags: dict[str, Any] = {"training__max_steps": 10, "training__log_interval": 1}
     usual = loop_for("mlp", **flags)
     finish(usual)
     whole = loop_for("mlp", **flags, training__compile=True)
+    said = list[str]()
+    change = whole.writer.change
+    monkeypatch.setattr(
+        whole.writer, "change", lambda **fields: (said.append(fields.get("message", "")), change(**fields))
+    )
     finish(whole)
+    assert any(re.fullmatch(r"Compiling the step, .*: [1-9]\d* s so far\.", text) for text in said)
+    assert whole.writer.status.message == "", "it is compiled"
     broken = loop_for("mlp", **flags, training__compile=True)
     stop_after(broken, 5)
     finish(broken)
