@@ -103,7 +103,7 @@ class RunsList(Vertical):
             self._reader.want(wanted)
 
     def _curves_read(self) -> None:
-        if not self.is_mounted:
+        if not self.query(RunsTable):  # the app is being left
             return
         if self.sort.subject == SMOOTHED:
             self._arrange()

@@ -164,6 +164,7 @@ def test_slurm_trains_preempts_cancels_and_goes_on(
 def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Slurm that takes a job and never says anything again."""
     for name, does in {
+        "srun": "exec sleep 600",  # by which submitit knows a machine of a cluster
         "sbatch": "echo Submitted batch job 7",
         "squeue": "exec sleep 600",
         "scancel": "exec sleep 600",
