@@ -98,7 +98,10 @@ async def test_what_cannot_be_exported_or_written_says_so_in_place(written: Any,
 
 async def test_a_view_exports_the_chart_as_it_is_looked_at(written: Any, tmp_path: Path) -> None:
     async with viewing(written.run, "train", (120, 36)) as (app, pilot):
+        curves = app.screen.query_one(RunView).curves
+        await until(pilot, lambda: len(curves.offered) > 2 and not curves.is_empty)
         await pilot.press("c", "c", "x")
+        await until(pilot, lambda: curves.looked_at.chart == "gradient" and curves.looked_at.coordinate != "step")
         await pilot.press("E")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         app.screen.query_one(OptionList).highlighted = list(KINDS).index("chart-svg")
