@@ -201,9 +201,8 @@ class Draft:
 
         What was changed here takes the place of what the grid has. Raises `ConfigurationError`.
         """
-        from torchtty.engine.contract.experiments.sweep import (
-            define,
-        )  # one run needs none of it, and the form opens sooner
+        # Here: one run needs none of it, and the form opens sooner without.
+        from torchtty.engine.contract.experiments.sweep import define
 
         varied_kinds = {path.partition(".")[0] for path in self._several if path.endswith(".kind")}
         texts = {path: text for path, (text, _) in self._several.items()}
