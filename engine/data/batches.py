@@ -36,8 +36,9 @@ class Windows:
         return self.width if self.every_position else 1
 
     @cached_property
-    def _offsets(self) -> Tensor:
-        return torch.arange(self.width + 1, device=self.stream.device)
+    def _each(self) -> Tensor:
+        """The windows at all places, (S - width, width + 1), without a copy."""
+        return self.stream.unfold(0, self.width + 1, 1)
 
     def to(self, device: torch.device) -> "Windows":
         """Return the windows with stream and starts on `device`; on a GPU they take half the memory."""
@@ -48,7 +49,7 @@ class Windows:
 
     def cut(self, which: Tensor) -> tuple[Tensor, Tensor]:
         """Return (x, y) for the windows numbered `which` (B,)."""
-        window = self.stream[self.starts[which][:, None] + self._offsets].long()  # (B, width + 1)
+        window = self._each.index_select(0, self.starts.index_select(0, which)).long()  # (B, width + 1)
         x = window[:, : self.width]
         if self.every_position:
             return x.clamp_min(0), window[:, 1:]

@@ -92,7 +92,9 @@ class BatchedGradients:
         states = [member.generator.get_state() for member in members]
         buffers = [buffer.clone() for buffer in stack.buffers.values()]
         try:
-            self._call = simplified(module, (*batch, *state, *self._values))
+            self._call = simplified(
+                module, (*batch, *state, *self._values), held=len(self._values), fresh=len(self._names)
+            )
         finally:
             for member, before in zip(members, states, strict=True):
                 member.generator.set_state(before)
@@ -244,8 +246,8 @@ class _Mask:
         self._keeps, self._generators = keeps, generators
         self.__name__ = "mask"
 
-    def __call__(self, like: Tensor) -> Tensor:
-        mask = torch.empty(like.shape, dtype=like.dtype, device=like.device)
+    def __call__(self, like: Tensor, *, out: Tensor | None = None) -> Tensor:
+        mask = torch.empty_like(like) if out is None else out
         for own, keep, generator in zip(mask, self._keeps, self._generators, strict=True):
             if keep < 1:
                 own.bernoulli_(keep, generator=generator).div_(keep)

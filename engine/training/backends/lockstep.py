@@ -4,6 +4,7 @@ A member is an ordinary task whose weights have become slices of a stack. What i
 optimizer, its batches and its dropout are its own. Members with the same rates are stepped by one call for all.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -222,6 +223,7 @@ class _AlikeRates:
         self.rates: Callable[[int], Rates] = self._tasks[0].rates
         own: Optimizers = self._tasks[0].optimizer  # type: ignore[attr-defined]
         self._stacked: Fused | torch.optim.Optimizer | None = None
+        self._given: list[Tensor] = []  # the gradients of the step before, which may be the same tensors again
         if self.count > 1 and _is_elementwise(own):
             assert isinstance(own, Fused | torch.optim.Optimizer)
             self._slices = [torch.nn.Parameter(one[numbers.start : numbers.stop]) for one in weights]
@@ -233,8 +235,10 @@ class _AlikeRates:
 
     def step(self, gradients: Sequence[Tensor], rates: Rates) -> None:
         if self._stacked is not None:
-            for piece, gradient in zip(self._slices, gradients, strict=True):
-                piece.grad = gradient[self._numbers.start : self._numbers.stop]
+            if len(gradients) != len(self._given) or any(map(operator.is_not, gradients, self._given)):
+                self._given = list(gradients)
+                for piece, gradient in zip(self._slices, gradients, strict=True):
+                    piece.grad = gradient[self._numbers.start : self._numbers.stop]
             set_rates(self._stacked, rates.learning_rate, rates.weight_decay)
             self._stacked.step()
             return

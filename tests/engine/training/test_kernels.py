@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from torchtty.engine.training.backends import kernels
+from torchtty.engine.training.backends import ways
 from torchtty.engine.training.backends.kernels import simplified
 
 
@@ -59,7 +59,7 @@ def test_what_is_changed_in_place_is_changed_and_read_afterwards() -> None:
 
 @pytest.mark.parametrize("other", [False, True])
 def test_each_kernel_gives_the_same_in_either_way(other: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "_is_quicker", lambda *_: other)
+    monkeypatch.setattr(ways, "_is_quicker", lambda *_: other)
     aten = torch.ops.aten
 
     def function(a: Tensor, b: Tensor, gradient: Tensor, idx: Tensor) -> Tensor:
