@@ -138,12 +138,11 @@ def amount(planned: Sweep, workers: int | None) -> str:
     finally:
         worker.close()
     found = outlook(planned, answer, workers)
-    models = "one batched model" if found.models == 1 else f"{found.models:,} models, {found.at_once} at a time"
     parts = [f"{'at most' if found.is_bound else 'about'} {rough_duration(found.seconds)}"] if found.seconds else []
     for bytes, where in ((found.memory, "of memory"), (found.disk, "on disk")):
         if bytes is not None:
             parts.append(f"{size(max(1e6, round(bytes, -6)))} {where}")
-    return f"{', '.join(parts) or 'How long it takes is not known'}: {models}."
+    return f"{', '.join(parts) or 'How long it takes is not known'}: {found.how}."
 
 
 def several_values(preset: Preset, given: Arguments) -> bool:

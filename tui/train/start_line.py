@@ -180,14 +180,11 @@ def outlook_line(outlook: "Outlook") -> str:
 
 
 def how_trained(outlook: "Outlook") -> str:
-    """Write how the runs of a sweep are trained, and what stays of them: `one batched model · 4 MB on disk`."""
+    """Write how the runs of a sweep are trained, and what stays of them: `2 batched models, 2 at a time · 4 MB on disk`."""
     from torchtty.tui.format import size
 
-    if outlook.models == 1:
-        how = "one batched model"
-    else:
-        how = f"{outlook.models:,} models, {outlook.at_once} at a time"
-    return how + (f" · {size(max(1e6, round(outlook.disk, -6)))} on disk" if outlook.disk is not None else "")
+    disk = f" · {size(max(1e6, round(outlook.disk, -6)))} on disk" if outlook.disk is not None else ""
+    return f"{outlook.how}{disk}"
 
 
 def grid_line(outlook: "Outlook") -> str:

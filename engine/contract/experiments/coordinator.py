@@ -155,7 +155,7 @@ class Coordinator:
             if not members:
                 break
             self._members.extend(member for member in members if member not in self._members)
-            self._pending.extend(jobs_for(members, until))
+            self._pending.extend(jobs_for(members, until, min(free - len(self._pending), self._workers_at_most())))
         while self._pending and free > 0:
             hand = next((hand for hand in self._hands if hand.job is None and hand.worker), None)
             if hand is None:
@@ -260,6 +260,10 @@ class Coordinator:
 
     def _has_room(self) -> bool:
         return self._jobs is not None or int(psutil.virtual_memory().available) > ROOM
+
+    def _workers_at_most(self) -> int:
+        """Return how many workers there is memory for; on a cluster a batch is one job, which has the cores that were asked for."""
+        return 1 if self._jobs is not None else len(self._hands) + int(psutil.virtual_memory().available) // ROOM
 
     # -- what is asked ----------------------------------------------------------------------------------------------
 

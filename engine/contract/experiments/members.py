@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from torchtty.engine.contract.client.workers import Mode
 from torchtty.engine.contract.experiments.variation import common
@@ -67,10 +68,11 @@ class Job:
         return [self.batch] if self.batch else [member.run for member in self.members]
 
 
-def jobs_for(members: Sequence[Member], until: int | None = None) -> list[Job]:
+def jobs_for(members: Sequence[Member], until: int | None = None, hands: int = 1) -> list[Job]:
     """Return what is to be done to bring members to their ends, or to a step: batches of those that may train as one model.
 
-    Those that are in one batch are at the same step, and differ in numbers that change no shape.
+    Those that are in one batch are at the same step, and differ in numbers that change no shape. Batches are cut until each of
+    `hands` workers has one.
     """
     batches: dict[str, list[Member]] = {}
     for number, member in enumerate(members):
@@ -78,12 +80,33 @@ def jobs_for(members: Sequence[Member], until: int | None = None) -> list[Job]:
         can = not member.alone and member.family.trains_by_steps and not step
         batches.setdefault(common(member.tree) if can else f"{number}", []).append(member)
     jobs = []
-    for together in batches.values():
-        for first in range(0, len(together), AT_ONCE):
-            some = together[first : first + AT_ONCE]
+    for together, sizes in zip(batches.values(), cut([len(each) for each in batches.values()], hands), strict=True):
+        left = iter(together)
+        for size in sizes:
+            some = list(islice(left, size))
             mode = Mode.RESUME if some[0].run.checkpoints() else Mode.TRAIN
             jobs.append(Job(some, mode, until))
     return jobs
+
+
+def cut(sizes: Sequence[int], hands: int) -> list[list[int]]:
+    """Cut batches of so many members into even pieces, at most `AT_ONCE` large, until there is one for each of `hands`.
+
+    A core that trains its share of the members by itself is quicker than two that wait for each other at every kernel: five
+    models of each family on either of two cores took 0.6 to 0.8 of the time that ten at once took on both.
+    """
+    pieces = [-(-size // AT_ONCE) for size in sizes]
+    while sizes and sum(pieces) < hands:
+        each, number = max(
+            (size / count, number) for number, (size, count) in enumerate(zip(sizes, pieces, strict=True))
+        )
+        if each <= 1:
+            break
+        pieces[number] += 1
+    return [
+        [size * (number + 1) // count - size * number // count for number in range(count)]
+        for size, count in zip(sizes, pieces, strict=True)
+    ]
 
 
 def make_ready(member: Member, mode: Mode) -> None:

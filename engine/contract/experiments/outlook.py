@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchtty.engine.contract.experiments.members import AT_ONCE
+from torchtty.engine.contract.experiments.members import cut
 from torchtty.engine.contract.experiments.plan import Kind, rungs
 from torchtty.engine.contract.experiments.speed import last_seconds_per_step, share_of_batches
 from torchtty.engine.contract.experiments.sweep import Sweep
@@ -40,6 +40,14 @@ class Outlook:
     memory: int | None = None  # bytes, of what trains at once
     disk: int | None = None  # bytes, of all runs in the end
 
+    @property
+    def how(self) -> str:
+        """How the runs are trained, in words."""
+        if self.models == 1:
+            return "one batched model"
+        batched = "batched " if self.models < self.runs else ""
+        return f"{self.models:,} {batched}models, {self.at_once:,} at a time"
+
 
 def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: int | None = None) -> Outlook:
     """Return what a sweep amounts to, given what a worker answered to `prepare` for one of its runs.
@@ -50,11 +58,11 @@ def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: in
     by side. Raises what `Sweep.check` does.
     """
     estimate = estimate or {}
-    steps, batches = _steps(sweep), _batches(sweep)
-    is_batched = any(size > 1 for size, _ in batches)
-    share = share_of_batches(str(sweep.tree["model"]["kind"])) if is_batched else None
     if workers is None:
         workers = side_by_side(_devices(sweep))
+    steps, batches = _steps(sweep), _batches(sweep, workers)
+    is_batched = any(size > 1 for size, _ in batches)
+    share = share_of_batches(str(sweep.tree["model"]["kind"])) if is_batched else None
     at_once = min(workers, len(batches))
     per_step, memory = estimate.get("seconds_per_step"), estimate.get("memory")
     if per_step is None and "device" in estimate:
@@ -104,7 +112,7 @@ def _steps(sweep: Sweep) -> int:
     return steps
 
 
-def _batches(sweep: Sweep) -> list[tuple[int, int]]:
+def _batches(sweep: Sweep, hands: int) -> list[tuple[int, int]]:
     """Return of every model that is to be trained how many runs it holds, and the steps of them together."""
     trees = _trees(sweep)
     if not trees:  # a search makes its runs as it goes
@@ -116,12 +124,8 @@ def _batches(sweep: Sweep) -> list[tuple[int, int]]:
     if sweep.plan.kind is Kind.GRID:
         for key, tree in zip(keys, trees, strict=True):
             steps[key] += int(tree["training"].get("max_steps", 1))
-    found = []
-    for key, size in sizes.items():
-        for first in range(0, size, AT_ONCE):
-            part = min(AT_ONCE, size - first)
-            found.append((part, steps[key] * part // size))
-    return found
+    pieces = zip(sizes.items(), cut(list(sizes.values()), hands), strict=True)
+    return [(part, steps[key] * part // size) for (key, size), parts in pieces for part in parts]
 
 
 def _trees(sweep: Sweep) -> list[Tree]:

@@ -43,7 +43,8 @@ class Story:
 def story(shell: Shell, wait_until: Callable[..., None]) -> Story:
     runs = shell.folder / "runs"
     following = shell.begin(
-        "train", "mlp", "--name", "tens", "--training.seed", "1..3", "--max_steps", "1000000", *TINY
+        *("sweep", "mlp", "--name", "tens", "--training.seed", "1..3", "--workers", "1", "--max_steps", "1000000"),
+        *TINY,
     )
     try:
         last = RunDirectory(runs / "tens-seed-3")

@@ -9,6 +9,8 @@ from on_screen import until
 from textual.widgets import Select, Static
 
 from torchtty.engine.contract.experiments.group import RunGroup, list_groups
+from torchtty.engine.contract.experiments.members import cut
+from torchtty.engine.contract.experiments.outlook import cores
 from torchtty.engine.contract.run.directory import list_runs
 from torchtty.engine.contract.run.log import RunLog
 from torchtty.engine.contract.run.status import RunState
@@ -55,7 +57,7 @@ def state_of(group: RunGroup) -> RunState:
     return group.status().state
 
 
-async def test_ten_seeds_of_an_mlp_train_as_one_batched_model_and_fill_the_fan(
+async def test_ten_seeds_of_an_mlp_train_as_batched_models_and_fill_the_fan(
     torchtty: Any, wait_until: Callable[..., None]
 ) -> None:
     async with torchtty() as (app, pilot):
@@ -86,14 +88,16 @@ async def test_ten_seeds_of_an_mlp_train_as_one_batched_model_and_fill_the_fan(
         assert screen_members(app) == [f"{group.name}-seed-{seed}" for seed in range(1, 11)]
         assert len({points for points, live in fans if live}) > 1, "the fan did not grow while it trained"
         assert state_of(group) is RunState.FINISHED
-        assert [batch.name for batch in (group.path / "batches").iterdir()] == ["1"]
+        [sizes] = cut([10], cores())
+        batched = [size > 1 for size in sizes for _ in range(size)]
+        assert len(list((group.path / "batches").glob("*"))) == sum(size > 1 for size in sizes)
         curves = []
-        for run in group.runs():
+        for run, is_batched in zip(group.runs(), batched, strict=True):
             log = RunLog(run)
             log.read()
             backend = log.facts.backend
             assert backend is not None
-            assert backend.backend == "batched"
+            assert (backend.backend == "batched") == is_batched
             curves.append(tuple(value for _, value in log.metrics.points("train_loss")))
         assert len(set(curves)) == 10
         assert all(curve[-1] < curve[0] for curve in curves)
@@ -108,13 +112,16 @@ async def test_the_form_says_how_many_runs_and_how_before_anything_starts(torcht
         app.screen.form.choose_recipe("names-mlp")
         await enter(app, pilot, "training.max_steps", "500")
         await enter(app, pilot, "training.seed", "1..10")
-        await until(pilot, lambda: line(app, "#estimate") == "10 runs · ≤ 50 s · 10 MB memory")
-        assert line(app, "#sweep-line").startswith("one batched model · ")
+        await until(pilot, lambda: line(app, "#estimate").startswith("10 runs · ≤ "))
+        models = min(cores(), 10)
+        assert line(app, "#sweep-line").startswith(
+            "one batched model · " if models == 1 else f"{models} batched models, {models} at a time · "
+        )
         assert str(app.screen.query_one("#start").label) == "Sweep ^t"
         assert "^t sweep" in str(app.screen.query_one(KeyBar).render())
         await enter(app, pilot, "model.n_hidden", "16,32,64")
         await until(pilot, lambda: line(app, "#estimate").startswith("30 runs"))
-        assert line(app, "#sweep-line").startswith("3 models, ")
+        assert line(app, "#sweep-line").split(",")[0] == f"{max(3, cores())} batched models"
         assert "≡ seed" in text_of(app.screen)
         assert "×10" in text_of(app.screen)
         await enter(app, pilot, "model.n_hidden", "16")

@@ -22,11 +22,18 @@ def of(workers: int = 2, estimate: dict | None = ESTIMATE, **texts: str):
     return outlook(define(recipe_named("names-mlp").tree, STEPS | given), estimate, workers)
 
 
-def test_seeds_are_one_model_and_take_at_most_the_time_of_one_after_the_other() -> None:
-    found = of(training__seed="1..10")
+def test_seeds_are_a_model_a_core_and_take_at_most_the_time_of_one_after_the_other() -> None:
+    found = of(1, training__seed="1..10")
     assert (found.runs, found.steps, found.models, found.at_once) == (10, 1000, 1, 1)
-    assert (found.seconds, found.is_bound) == (pytest.approx(100.0), True)
+    assert (found.seconds, found.is_bound, found.how) == (pytest.approx(100.0), True, "one batched model")
     assert found.memory == 10 * 50_000
+    found = of(3, training__seed="1..10")
+    assert (found.models, found.at_once, found.how) == (3, 3, "3 batched models, 3 at a time")
+    assert (found.seconds, found.is_bound) == (pytest.approx(40.0), True)
+    assert found.memory == 10 * 50_000
+    found = of(16, training__seed="1..10")
+    assert (found.models, found.is_bound, found.how) == (10, False, "10 models, 10 at a time")
+    assert found.seconds == pytest.approx(10.0)
 
 
 def test_shapes_are_models_side_by_side_and_the_last_to_end_counts() -> None:
@@ -67,9 +74,10 @@ def test_what_a_batch_saves_is_what_the_last_sweep_of_the_family_timed(own_folde
     first.event("backend", backend="batched", timings={"batched": 0.002, "one by one": 0.01})
     assert of(training__seed="1..10").is_bound, "a group of who knows which machine"
     WrittenRun(group.directory).status(RunState.FINISHED)
-    found = of(training__seed="1..10")
+    found = of(1, training__seed="1..10")
     assert (found.seconds, found.is_bound) == (pytest.approx(20.0), False)
-    assert of(training__seed="1,2,3").seconds == pytest.approx(10.0), "no batch is quicker than a run alone"
+    assert of(training__seed="1..10").seconds == pytest.approx(10.0), "a core has five of them"
+    assert of(1, training__seed="1,2,3").seconds == pytest.approx(10.0), "no batch is quicker than a run alone"
     assert of(model__n_hidden="8,16,24").seconds == pytest.approx(20.0), "nothing is batched"
 
 
