@@ -1,111 +1,82 @@
-"""`python -m torchtty.engine.bench.seeds SECONDS COUNT`: seeds trained as one batched model against one run by itself.
+"""`python -m torchtty.engine.bench.seeds SECONDS COUNT`: ten seeds, trained as a sweep trains them, against one run by itself.
 
-Both go through the real loop, headless, in alternating stretches, so that noise cancels. Prints one JSON line.
+All go through the real loop, headless: the seeds with a share of them on each core, as one batched model in a process of its own,
+in turns with the run, so that noise cancels. Prints one JSON line.
 """
 
 import json
+import os
+import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Generator
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
-from torchtty.engine.bench.speed import MODELS, QUIET
-from torchtty.engine.contract.run.directory import create
-from torchtty.engine.contract.settings.configuration import parse, starting_tree, with_value
-from torchtty.engine.training.group import GroupTraining
-from torchtty.engine.training.loop import Done, Loop
-from torchtty.engine.training.run_writer import RunWriter, new_status
-from torchtty.engine.training.task import build_task
-from torchtty.engine.worker.requests import Dispatcher
-from torchtty.engine.worker.warm_up import warm_up
+from torchtty.engine.contract.experiments.members import cut
+from torchtty.engine.contract.experiments.outlook import cores
 
 MEMBERS = 10
-ENOUGH = 200_000  # steps that are to come, so that what pays in a run of some length is taken
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Steps a second of the group and of the run by itself, stretch by stretch."""
+    """Steps a second of the seeds and of the run by itself, stretch by stretch."""
 
     model: str
     members: int
+    shares: list[int]  # how many members each process has
     parameters: int
-    how: str  # the group's steps are done
+    how: str  # the steps of the first share are done
     group: list[float]
     solo: list[float]
 
 
-class _Over(Exception):
-    """The last stretch is over."""
-
-
-class _Alternating:
-    """Lets a run train by itself for a stretch between two stretches of a group."""
-
-    def __init__(self, training: GroupTraining, solo: Loop, seconds: float, stretches: int) -> None:
-        self.training, self.loop, self.seconds, self.stretches = training, solo, seconds, stretches
-        self.group, self.solo = list[float](), list[float]()
-        self._course: Generator[int, Done, Any] = solo.course()
-        self._done: Any = None
-        self._began: float | None = None
-        self._first = 0
-
-    def between(self) -> None:
-        """Take turns."""
-        now = time.perf_counter()
-        if self._began is not None and now - self._began < self.seconds:
-            return
-        if self._began is not None:
-            self.group.append((self.training.step - self._first) / (now - self._began))
-        if len(self.group) == self.stretches:
-            raise _Over
-        self.solo.append(self._alone())
-        self._began, self._first = time.perf_counter(), self.training.step
-
-    def _alone(self) -> float:
-        began, first = time.perf_counter(), self.loop.step
-        while (passed := time.perf_counter() - began) < self.seconds:
-            self._done = self.loop.do(self._course.send(self._done))
-        return (self.loop.step - first) / passed
-
-
 def seeds(model: str, seconds: float, count: int) -> Seeds:
     """Train a model of `MODELS` both ways, `count` stretches of so many seconds each after one that warms up."""
-    tree = starting_tree(MODELS[model]["model.kind"])
-    for path, value in (MODELS[model] | QUIET | {"training.max_steps": ENOUGH * 100}).items():
-        tree = with_value(tree, path, value)
-    training, writers = GroupTraining(), list[RunWriter]()
-    with tempfile.TemporaryDirectory(prefix="torchtty-bench-") as folder:
+    [sizes] = cut([MEMBERS], cores())
+    with ExitStack() as stack:
+        solo = stack.enter_context(_Share(model, [0], {}))
+        threads = {"TORCHTTY_THREADS": str(max(1, cores() // len(sizes)))} if len(sizes) > 1 else {}
+        numbers = iter(range(1, MEMBERS + 1))
+        shares = [stack.enter_context(_Share(model, [next(numbers) for _ in range(size)], threads)) for size in sizes]
+        together, alone, facts = list[float](), list[float](), dict[str, Any]()
+        for _ in range(count + 1):
+            solo.begin(seconds)
+            alone.append(float(solo.end()["speed"]))
+            for share in shares:
+                share.begin(seconds)
+            answers = [share.end() for share in shares]
+            together.append(min(float(answer["speed"]) for answer in answers))  # all are done when the last one is
+            facts = answers[0]
+    return Seeds(model, MEMBERS, sizes, int(facts["parameters"]), str(facts["how"]), together[1:], alone[1:])
 
-        def loop(seed: int) -> Loop:
-            configuration = parse(with_value(tree, "training.seed", seed))
-            writers.append(RunWriter(create(configuration, root=Path(folder)), new_status(0)))
-            requests = Dispatcher(writers[-1], lambda: True, lambda: None)
-            made = Loop(build_task(configuration), configuration, writers[-1], requests, max_steps=ENOUGH * 100)
-            requests.attach(made)
-            return made
 
-        solo = loop(0)
-        for seed in range(1, MEMBERS + 1):
-            training.add(loop(seed))
-        for writer in writers:
-            writer.start()
-        alternating = _Alternating(training, solo, seconds, count + 1)
-        try:
-            training.train(alternating.between)
-        except _Over:
-            pass
-        finally:
-            for writer in writers:
-                writer.close()
-    assert training.choice is not None
-    how, parameters = f"{training.choice.backend}: {training.choice.reason}", solo.task.facts.parameters
-    return Seeds(model, MEMBERS, parameters, how, alternating.group[1:], alternating.solo[1:])
+class _Share:
+    """Runs with these seeds in a process of their own, which trains them for a stretch when it is told to."""
+
+    def __init__(self, model: str, numbers: Sequence[int], variables: dict[str, str]) -> None:
+        command = [sys.executable, "-P", "-m", "torchtty.engine.bench.share", model, *map(str, numbers)]
+        self._process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=os.environ | variables)
+
+    def __enter__(self) -> "_Share":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def begin(self, seconds: float) -> None:
+        assert self._process.stdin is not None
+        print(seconds, file=self._process.stdin, flush=True)
+
+    def end(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline() or "{}")
+        assert answer, "training has ended; its reason stands above"
+        return answer
 
 
 if __name__ == "__main__":
-    warm_up()
     print(json.dumps(asdict(seeds("mlp", float(sys.argv[1]), int(sys.argv[2])))))

@@ -111,9 +111,10 @@ def measure_seeds(_: frozenset[str], *, quick: bool) -> list[Figure]:
         raise TimedOut((answer.stderr.strip().splitlines() or ["torchtty.engine.bench.seeds failed"])[-1])
     found = json.loads(answer.stdout)
     ratios = [alone / together for alone, together in zip(found["solo"], found["group"], strict=True)]
+    shares = " and ".join(map(str, found["shares"]))
     note = (
         f"{median(found['group']):,.0f} steps/s of {found['members']} members, {median(found['solo']):,.0f} of one; "
-        f"{found['parameters']:,} parameters, {found['how']}"
+        f"{found['parameters']:,} parameters; {shares} members on as many cores, {found['how']}"
     )
     what = "ten MLP seeds at once / one run by itself, time of a training step"
     return [Figure("seeds", what, median(ratios), "x", Bar(1.6), span(ratios), note)]
