@@ -88,6 +88,13 @@ def headline(snapshot: RunSnapshot, pending: str, width: int) -> Content:
     )
 
 
+def has_news(before: RunSnapshot, after: RunSnapshot) -> bool:
+    """Whether a run's state has changed, or it is said why one that has ended does not go on."""
+    if before.state is not after.state:
+        return True
+    return not after.state.is_live and before.status.message != after.status.message
+
+
 class Notice(Static):
     """The one thing to know now: what was just done, else why the run is in its state, what is wrong, a warning, or notes."""
 
@@ -112,12 +119,12 @@ class Notice(Static):
         self._choose()
 
     def show(self, snapshot: RunSnapshot | None, *, chart_is_empty: bool = False) -> None:
-        """Show what there is to know of a run, or nothing; a message stays until the state changes.
+        """Show what there is to know of a run, or nothing; a message stays until the state changes, or why it did not.
 
         An empty chart explains some states in its own place, which is not repeated here.
         """
         before, self._snapshot, self._chart_is_empty = self._snapshot, snapshot, chart_is_empty
-        if before is None or snapshot is None or before.run != snapshot.run or before.state is not snapshot.state:
+        if before is None or snapshot is None or before.run != snapshot.run or has_news(before, snapshot):
             self._message = ""
         self._choose()
 

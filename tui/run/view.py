@@ -18,7 +18,7 @@ from torchtty.tui.run.inside import Inside
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.samples import SamplesPanel
 from torchtty.tui.run.sampling import SampledRun
-from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, empty_pictures, headline, no_run, opening
+from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, empty_pictures, has_news, headline, no_run, opening
 from torchtty.tui.run.watcher import News, RunWatcher
 
 WIDE = 140  # cells from which curves and samples stand side by side
@@ -186,7 +186,7 @@ class RunView(SampledRun):
 
     def _show_state(self, snapshot: RunSnapshot) -> None:
         before, self.snapshot = self.snapshot, snapshot
-        if before is None or before.state is not snapshot.state:
+        if before is None or has_news(before, snapshot):
             self._state_changed(snapshot.state)
         if before is None or any(before.offers(action) != snapshot.offers(action) for action in Action):
             self.refresh_bindings()

@@ -344,6 +344,11 @@ def find_run(name: str, root: Path | None = None) -> RunDirectory:
     matches = [run for run in runs if run.name == name] or [run for run in runs if run.name.startswith(name)]
     if len(matches) == 1:
         return matches[0]
+    if matches and all(run.meta().get("group") == name for run in matches):
+        raise UserError(
+            f"{shortened(name)} is a group of runs: name one of them, such as {matches[0].name}. "
+            f"'torchtty results {shortened(name)}' compares them all."
+        )
     if matches:
         raise UserError(
             f"'{shortened(name)}' fits several runs: {', '.join(run.name for run in matches[:6])}. Write more of the name."

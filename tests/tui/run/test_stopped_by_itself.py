@@ -47,6 +47,20 @@ async def test_it_is_resumed_without_its_rule_from_the_keyboard(write_run: Any) 
         await until(pilot, lambda: app.resumed == [{"training.patience": None}])
 
 
+async def test_a_resume_that_is_refused_says_why_in_place_of_what_was_on_its_way(write_run: Any) -> None:
+    written = stopped_early(write_run)
+    async with viewing(written.run, "finished by patience") as (app, pilot):
+        await pilot.press("r")
+        await until(pilot, shows(app, "ended by patience 5"))
+        await pilot.press("enter")
+        await until(pilot, shows(app, "finished, resuming …"))
+        assert "A worker loads the checkpoint" in str(app.query_one(Notice).content)
+        refusal = "The checkpoint at step 500 cannot be read: it is cut short."
+        written.status(RunState.FINISHED, step=500, message=refusal, ended_by="training.patience")
+        await until(pilot, lambda: str(app.query_one(Notice).content) == refusal)
+        assert "resuming" not in screen_text(app)
+
+
 async def test_a_rule_that_would_end_it_again_is_refused_and_a_longer_one_taken(write_run: Any) -> None:
     async with viewing(stopped_early(write_run).run, "finished by patience") as (app, pilot):
         await pilot.press("r")

@@ -10,7 +10,7 @@ from torchtty.engine.contract.errors import UserError
 from torchtty.engine.contract.experiments.group import RunGroup, create_group, find_group, list_groups
 from torchtty.engine.contract.experiments.values import MOST, is_several, several
 from torchtty.engine.contract.experiments.variation import Variation, in_words, varying
-from torchtty.engine.contract.run.directory import list_runs
+from torchtty.engine.contract.run.directory import find_run, list_runs
 from torchtty.engine.contract.run.status import RunState
 from torchtty.engine.contract.settings.configuration import specs, starting_tree
 from torchtty.engine.contract.settings.fields import FieldSpec
@@ -98,6 +98,15 @@ def test_a_group_names_its_runs_and_can_be_read_from_its_files(tmp_path: Path) -
     assert {run.meta()["group"] for run in again.runs()} == {"names-mlp-1"}
     assert again.status().state is RunState.STARTING
     assert {run.name for run in list_runs(tmp_path)} == {run.name for run in again.runs()}  # the group is no run
+
+
+def test_a_group_in_a_runs_place_is_told_from_a_run(tmp_path: Path) -> None:
+    group = create_group(starting_tree("mlp"), Variation({SEEDS: (1, 2)}), root=tmp_path, name="ten")
+    with pytest.raises(UserError, match="ten is a group of runs: name one of them, such as ten-seed-[12]. 'torchtty res"):
+        find_run("ten", tmp_path)
+    with pytest.raises(UserError, match="fits several runs"):
+        find_run("te", tmp_path)
+    assert find_run("ten-seed-2", tmp_path) in group.runs()
 
 
 def test_the_next_group_and_the_next_run_take_the_next_number(tmp_path: Path) -> None:
