@@ -18,7 +18,16 @@ from torchtty.tui.run.inside import Inside
 from torchtty.tui.run.pictures import Pictures
 from torchtty.tui.run.samples import SamplesPanel
 from torchtty.tui.run.sampling import SampledRun
-from torchtty.tui.run.status_lines import Headline, Notice, ProgressLine, empty_pictures, has_news, headline, no_run, opening
+from torchtty.tui.run.status_lines import (
+    Headline,
+    Notice,
+    ProgressLine,
+    empty_pictures,
+    has_news,
+    headline,
+    no_run,
+    opening,
+)
 from torchtty.tui.run.watcher import News, RunWatcher
 
 WIDE = 140  # cells from which curves and samples stand side by side

@@ -180,7 +180,7 @@ def outlook_line(outlook: "Outlook") -> str:
 
 
 def how_trained(outlook: "Outlook") -> str:
-    """Write how the runs of a sweep are trained, and what stays of them: `2 batched models, 2 at a time · 4 MB on disk`."""
+    """Write how the runs of a sweep are trained, and what stays of them: `2 batched models at once · 4 MB on disk`."""
     from torchtty.tui.format import size
 
     disk = f" · {size(max(1e6, round(outlook.disk, -6)))} on disk" if outlook.disk is not None else ""

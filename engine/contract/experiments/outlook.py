@@ -46,7 +46,8 @@ class Outlook:
         if self.models == 1:
             return "one batched model"
         batched = "batched " if self.models < self.runs else ""
-        return f"{self.models:,} {batched}models, {self.at_once:,} at a time"
+        some = f", {self.at_once:,}" if self.at_once < self.models else ""
+        return f"{self.models:,} {batched}models{some} at once"
 
 
 def outlook(sweep: Sweep, estimate: Mapping[str, Any] | None = None, workers: int | None = None) -> Outlook:

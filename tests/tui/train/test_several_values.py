@@ -115,13 +115,13 @@ async def test_the_form_says_how_many_runs_and_how_before_anything_starts(torcht
         await until(pilot, lambda: line(app, "#estimate").startswith("10 runs · ≤ "))
         models = min(cores(), 10)
         assert line(app, "#sweep-line").startswith(
-            "one batched model · " if models == 1 else f"{models} batched models, {models} at a time · "
+            "one batched model · " if models == 1 else f"{models} batched models at once · "
         )
         assert str(app.screen.query_one("#start").label) == "Sweep ^t"
         assert "^t sweep" in str(app.screen.query_one(KeyBar).render())
         await enter(app, pilot, "model.n_hidden", "16,32,64")
         await until(pilot, lambda: line(app, "#estimate").startswith("30 runs"))
-        assert line(app, "#sweep-line").split(",")[0] == f"{max(3, cores())} batched models"
+        assert line(app, "#sweep-line").startswith(f"{max(3, cores())} batched models")
         assert "≡ seed" in text_of(app.screen)
         assert "×10" in text_of(app.screen)
         await enter(app, pilot, "model.n_hidden", "16")

@@ -28,17 +28,17 @@ def test_seeds_are_a_model_a_core_and_take_at_most_the_time_of_one_after_the_oth
     assert (found.seconds, found.is_bound, found.how) == (pytest.approx(100.0), True, "one batched model")
     assert found.memory == 10 * 50_000
     found = of(3, training__seed="1..10")
-    assert (found.models, found.at_once, found.how) == (3, 3, "3 batched models, 3 at a time")
+    assert (found.models, found.at_once, found.how) == (3, 3, "3 batched models at once")
     assert (found.seconds, found.is_bound) == (pytest.approx(40.0), True)
     assert found.memory == 10 * 50_000
     found = of(16, training__seed="1..10")
-    assert (found.models, found.is_bound, found.how) == (10, False, "10 models, 10 at a time")
+    assert (found.models, found.is_bound, found.how) == (10, False, "10 models at once")
     assert found.seconds == pytest.approx(10.0)
 
 
 def test_shapes_are_models_side_by_side_and_the_last_to_end_counts() -> None:
     found = of(model__n_hidden="8,16,24")
-    assert (found.models, found.at_once, found.is_bound) == (3, 2, False)
+    assert (found.models, found.at_once, found.is_bound, found.how) == (3, 2, False, "3 models, 2 at once")
     assert found.seconds == pytest.approx(20.0)  # two on one hand, one on the other
     assert of(workers=9, model__n_hidden="8,16,24").seconds == pytest.approx(10.0)
     assert found.memory == 2 * 50_000
