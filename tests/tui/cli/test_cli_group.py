@@ -148,7 +148,7 @@ def test_a_sweep_says_what_it_amounts_to_before_it_starts(here: Callable[..., An
     assert answer.code == 0, answer.err
     first, second = answer.err.splitlines()
     assert first == "2 runs: n_hidden 16, 17 (every combination)."
-    assert re.fullmatch(r"about \d+ (s|min), \d+ MB of memory, \d+ MB on disk: 2 models, \d+ at a time\.", second)
+    assert re.fullmatch(r"about \d+ (s|min), \d+ MB of memory, \d+ MB on disk: 2 models(, 1)? at once\.", second)
     assert [group.name for group in list_groups(shell.folder / "runs")] == [group.name for group in before]
 
 

@@ -103,7 +103,7 @@ def test_a_group_names_its_runs_and_can_be_read_from_its_files(tmp_path: Path) -
 def test_a_group_in_a_runs_place_is_told_from_a_run(tmp_path: Path) -> None:
     group = create_group(starting_tree("mlp"), Variation({SEEDS: (1, 2)}), root=tmp_path, name="ten")
     with pytest.raises(
-        UserError, match="ten is a group of runs: name one of them, such as ten-seed-[12]. 'torchtty res"
+        UserError, match=r"ten is a group of runs: name one of them, such as ten-seed-[12]. 'torchtty res"
     ):
         find_run("ten", tmp_path)
     with pytest.raises(UserError, match="fits several runs"):
