@@ -17,7 +17,6 @@ LANGUAGE = {
     "wavenet": {},
     "rnn": {"model.cell": "rnn"},
     "lstm": {"model.cell": "lstm"},
-    "gru": {"model.cell": "gru"},
     "transformer": {"model.dropout": "0.1"},
     "gpt": {"model.dropout": "0.1"},
     "gpt2": {"model.weights": "untrained"},
@@ -33,7 +32,7 @@ def built_on_a_gpu(section: Any, *arguments: Any) -> nn.Module:
 
 @pytest.mark.parametrize("kind", LANGUAGE)
 def test_logits_and_loss_of_a_language_model_stay_on_its_gpu(kind: str) -> None:
-    family = "rnn" if kind in ("lstm", "gru") else kind
+    family = "rnn" if kind == "lstm" else kind
     section = with_flags(starting_tree(family), LANGUAGE[kind]).sections()["model"]
     with FakeTensorMode(), torch.backends.cudnn.flags(enabled=False):  # of which no one asks without a driver
         model = built_on_a_gpu(section, 29)
@@ -75,5 +74,5 @@ def test_a_tensor_left_on_the_cpu_would_be_found() -> None:
     with FakeTensorMode():
         with torch.device(GPU):
             model = Careless(2, 3)
-        with pytest.raises(RuntimeError, match="at least two devices"):
+        with pytest.raises(RuntimeError, match=r"two (different )?devices"):
             model(torch.zeros(4, 2, device=GPU))
