@@ -1,5 +1,6 @@
 """Building the optimizer that a configuration asks for."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -73,19 +74,23 @@ def _torchs(section: Optimizer, groups: list[dict[str, Any]], device: torch.devi
         case Adam():
             return torch.optim.Adam(groups, lr=rate, betas=(section.beta1, section.beta2), fused=kernel)
         case Adagrad():
-            return torch.optim.Adagrad(groups, lr=rate, fused=_has_fused_adagrad(device))
+            return torch.optim.Adagrad(groups, lr=rate, fused=_has_fused_adagrad(groups[0]["params"][0].device))
         case RMSprop():  # has no fused form; on a GPU torch steps all its weights at once by itself
             return torch.optim.RMSprop(groups, lr=rate, alpha=section.alpha, momentum=section.momentum)
         case SGD():
             return torch.optim.SGD(groups, lr=rate, momentum=section.momentum, fused=kernel)
 
 
+@cache
 def _has_fused_adagrad(device: torch.device) -> bool:
-    """Whether this torch has it: on CUDA only newer ones do."""
+    """Whether this torch has it for a device: torch 2.11 has the kernel for CUDA, and refuses it at the first step."""
+    weight = nn.Parameter(torch.zeros(1, device=device))
+    weight.grad = torch.zeros_like(weight)
     try:
-        return torch._C._dispatch_has_kernel_for_dispatch_key("aten::_fused_adagrad_", device.type.upper())
-    except (AttributeError, RuntimeError):
-        return device.type == "cpu"
+        torch.optim.Adagrad([weight], fused=True).step()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _muon(section: Muon, model: nn.Module, device: torch.device) -> Optimizers:
